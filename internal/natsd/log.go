@@ -1,0 +1,104 @@
+package natsd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// logger hands the server's log to slog and listens for the lines that tell of failed writes: a publisher gets no
+// answer at all then, so that without them it would learn of a full disk only by its own timeout.
+type logger struct {
+	log    *slog.Logger
+	failed *failures
+
+	mu    sync.Mutex
+	first error // what Fatalf said first
+}
+
+func (l *logger) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v) }
+func (l *logger) Warnf(format string, v ...any)   { l.write(slog.LevelWarn, format, v) }
+func (l *logger) Debugf(string, ...any)           {}
+func (l *logger) Tracef(string, ...any)           {}
+
+func (l *logger) Errorf(format string, v ...any) {
+	l.write(slog.LevelError, format, v)
+	for _, sign := range []string{"ritical write error", "failed to store a msg", "disabling JetStream"} {
+		if strings.Contains(format, sign) {
+			l.failed.set(fmt.Errorf("nats-server: "+format, v...))
+			return
+		}
+	}
+}
+
+// Fatalf of the server's own logger ends the process; here the start reports it.
+func (l *logger) Fatalf(format string, v ...any) {
+	l.write(slog.LevelError, format, v)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == nil {
+		l.first = fmt.Errorf(format, v...)
+	}
+}
+
+func (l *logger) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first
+}
+
+func (l *logger) write(level slog.Level, format string, v []any) {
+	if l.log != nil {
+		l.log.Log(context.Background(), level, "nats: "+fmt.Sprintf(format, v...))
+	}
+}
+
+// failures remembers that writes to the disk failed, until the server is restarted.
+type failures struct {
+	mu  sync.Mutex
+	err error
+	ch  chan struct{} // closed by the first failure
+}
+
+func newFailures() *failures { return &failures{ch: make(chan struct{})} }
+
+func (f *failures) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+		close(f.ch)
+	}
+}
+
+func (f *failures) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		f.err = nil
+		f.ch = make(chan struct{})
+	}
+}
+
+// ErrWrite is what Failure wraps.
+var ErrWrite = errors.New("the NATS server could not write to its disk and stays stuck until it is restarted: free space, then restart it")
+
+// Failed is closed once a write to the disk has failed; a fresh one stands in after Restart.
+func (s *Server) Failed() <-chan struct{} {
+	s.failed.mu.Lock()
+	defer s.failed.mu.Unlock()
+	return s.failed.ch
+}
+
+// Failure says which write failed since the last start, nil if none did.
+func (s *Server) Failure() error {
+	s.failed.mu.Lock()
+	defer s.failed.mu.Unlock()
+	if s.failed.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (%w)", ErrWrite, s.failed.err)
+}
