@@ -1,0 +1,85 @@
+package domain
+
+// Arrears is the time since when a billed app owes. It is absent while Since is.
+type Arrears struct {
+	Since   Instant `json:"since"`
+	StopDue Instant `json:"stop_due"` // Since and the grace of the moment in which it was set
+	Episode uint64  `json:"episode"`
+	HeldAt  Instant `json:"held_at,omitzero"` // when the stop was recorded; absent while it is not in force
+}
+
+// owesSince is the earliest time from which an overdue invoice counts; 0 if none does.
+func (a *App) owesSince() Instant {
+	since := Instant(0)
+	for _, i := range a.Invoices {
+		if late := i.lateSince(); late != 0 && (since == 0 || late < since) {
+			since = late
+		}
+	}
+	billed := a.billedSince()
+	if since == 0 || billed == 0 {
+		return 0
+	}
+	return max(since, billed)
+}
+
+// ArrearsStarted says that a billed app owes.
+type ArrearsStarted struct {
+	About
+	Since   Instant `json:"since"`
+	StopDue Instant `json:"stop_due"`
+}
+
+// Type is the stored name.
+func (ArrearsStarted) Type() string { return "app.arrears_started.v1" }
+
+func (e ArrearsStarted) apply(acc *Account) {
+	acc.change(e.App).Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+}
+
+// ArrearsMoved says that the oldest debt is another: an older one became known, or the oldest was closed. A stop that
+// is in force stays so, effective at the new due time.
+type ArrearsMoved struct {
+	About
+	Since   Instant `json:"since"`
+	StopDue Instant `json:"stop_due"`
+}
+
+// Type is the stored name.
+func (ArrearsMoved) Type() string { return "app.arrears_moved.v1" }
+
+func (e ArrearsMoved) apply(acc *Account) {
+	a := &acc.change(e.App).Arrears
+	*a = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: a.HeldAt}
+}
+
+// ArrearsEnded says that nothing is owed any more.
+type ArrearsEnded struct {
+	About
+	By          By      `json:"by"`
+	EffectiveAt Instant `json:"effective_at"`
+}
+
+// Type is the stored name.
+func (ArrearsEnded) Type() string { return "app.arrears_ended.v1" }
+
+func (e ArrearsEnded) apply(acc *Account) { acc.change(e.App).Arrears = Arrears{} }
+
+// owe moves what is committed of the app's arrears to what its invoices say.
+func (d *draft) owe(app *App, why trigger) {
+	was, since := app.Arrears.Since, app.owesSince()
+	due := since.Add(d.at.Policy.Grace)
+	switch {
+	case was == since:
+	case was == 0:
+		d.emit(ArrearsStarted{About{app.ID}, since, due})
+	case since == 0:
+		d.release(app, CauseArrears, why)
+		d.emit(ArrearsEnded{About{app.ID}, why.by, why.effectiveAt})
+	default:
+		if due > d.at.Now {
+			d.release(app, CauseArrears, why)
+		}
+		d.emit(ArrearsMoved{About{app.ID}, since, due})
+	}
+}

@@ -1,0 +1,78 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
+
+// CreateApp makes a new app of the account: a trial, unless it comes with an order. Its number comes from the engine.
+type CreateApp struct {
+	AppName      string      `json:"name"`
+	AppType      string      `json:"type,omitzero"` // absent: other
+	Introduction string      `json:"introduction,omitzero"`
+	Order        *OrderTerms `json:"order,omitzero"`
+}
+
+// Name is the command's name in the log.
+func (CreateApp) Name() string { return "create_app" }
+
+// defaultType is what an app is for where nobody said.
+const defaultType = "other"
+
+func (c CreateApp) decide(d *draft) error {
+	var p problems
+	if c.AppType == "" {
+		c.AppType = defaultType
+	}
+	d.checkInfo(c.AppName, c.AppType, c.Introduction, &p)
+	if c.Order != nil {
+		c.Order.checkOrdered(d.at.Now, &p)
+	}
+	if err := p.err(); err != nil {
+		return err
+	}
+	if d.from.InUse >= d.from.Cap(d.at.Policy) {
+		return refuse(QuotaExhausted)
+	}
+	app := About{d.at.NewApp}
+	d.emit(AppCreated{app, c.AppName, c.AppType, c.Introduction, d.at.Now})
+	if c.Order == nil {
+		return nil
+	}
+	return d.order(d.work.Apps[app.App], *c.Order, Rising)
+}
+
+// checkInfo holds an app's basic information to the policy.
+func (d *draft) checkInfo(name, appType, introduction string, p *problems) {
+	policy := d.at.Policy
+	if n := utf8.RuneCountInString(name); n < 1 || n > policy.NameRunes || !printable(name, false) {
+		p.add("name", "invalid_name", fmt.Sprintf("must be 1 to %d characters, none of them a control character", policy.NameRunes))
+	}
+	if !slices.Contains(policy.Types, appType) {
+		p.add("type", "unknown_type", "must be one of the types that the documentation lists, such as e-commerce or other")
+	}
+	if utf8.RuneCountInString(introduction) > policy.IntroRunes || !printable(introduction, true) {
+		p.add("introduction", "invalid_introduction", fmt.Sprintf("must be at most %d characters, with no control characters but line breaks and tabs", policy.IntroRunes))
+	}
+}
+
+// AppCreated says that the account has a new app, a trial.
+type AppCreated struct {
+	About
+	Name         string  `json:"name"`
+	AppType      string  `json:"type"`
+	Introduction string  `json:"introduction,omitzero"`
+	CreatedAt    Instant `json:"created_at"`
+}
+
+// Type is the stored name.
+func (AppCreated) Type() string { return "app.created.v1" }
+
+func (e AppCreated) apply(acc *Account) {
+	acc.InUse++
+	acc.Apps[e.App] = &App{
+		ID: e.App, Account: acc.ID, Name: e.Name, AppType: e.AppType, Introduction: e.Introduction,
+		CreatedAt: e.CreatedAt, Base: Trial, Edition: Trial,
+	}
+}

@@ -1,0 +1,53 @@
+package domain
+
+// DeleteApp deletes a stopped trial for good. Confirm repeats the app's name.
+type DeleteApp struct {
+	App     AppID  `json:"app"`
+	Confirm string `json:"confirm,omitzero"`
+}
+
+// Name is the command's name in the log.
+func (DeleteApp) Name() string { return "delete_app" }
+
+func (c DeleteApp) decide(d *draft) error {
+	app, err := d.app(c.App)
+	switch {
+	case err != nil:
+		return err
+	case app.DeletedAt != 0:
+		return nil
+	case app.Edition != Trial:
+		return refuse(DeletionNeedsRequest)
+	case !app.stopped():
+		return refuse(NotStopped)
+	case c.Confirm != app.Name:
+		return &Refusal{Code: ConfirmationRequired, Losses: app.losses()}
+	}
+	d.emit(AppDeleted{About{c.App}, d.at.Now})
+	return nil
+}
+
+// losses lists what a deletion destroys.
+func (a *App) losses() []string {
+	return []string{
+		"the app itself: its SDKAppID is never used again",
+		"its name, type and introduction in every list of apps",
+		"its place among the orders and invoices of the account: later facts about it are not taken in",
+	}
+}
+
+// AppDeleted says that the app is gone for good. Its place in the quota is free.
+type AppDeleted struct {
+	About
+	DeletedAt Instant `json:"deleted_at"`
+}
+
+// Type is the stored name.
+func (AppDeleted) Type() string { return "app.deleted.v1" }
+
+func (e AppDeleted) apply(acc *Account) {
+	app := acc.change(e.App)
+	app.DeletedAt = e.DeletedAt
+	app.Term, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, Lapse{}, Arrears{}, Hold{}, Hold{}
+	acc.InUse--
+}

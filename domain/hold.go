@@ -1,0 +1,146 @@
+package domain
+
+// Hold is a person's reason for which an app is stopped. It is absent while EffectiveAt is.
+type Hold struct {
+	EffectiveAt Instant `json:"effective_at"`
+	RecordedAt  Instant `json:"recorded_at"`
+}
+
+// Stop is a hold in force.
+type Stop struct {
+	Cause       Cause
+	EffectiveAt Instant
+	RecordedAt  Instant
+}
+
+// holds lists the holds in force, in the order in which causes are shown.
+func (a *App) holds() []Stop {
+	var holds []Stop
+	if a.Arrears.HeldAt != 0 {
+		holds = append(holds, Stop{CauseArrears, a.Arrears.StopDue, a.Arrears.HeldAt})
+	}
+	if a.Lapse.HeldAt != 0 {
+		holds = append(holds, Stop{a.Lapse.Cause, a.Lapse.StopDue, a.Lapse.HeldAt})
+	}
+	if a.Manual.EffectiveAt != 0 {
+		holds = append(holds, Stop{CauseManual, a.Manual.EffectiveAt, a.Manual.RecordedAt})
+	}
+	if a.Operator.EffectiveAt != 0 {
+		holds = append(holds, Stop{CauseOperator, a.Operator.EffectiveAt, a.Operator.RecordedAt})
+	}
+	return holds
+}
+
+func (a *App) stopped() bool {
+	return a.Arrears.HeldAt != 0 || a.Lapse.HeldAt != 0 || a.Manual.EffectiveAt != 0 || a.Operator.EffectiveAt != 0
+}
+
+// Stop gives the hold that is shown: the one effective first, and at one instant the first in the order of causes. It
+// is false while none is in force, and for a deleted app.
+func (a *App) Stop() (Stop, bool) {
+	holds := a.holds()
+	if len(holds) == 0 || a.DeletedAt != 0 {
+		return Stop{}, false
+	}
+	first := holds[0]
+	for _, h := range holds[1:] {
+		if h.EffectiveAt < first.EffectiveAt {
+			first = h
+		}
+	}
+	return first, true
+}
+
+func (a *App) setHold(cause Cause, effectiveAt, recordedAt Instant) {
+	switch cause {
+	case CauseArrears:
+		a.Arrears.HeldAt = recordedAt
+	case CauseRefund, CausePlanExpired:
+		a.Lapse.HeldAt = recordedAt
+	case CauseManual:
+		a.Manual = Hold{effectiveAt, recordedAt}
+	case CauseOperator:
+		a.Operator = Hold{effectiveAt, recordedAt}
+	}
+}
+
+// AppStopped says that a hold came into force on an app in service: from here on it is stopped.
+type AppStopped struct {
+	About
+	Cause       Cause   `json:"cause"`
+	EffectiveAt Instant `json:"effective_at"`
+}
+
+// Type is the stored name.
+func (AppStopped) Type() string { return "app.stopped.v1" }
+
+func (e AppStopped) apply(acc *Account) {
+	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
+}
+
+// HoldAdded says that one more hold came into force on an app that is stopped already.
+type HoldAdded struct {
+	About
+	Cause       Cause   `json:"cause"`
+	EffectiveAt Instant `json:"effective_at"`
+}
+
+// Type is the stored name.
+func (HoldAdded) Type() string { return "app.hold_added.v1" }
+
+func (e HoldAdded) apply(acc *Account) {
+	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
+}
+
+// HoldEnded says that a hold is lifted while another keeps the app stopped.
+type HoldEnded struct {
+	About
+	Cause       Cause   `json:"cause"`
+	By          By      `json:"by"`
+	EffectiveAt Instant `json:"effective_at"`
+	Late        bool    `json:"late"` // in time, but reported after the stop
+}
+
+// Type is the stored name.
+func (HoldEnded) Type() string { return "app.hold_ended.v1" }
+
+func (e HoldEnded) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
+
+// AppReinstated says that the last hold is lifted: the app is stopped no more.
+type AppReinstated struct {
+	About
+	Cause       Cause   `json:"cause"`
+	By          By      `json:"by"`
+	EffectiveAt Instant `json:"effective_at"`
+	Late        bool    `json:"late"` // what ended the hold was in time, but reported after the stop
+}
+
+// Type is the stored name.
+func (AppReinstated) Type() string { return "app.reinstated.v1" }
+
+func (e AppReinstated) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
+
+// hold puts a hold in force.
+func (d *draft) hold(app *App, cause Cause, effectiveAt Instant) {
+	if app.stopped() {
+		d.emit(HoldAdded{About{app.ID}, cause, effectiveAt})
+		return
+	}
+	d.emit(AppStopped{About{app.ID}, cause, effectiveAt})
+}
+
+// release lifts a hold if it is in force.
+func (d *draft) release(app *App, cause Cause, why trigger) {
+	holds := app.holds()
+	for _, h := range holds {
+		if h.Cause != cause {
+			continue
+		}
+		late := why.byUpstream() && why.effectiveAt <= h.EffectiveAt
+		if len(holds) > 1 {
+			d.emit(HoldEnded{About{app.ID}, cause, why.by, why.effectiveAt, late})
+		} else {
+			d.emit(AppReinstated{About{app.ID}, cause, why.by, why.effectiveAt, late})
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package domain
+
+// Lapse is the time for which no order covers an app that was bought. It is absent while Since is.
+type Lapse struct {
+	Cause   Cause   `json:"cause"` // refund or plan_expired
+	Since   Instant `json:"since"`
+	StopDue Instant `json:"stop_due"` // Since and the grace of the moment in which it was set
+	Episode uint64  `json:"episode"`
+	HeldAt  Instant `json:"held_at,omitzero"` // when the stop was recorded; absent while it is not in force
+}
+
+// Lapsed says that no order covers the app any more.
+type Lapsed struct {
+	About
+	Cause   Cause   `json:"cause"`
+	Since   Instant `json:"since"`
+	StopDue Instant `json:"stop_due"`
+}
+
+// Type is the stored name.
+func (Lapsed) Type() string { return "app.lapsed.v1" }
+
+func (e Lapsed) apply(acc *Account) {
+	acc.change(e.App).Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+}
+
+// LapseMoved says that the app lapsed at another time than was known. A stop that is in force stays so, effective at
+// the new due time.
+type LapseMoved struct {
+	About
+	Cause   Cause   `json:"cause"`
+	Since   Instant `json:"since"`
+	StopDue Instant `json:"stop_due"`
+}
+
+// Type is the stored name.
+func (LapseMoved) Type() string { return "app.lapse_moved.v1" }
+
+func (e LapseMoved) apply(acc *Account) {
+	l := &acc.change(e.App).Lapse
+	*l = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: l.HeldAt}
+}
+
+// LapseRenamed says that the app lapsed for another reason than was known, at the same time.
+type LapseRenamed struct {
+	About
+	Cause Cause `json:"cause"`
+}
+
+// Type is the stored name.
+func (LapseRenamed) Type() string { return "app.lapse_renamed.v1" }
+
+func (e LapseRenamed) apply(acc *Account) { acc.change(e.App).Lapse.Cause = e.Cause }
+
+// LapseEnded says that an order covers the app again.
+type LapseEnded struct {
+	About
+	By          By      `json:"by"`
+	EffectiveAt Instant `json:"effective_at"`
+}
+
+// Type is the stored name.
+func (LapseEnded) Type() string { return "app.lapse_ended.v1" }
+
+func (e LapseEnded) apply(acc *Account) { acc.change(e.App).Lapse = Lapse{} }
+
+// cover moves what is committed of the app's coverage to what it is now.
+func (d *draft) cover(app *App, is coverage, why trigger) {
+	if was := app.Edition; was != is.edition {
+		d.emit(EditionChanged{About{app.ID}, was, is.edition, why.by, why.effectiveAt})
+	}
+	due := is.since.Add(d.at.Policy.Grace)
+	switch was := app.Lapse; {
+	case was.Since == is.since && was.Cause == is.cause:
+	case was.Since == 0:
+		d.emit(Lapsed{About{app.ID}, is.cause, is.since, due})
+	case is.since == 0:
+		d.release(app, was.Cause, why)
+		d.emit(LapseEnded{About{app.ID}, why.by, why.effectiveAt})
+	case was.Since == is.since:
+		d.emit(LapseRenamed{About{app.ID}, is.cause})
+	default:
+		if due > d.at.Now {
+			d.release(app, was.Cause, why)
+		}
+		d.emit(LapseMoved{About{app.ID}, is.cause, is.since, due})
+	}
+}

@@ -1,0 +1,225 @@
+package domain
+
+import (
+	"cmp"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"slices"
+)
+
+// OrderTerms is what was bought: an edition for a term or open-ended, with or without add-ons, or add-ons alone.
+type OrderTerms struct {
+	ID          string   `json:"id"`
+	Edition     Edition  `json:"edition,omitzero"`      // pro or flagship; absent for add-ons alone
+	EffectiveAt Instant  `json:"effective_at,omitzero"` // absent in a command: now
+	PaidUntil   Instant  `json:"paid_until,omitzero"`   // absent: open-ended
+	Addons      []string `json:"addons,omitzero"`
+	Version     int64    `json:"version,omitzero"`
+	Amount      Money    `json:"amount,omitzero"` // absent only for what an import implies
+}
+
+// Order is all that is known under one order id: the terms that win among those reported, and the refund that counts.
+type Order struct {
+	ID         string     `json:"id"`
+	Terms      OrderTerms `json:"terms,omitzero"` // absent (no effective time) while only a refund has arrived
+	By         Role       `json:"by,omitzero"`    // whose word the terms are
+	RefundedAt Instant    `json:"refunded_at,omitzero"`
+}
+
+// The limits of an order: what a console can show, and a fold can carry.
+const (
+	MaxAddons  = 50
+	MaxVersion = MaxMinor // what a JSON number carries exactly
+)
+
+// buysEdition says whether the order counts for coverage.
+func (o Order) buysEdition() bool { return o.Terms.EffectiveAt != 0 && o.Terms.Edition != "" }
+
+// end is when the order stops covering: its refund or the end of its term, whichever is earlier (a tie is the
+// refund's), never before it began; MaxInstant and beyond mean that it has no end.
+func (o Order) end() (Instant, Cause) {
+	end, cause := noEnd, CausePlanExpired
+	if o.Terms.PaidUntil != 0 {
+		end = o.Terms.PaidUntil
+	}
+	if o.RefundedAt != 0 && o.RefundedAt <= end {
+		end, cause = o.RefundedAt, CauseRefund
+	}
+	return max(end, o.Terms.EffectiveAt), cause
+}
+
+const noEnd = MaxInstant + 1
+
+// PaidUntil is the latest end of a term among the orders not refunded: absent if one of them is open-ended or there is
+// none.
+func (a *App) PaidUntil() Instant {
+	latest := Instant(0)
+	for _, o := range a.Orders {
+		if !o.buysEdition() || o.RefundedAt != 0 {
+			continue
+		}
+		if o.Terms.PaidUntil == 0 {
+			return 0
+		}
+		latest = max(latest, o.Terms.PaidUntil)
+	}
+	return latest
+}
+
+// billedSince is the beginning of the first order with an edition; 0 for an app that was never billed.
+func (a *App) billedSince() Instant {
+	since := Instant(0)
+	for _, o := range a.Orders {
+		if o.buysEdition() && (since == 0 || o.Terms.EffectiveAt < since) {
+			since = o.Terms.EffectiveAt
+		}
+	}
+	return since
+}
+
+func (a *App) order(id string) *Order {
+	if i := a.findOrder(id); i < len(a.Orders) && a.Orders[i].ID == id {
+		return &a.Orders[i]
+	}
+	return nil
+}
+
+func (a *App) findOrder(id string) int {
+	i, _ := slices.BinarySearchFunc(a.Orders, id, func(o Order, id string) int { return cmp.Compare(o.ID, id) })
+	return i
+}
+
+// takeOrder gives the order with this id to be changed, and makes it if there is none.
+func (a *App) takeOrder(id string) *Order {
+	i := a.findOrder(id)
+	if i == len(a.Orders) || a.Orders[i].ID != id {
+		a.Orders = slices.Insert(a.Orders, i, Order{ID: id})
+	}
+	return &a.Orders[i]
+}
+
+// wins decides between two reports of one order, so that their order of arrival does not matter: the highest version;
+// at the same one the billing system's word, then the earlier beginning, the shorter term, the lower edition, the
+// smaller canonical JSON.
+func (o Order) wins(terms OrderTerms, by Role) bool {
+	if o.Terms.EffectiveAt == 0 {
+		return false
+	}
+	return cmp.Or(
+		cmp.Compare(terms.Version, o.Terms.Version),
+		cmp.Compare(word(o.By), word(by)),
+		cmp.Compare(o.Terms.EffectiveAt, terms.EffectiveAt),
+		cmp.Compare(term(o.Terms), term(terms)),
+		cmp.Compare(o.Terms.Edition.Rank(), terms.Edition.Rank()),
+		slices.Compare(o.Terms.canonical(), terms.canonical()),
+	) <= 0
+}
+
+// word ranks whose word an order is: the billing system's before anybody else's.
+func word(by Role) int {
+	if by == Billing {
+		return 0
+	}
+	return 1
+}
+
+func term(t OrderTerms) Instant {
+	if t.PaidUntil == 0 {
+		return noEnd
+	}
+	return t.PaidUntil
+}
+
+// check names what is wrong with terms that were given by a person or by the billing system.
+func (t OrderTerms) check(field string, p *problems) {
+	if t.Edition != "" && t.Edition.Rank() == 0 {
+		p.add(field+"edition", "unknown_edition", "must be pro or flagship, or absent for add-ons alone")
+	}
+	if t.Edition == "" && len(t.Addons) == 0 {
+		p.add(field+"edition", "nothing_ordered", "must be given unless the order is for add-ons")
+	}
+	if len(t.Addons) > MaxAddons {
+		p.add(field+"addons", "too_many", "must be at most 50")
+	}
+	for _, addon := range t.Addons {
+		checkID(field+"addons", addon, p)
+	}
+	if t.Version < 0 || t.Version > MaxVersion {
+		p.add(field+"version", "out_of_range", "must be from 0 to 9007199254740991")
+	}
+	t.Amount.check(field+"amount", p)
+}
+
+// OrderRecorded is the fact that an order was paid, as told by the billing system, an owner or an operator.
+type OrderRecorded struct {
+	About
+	Order  OrderTerms `json:"order"`
+	By     Role       `json:"by"`
+	Report *Report    `json:"report,omitzero"`
+}
+
+// Type is the stored name.
+func (OrderRecorded) Type() string { return "app.order_recorded.v1" }
+
+func (e OrderRecorded) apply(acc *Account) {
+	o := acc.change(e.App).takeOrder(e.Order.ID)
+	if !o.wins(e.Order, e.By) {
+		o.Terms, o.By = e.Order, e.By
+	}
+}
+
+// RecordOrder is the billing system's report that an order was paid. It is always recorded.
+type RecordOrder struct {
+	App    AppID      `json:"app"`
+	Order  OrderTerms `json:"order"`
+	Report *Report    `json:"report,omitzero"`
+}
+
+// Name is the command's name in the log.
+func (RecordOrder) Name() string { return "record_order" }
+
+func (c RecordOrder) decide(d *draft) error {
+	var p problems
+	checkID("order", c.Order.ID, &p)
+	c.Order.check("", &p)
+	if c.Order.Edition != "" && !c.Order.Edition.Paid() {
+		p.add("edition", "unknown_edition", "must be pro or flagship, or absent for add-ons alone")
+	}
+	checkEffective("effective_at", c.Order.EffectiveAt, &p)
+	if err := p.err(); err != nil {
+		return err
+	}
+	app, err := d.living(c.App)
+	if err != nil {
+		return err
+	}
+	return d.record(app, c.Order.EffectiveAt, byOrder, OrderRecorded{About{c.App}, c.Order, Billing, c.Report})
+}
+
+// Report says which message of the billing system a fact came with: unique by source and id. What the engine does not
+// understand of the message is kept with the fact, as the message had it.
+type Report struct {
+	Source string         `json:"source"`
+	ID     string         `json:"id"`
+	Extra  jsontext.Value `json:"extra,omitzero"`
+}
+
+// says whether the terms say what a person now orders; what the person left open agrees with anything.
+func (t OrderTerms) says(ordered OrderTerms) bool {
+	if ordered.EffectiveAt == 0 {
+		ordered.EffectiveAt = t.EffectiveAt
+	}
+	if ordered.Version == 0 {
+		ordered.Version = t.Version
+	}
+	return string(t.canonical()) == string(ordered.canonical())
+}
+
+// canonical is the terms as JSON in one fixed form: members in the order of the struct, absent ones left away.
+func (t OrderTerms) canonical() []byte {
+	b, err := json.Marshal(t)
+	if err != nil {
+		return nil // strings that are not UTF-8 were refused before
+	}
+	return b
+}

@@ -1,0 +1,32 @@
+package domain
+
+import "time"
+
+// Policy holds the numbers that a vendor chooses. A due time is computed with the policy of the moment in which it is
+// set and written into its event; a later change of policy does not move it.
+type Policy struct {
+	Grace      time.Duration // from falling into arrears or lapsing to the stop
+	Quota      int           // apps not deleted that an account may have unless an operator says otherwise
+	MaxAhead   time.Duration // how far ahead of the clock a fact may say that it is effective
+	Types      []string      // what an app may be for
+	NameRunes  int           // the longest name of an app, in characters
+	IntroRunes int           // the longest introduction, in characters
+}
+
+// MaxQuota bounds what an operator may grant: an account is decided on as a whole and must fit in memory.
+const MaxQuota = 10_000
+
+// DefaultPolicy is the vendor's: seven days of grace, a hundred apps, facts at most a day ahead.
+func DefaultPolicy() Policy {
+	return Policy{
+		Grace:    168 * time.Hour,
+		Quota:    100,
+		MaxAhead: 24 * time.Hour,
+		Types: []string{
+			"social", "live streaming", "e-commerce", "education", "gaming",
+			"customer service", "healthcare", "finance", "IoT", "other",
+		},
+		NameRunes:  64,
+		IntroRunes: 300,
+	}
+}

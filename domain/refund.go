@@ -1,0 +1,57 @@
+package domain
+
+// Refund is the billing system's report that an order was refunded. It ends the order whole, whatever its amount; it
+// may arrive before the order; of several the earliest effective counts. If nothing else covers the app it has lapsed,
+// and will be stopped when the grace is over. It is always recorded.
+type Refund struct {
+	App         AppID   `json:"app"`
+	Order       string  `json:"order"`
+	EffectiveAt Instant `json:"effective_at"`
+	Amount      Money   `json:"amount,omitzero"`
+	Report      *Report `json:"report,omitzero"`
+}
+
+// Name is the command's name in the log.
+func (Refund) Name() string { return "refund" }
+
+func (c Refund) decide(d *draft) error {
+	var p problems
+	checkID("order", c.Order, &p)
+	checkEffective("effective_at", c.EffectiveAt, &p)
+	if c.Amount != (Money{}) {
+		c.Amount.check("amount", &p)
+	}
+	if err := p.err(); err != nil {
+		return err
+	}
+	app, err := d.app(c.App)
+	if err != nil {
+		return err
+	}
+	if known := app.order(c.Order); c.Report == nil && known != nil && known.RefundedAt != 0 && known.RefundedAt <= c.EffectiveAt {
+		return nil
+	}
+	if app.DeletedAt != 0 {
+		return refuse(AppDeletedAlready)
+	}
+	return d.record(app, c.EffectiveAt, byRefund, RefundRecorded{About{c.App}, c.Order, c.EffectiveAt, c.Amount, c.Report})
+}
+
+// RefundRecorded is the fact that an order was refunded.
+type RefundRecorded struct {
+	About
+	Order       string  `json:"order"`
+	EffectiveAt Instant `json:"effective_at"`
+	Amount      Money   `json:"amount,omitzero"`
+	Report      *Report `json:"report,omitzero"`
+}
+
+// Type is the stored name.
+func (RefundRecorded) Type() string { return "app.refund_recorded.v1" }
+
+func (e RefundRecorded) apply(acc *Account) {
+	o := acc.change(e.App).takeOrder(e.Order)
+	if o.RefundedAt == 0 || e.EffectiveAt < o.RefundedAt {
+		o.RefundedAt = e.EffectiveAt
+	}
+}

@@ -1,0 +1,12 @@
+package domain
+
+// RenewPlan orders the edition that a paid app has for another term.
+type RenewPlan struct {
+	App   AppID      `json:"app"`
+	Order OrderTerms `json:"order"`
+}
+
+// Name is the command's name in the log.
+func (RenewPlan) Name() string { return "renew_plan" }
+
+func (c RenewPlan) decide(d *draft) error { return d.orderFor(c.App, c.Order, Renewing) }

@@ -1,0 +1,23 @@
+package domain
+
+// SettleArrears is the billing system's report that an invoice was paid. It is always recorded.
+type SettleArrears struct {
+	App         AppID   `json:"app"`
+	Invoice     string  `json:"invoice"`
+	Version     int64   `json:"version"`
+	EffectiveAt Instant `json:"effective_at"`
+	Report      *Report `json:"report,omitzero"`
+}
+
+// Name is the command's name in the log.
+func (SettleArrears) Name() string { return "settle_arrears" }
+
+func (c SettleArrears) decide(d *draft) error {
+	var p problems
+	checkInvoice(c.Invoice, c.Version, c.EffectiveAt, &p)
+	if err := p.err(); err != nil {
+		return err
+	}
+	fact := InvoiceSettledRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
+	return d.recordInvoice(c.Invoice, c.EffectiveAt, bySettlement, fact, c.Report)
+}

@@ -1,0 +1,25 @@
+package domain
+
+// StartApp lifts what people stopped: an owner the own hold, an operator both kinds. Holds for money stay.
+type StartApp struct {
+	App AppID `json:"app"`
+}
+
+// Name is the command's name in the log.
+func (StartApp) Name() string { return "start_app" }
+
+func (c StartApp) decide(d *draft) error {
+	app, err := d.living(c.App)
+	if err != nil {
+		return err
+	}
+	why := trigger{byStart, d.at.Now}
+	d.release(app, CauseManual, why)
+	if d.at.Role == Operator {
+		d.release(app, CauseOperator, why)
+	}
+	if len(d.events) == 0 && app.stopped() {
+		return refuse(StartNotYours)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package domain
+
+import "fmt"
+
+// DueKind says which of an app's due times a transition is.
+type DueKind string
+
+// The due times that an app can have, in the order in which they fire at one instant.
+const (
+	DueTerm    DueKind = "term"    // the coverage changes
+	DueArrears DueKind = "arrears" // the grace after falling into arrears ends
+	DueLapse   DueKind = "lapse"   // the grace after lapsing ends
+)
+
+// Due is something that time will do to an app unless its cause ends before.
+type Due struct {
+	Kind    DueKind
+	At      Instant
+	Episode uint64 // the account's version at which it was set
+	To      string // a status, or "edition:" and an edition
+	Cause   Cause  // of the stop or the expiry; why the order ends, for an edition
+}
+
+// Dues lists what time will do to the app, soonest first; none for a deleted app.
+func (a *App) Dues() []Due {
+	if a.DeletedAt != 0 {
+		return nil
+	}
+	dues := make([]Due, 0, 3)
+	add := func(d Due) {
+		at := len(dues)
+		for at > 0 && dues[at-1].At > d.At {
+			at--
+		}
+		dues = append(dues, d)
+		copy(dues[at+1:], dues[at:])
+		dues[at] = d
+	}
+	if t := a.Term; t.Due != 0 {
+		to := string(Expired)
+		if t.To != "" {
+			to = "edition:" + string(t.To)
+		}
+		add(Due{DueTerm, t.Due, t.Episode, to, t.Cause})
+	}
+	if r := a.Arrears; r.Since != 0 && r.HeldAt == 0 {
+		add(Due{DueArrears, r.StopDue, r.Episode, string(Stopped), CauseArrears})
+	}
+	if l := a.Lapse; l.Since != 0 && l.HeldAt == 0 {
+		add(Due{DueLapse, l.StopDue, l.Episode, string(Stopped), l.Cause})
+	}
+	return dues
+}
+
+// FireTransition is the scheduler's: what was due has come. It is silent if that is no longer so, so that a doubled or
+// late command does nothing.
+type FireTransition struct {
+	App     AppID   `json:"app"`
+	Kind    DueKind `json:"kind"`
+	Episode uint64  `json:"episode"`
+}
+
+// Name is the command's name in the log.
+func (FireTransition) Name() string { return "fire_transition" }
+
+// ID is the command's id, derived from the episode so that it fires once, whoever sends it.
+func (c FireTransition) ID() string { return fmt.Sprintf("auto/%d/%s/%d", c.App, c.Kind, c.Episode) }
+
+func (c FireTransition) decide(d *draft) error {
+	app, err := d.app(c.App)
+	if err != nil {
+		return err
+	}
+	for _, due := range app.Dues() {
+		if due.Kind != c.Kind || due.Episode != c.Episode || due.At > d.at.Now {
+			continue
+		}
+		if due.Kind != DueTerm {
+			d.hold(app, due.Cause, due.At)
+			return nil
+		}
+		d.cover(app, app.coverageAt(due.At), trigger{byTime, due.At})
+		d.schedule(app, due.At)
+	}
+	return nil
+}

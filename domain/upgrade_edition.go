@@ -1,0 +1,97 @@
+package domain
+
+// UpgradeEdition orders a higher edition for an app, or add-ons for a paid one. The billing system's word on the same
+// order, when it comes, stands above an owner's.
+type UpgradeEdition struct {
+	App   AppID      `json:"app"`
+	Order OrderTerms `json:"order"`
+}
+
+// Name is the command's name in the log.
+func (UpgradeEdition) Name() string { return "upgrade_edition" }
+
+func (c UpgradeEdition) decide(d *draft) error { return d.orderFor(c.App, c.Order, Rising) }
+
+// Direction says which editions an order may lead to.
+type Direction int
+
+// An order by a person either raises the edition or renews it.
+const (
+	Rising Direction = iota
+	Renewing
+)
+
+// orderFor takes in an order by a person or, as a command, by the billing system.
+func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
+	var p problems
+	terms.checkOrdered(d.at.Now, &p)
+	if to == Renewing && terms.Edition == "" {
+		p.add("order.edition", "required", "must be the edition to renew")
+	}
+	if err := p.err(); err != nil {
+		return err
+	}
+	app, err := d.app(id)
+	if err != nil {
+		return err
+	}
+	if known := app.order(terms.ID); known != nil && known.Terms.EffectiveAt != 0 {
+		if known.Terms.says(terms) {
+			return nil
+		}
+		restated := terms
+		if restated.EffectiveAt == 0 {
+			restated.EffectiveAt = d.at.Now
+		}
+		if known.wins(restated, d.at.Role) {
+			return refuse(OrderConflict)
+		}
+	}
+	if app.DeletedAt != 0 {
+		return refuse(AppDeletedAlready)
+	}
+	return d.order(app, terms, to)
+}
+
+// checkOrdered names what is wrong with terms that a person orders.
+func (t OrderTerms) checkOrdered(now Instant, p *problems) {
+	checkID("order.id", t.ID, p)
+	t.check("order.", p)
+	begins := t.EffectiveAt
+	if begins == 0 {
+		begins = now
+	}
+	if t.PaidUntil != 0 && t.PaidUntil <= begins {
+		p.add("order.paid_until", "out_of_range", "must be later than the order's beginning")
+	}
+}
+
+// order records an order that the rules for people allow.
+func (d *draft) order(app *App, terms OrderTerms, to Direction) error {
+	if refusal := allows(app, terms, to); refusal != nil {
+		return refusal
+	}
+	if terms.EffectiveAt == 0 {
+		terms.EffectiveAt = d.at.Now
+	}
+	return d.record(app, terms.EffectiveAt, byOrder, OrderRecorded{About{app.ID}, terms, d.at.Role, nil})
+}
+
+func allows(app *App, terms OrderTerms, to Direction) *Refusal {
+	has, wants := app.Edition, terms.Edition
+	switch {
+	case wants != "" && !wants.Paid():
+		return refuse(NoReturnToTrial)
+	case to == Renewing && !has.Paid():
+		return refuse(RenewNeedsPaid)
+	case to == Renewing && wants != has:
+		return refuse(RenewOtherEdition)
+	case to == Renewing, wants.Rank() > has.Rank():
+		return nil
+	case !has.Paid():
+		return refuse(AddonsNeedPaid)
+	case len(terms.Addons) > 0 && (wants == "" || wants == has):
+		return nil
+	}
+	return refuse(EditionNotHigher)
+}
