@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -23,24 +24,21 @@ func Arrived(apps []App, deliveries []Delivery, now int64) (facts []Fact, parked
 	for _, app := range apps {
 		accountOf[app.ID] = app.Account
 	}
-	type identity struct{ source, id string }
-	accepted := map[identity][]byte{}
-	parkedContents := map[string]bool{}
+	accepted := map[identity]Delivery{}
 	for _, delivery := range deliveries {
 		if delivery.ArrivesAt > now {
 			continue
 		}
-		fact, contents := delivery.Fact, canonical(delivery.Event)
-		id := identity{fact.Source, fact.ID}
-		before, known := accepted[id]
+		fact := delivery.Fact
+		before, known := accepted[fact.identity()]
 		account, ours := accountOf[fact.App]
 		reason := ""
 		switch {
-		case parkedContents[string(contents)]:
+		case slices.ContainsFunc(parked, func(p Parked) bool { return sameEvent(p.Delivery, delivery) }):
 			continue
 		case delivery.Malformed != "":
 			reason = "malformed"
-		case known && bytes.Equal(before, contents):
+		case known && sameEvent(before, delivery):
 			continue
 		case known:
 			reason = "id_reused"
@@ -50,14 +48,23 @@ func Arrived(apps []App, deliveries []Delivery, now int64) (facts []Fact, parked
 			reason = "too_far_ahead"
 		}
 		if reason != "" {
-			parkedContents[string(contents)] = true
 			parked = append(parked, Parked{Delivery: delivery, Reason: reason})
 			continue
 		}
-		accepted[id] = contents
+		accepted[fact.identity()] = delivery
 		facts = append(facts, fact)
 	}
 	return facts, parked
+}
+
+type identity struct{ source, id string }
+
+func (f Fact) identity() identity { return identity{f.Source, f.ID} }
+
+// sameEvent compares decoded contents, unknown members and all.
+func sameEvent(a, b Delivery) bool {
+	return a.Fact.identity() == b.Fact.identity() &&
+		(bytes.Equal(a.Event, b.Event) || bytes.Equal(canonical(a.Event), canonical(b.Event)))
 }
 
 // canonical makes two events with the same decoded contents equal in their bytes; what is no JSON stays as it is.

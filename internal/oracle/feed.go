@@ -43,10 +43,7 @@ func ReadDeliveries(r io.Reader) ([]Delivery, error) {
 
 // DecodeDelivery reads one line of deliveries.jsonl, `{"arrives_at", "event"}`.
 func DecodeDelivery(line []byte) (Delivery, error) {
-	var envelope struct {
-		ArrivesAt string         `json:"arrives_at"`
-		Event     jsontext.Value `json:"event"`
-	}
+	var envelope deliveryLine
 	if err := json.Unmarshal(line, &envelope, json.RejectUnknownMembers(true)); err != nil {
 		return Delivery{}, err
 	}
@@ -74,13 +71,7 @@ func newDelivery(arrivesAt int64, event []byte) Delivery {
 // ReadApps reads apps.jsonl: apps to be imported, one a line.
 func ReadApps(r io.Reader) ([]App, error) {
 	return readLines(r, func(line []byte) (App, error) {
-		var app struct {
-			Account   string `json:"account"`
-			App       uint64 `json:"app"`
-			Name      string `json:"name"`
-			CreatedAt string `json:"created_at"`
-			Edition   string `json:"edition"`
-		}
+		var app appLine
 		if err := json.Unmarshal(line, &app, json.RejectUnknownMembers(true)); err != nil {
 			return App{}, err
 		}
@@ -111,6 +102,19 @@ func ReadExpected(r io.Reader) ([]Expected, error) {
 		}
 		return out, err
 	})
+}
+
+type appLine struct {
+	Account   string `json:"account"`
+	App       uint64 `json:"app"`
+	Name      string `json:"name"`
+	CreatedAt string `json:"created_at"`
+	Edition   string `json:"edition,omitzero"`
+}
+
+type deliveryLine struct {
+	ArrivesAt string         `json:"arrives_at"`
+	Event     jsontext.Value `json:"event"`
 }
 
 type expectedLine struct {

@@ -89,6 +89,21 @@ func State(app App, facts []Fact, now, grace int64) View {
 	return view
 }
 
+// expected reduces the view to what expected.jsonl holds.
+func (v View) expected(now int64) Expected {
+	expected := Expected{Now: now, App: v.App, Edition: v.Edition, Status: v.Status}
+	if v.Arrears != nil {
+		expected.ArrearsSince = v.Arrears.Since
+		for _, invoice := range v.Arrears.Invoices {
+			expected.Invoices = append(expected.Invoices, invoice.ID)
+		}
+	}
+	if v.Lapse != nil {
+		expected.LapseCause, expected.LapseSince = v.Lapse.Cause, v.Lapse.Since
+	}
+	return expected
+}
+
 // importOrder is what a paid edition stands for that came without orders: "an open-ended order named import,
 // effective at the app's creation".
 func importOrder(app App) Fact {

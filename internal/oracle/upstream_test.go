@@ -19,9 +19,11 @@ const (
 	day    = 24 * hour
 )
 
-func upstream[T any](t testing.TB, file string, read func(io.Reader) ([]T, error)) []T {
+var example = filepath.Join("..", "..", "examples", "upstream-2021")
+
+func readAll[T any](t testing.TB, file string, read func(io.Reader) ([]T, error)) []T {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "examples", "upstream-2021", file))
+	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,25 +35,10 @@ func upstream[T any](t testing.TB, file string, read func(io.Reader) ([]T, error
 	return all
 }
 
-// expectation reduces a view to what expected.jsonl holds.
-func expectation(view View, now int64) Expected {
-	expected := Expected{Now: now, App: view.App, Edition: view.Edition, Status: view.Status}
-	if view.Arrears != nil {
-		expected.ArrearsSince = view.Arrears.Since
-		for _, invoice := range view.Arrears.Invoices {
-			expected.Invoices = append(expected.Invoices, invoice.ID)
-		}
-	}
-	if view.Lapse != nil {
-		expected.LapseCause, expected.LapseSince = view.Lapse.Cause, view.Lapse.Since
-	}
-	return expected
-}
-
 func TestUpstream2021(t *testing.T) {
-	apps := upstream(t, "apps.jsonl", ReadApps)
-	deliveries := upstream(t, "deliveries.jsonl", ReadDeliveries)
-	states := upstream(t, "expected.jsonl", ReadExpected)
+	apps := readAll(t, filepath.Join(example, "apps.jsonl"), ReadApps)
+	deliveries := readAll(t, filepath.Join(example, "deliveries.jsonl"), ReadDeliveries)
+	states := readAll(t, filepath.Join(example, "expected.jsonl"), ReadExpected)
 	if len(states) != 3720 {
 		t.Fatalf("%d states expected by the feed, want 3720", len(states))
 	}
@@ -70,7 +57,7 @@ func TestUpstream2021(t *testing.T) {
 			}
 			arrived[want.Now] = facts
 		}
-		got := expectation(State(byID[want.App], facts, want.Now, grace), want.Now)
+		got := State(byID[want.App], facts, want.Now, grace).expected(want.Now)
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("app %d at %s (-want +got):\n%s", want.App, formatInstant(want.Now), diff)
 		}
