@@ -9,6 +9,7 @@ import (
 // A decision has three outcomes: events, silence (no event, no error: it is so already) or a refusal.
 type Command interface {
 	Name() string
+	Subject() AppID // the app that it is about; 0 for the account or an app yet to be made
 	decide(*draft) error
 }
 

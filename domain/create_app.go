@@ -17,6 +17,9 @@ type CreateApp struct {
 // Name is the command's name in the log.
 func (CreateApp) Name() string { return "create_app" }
 
+// Subject is no app yet.
+func (CreateApp) Subject() AppID { return 0 }
+
 // defaultType is what an app is for where nobody said.
 const defaultType = "other"
 

@@ -9,6 +9,9 @@ type DeleteApp struct {
 // Name is the command's name in the log.
 func (DeleteApp) Name() string { return "delete_app" }
 
+// Subject is the app.
+func (c DeleteApp) Subject() AppID { return c.App }
+
 func (c DeleteApp) decide(d *draft) error {
 	app, err := d.app(c.App)
 	switch {

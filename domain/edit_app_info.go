@@ -11,6 +11,9 @@ type EditAppInfo struct {
 // Name is the command's name in the log.
 func (EditAppInfo) Name() string { return "edit_app_info" }
 
+// Subject is the app.
+func (c EditAppInfo) Subject() AppID { return c.App }
+
 func (c EditAppInfo) decide(d *draft) error {
 	app, err := d.app(c.App)
 	if err != nil {

@@ -23,6 +23,9 @@ const MaxImportedOrders = 500
 // Name is the command's name in the log.
 func (ImportApp) Name() string { return "import_app" }
 
+// Subject is the app.
+func (c ImportApp) Subject() AppID { return c.App }
+
 func (c ImportApp) decide(d *draft) error {
 	if c.AppType == "" {
 		c.AppType = defaultType

@@ -14,6 +14,9 @@ type MarkArrears struct {
 // Name is the command's name in the log.
 func (MarkArrears) Name() string { return "mark_arrears" }
 
+// Subject is the app.
+func (c MarkArrears) Subject() AppID { return c.App }
+
 func (c MarkArrears) decide(d *draft) error {
 	var p problems
 	checkInvoice(c.Invoice, c.Version, c.EffectiveAt, &p)

@@ -178,6 +178,9 @@ type RecordOrder struct {
 // Name is the command's name in the log.
 func (RecordOrder) Name() string { return "record_order" }
 
+// Subject is the app.
+func (c RecordOrder) Subject() AppID { return c.App }
+
 func (c RecordOrder) decide(d *draft) error {
 	var p problems
 	checkID("order", c.Order.ID, &p)

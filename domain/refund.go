@@ -14,6 +14,9 @@ type Refund struct {
 // Name is the command's name in the log.
 func (Refund) Name() string { return "refund" }
 
+// Subject is the app.
+func (c Refund) Subject() AppID { return c.App }
+
 func (c Refund) decide(d *draft) error {
 	var p problems
 	checkID("order", c.Order, &p)

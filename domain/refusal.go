@@ -28,6 +28,8 @@ var (
 	AppNotFound = Code{"app_not_found", Absent, "The account has no app with this number.", "Check the SDKAppID and the account."}
 	AppTaken    = Code{"app_id_taken", Rule, "This SDKAppID was used here before, and numbers are never reused.",
 		"Import the app under the number that it has in the other system, once."}
+	AppNumberReserved = Code{"app_id_reserved", Rule, "This SDKAppID lies among numbers that another node may be giving to new apps.",
+		"Import the app through the node that holds the block, or under a number that is not yet among those of new apps."}
 	AppDeletedAlready = Code{"app_deleted", Rule, "The app was deleted, which is final.", "Create a new app."}
 	QuotaExhausted    = Code{"quota_exhausted", Rule, "The account has as many apps as its quota allows.",
 		"Delete an app, or have an operator raise the quota."}
@@ -61,7 +63,7 @@ var (
 // Codes lists every refusal of the domain.
 func Codes() []Code {
 	return []Code{
-		AppNotFound, AppTaken, AppDeletedAlready, QuotaExhausted, QuotaBelowUse,
+		AppNotFound, AppTaken, AppNumberReserved, AppDeletedAlready, QuotaExhausted, QuotaBelowUse,
 		EditionNotHigher, NoReturnToTrial, AddonsNeedPaid, RenewNeedsPaid, RenewOtherEdition, OrderConflict, EffectiveTooFar,
 		StopNeedsTrial, AlreadyStopped, ReasonRequired, TRTCRunning, NotTRTCTrial, StartNotYours,
 		NotStopped, DeletionNeedsRequest, ConfirmationRequired,

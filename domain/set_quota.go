@@ -10,6 +10,9 @@ type SetQuota struct {
 // Name is the command's name in the log.
 func (SetQuota) Name() string { return "set_quota" }
 
+// Subject is no app: the quota is the account's.
+func (SetQuota) Subject() AppID { return 0 }
+
 func (c SetQuota) decide(d *draft) error {
 	if c.Apps < 1 || c.Apps > MaxQuota {
 		return &Invalid{[]FieldError{{"apps", "out_of_range", fmt.Sprintf("must be from 1 to %d", MaxQuota)}}}

@@ -12,6 +12,9 @@ type SettleArrears struct {
 // Name is the command's name in the log.
 func (SettleArrears) Name() string { return "settle_arrears" }
 
+// Subject is the app.
+func (c SettleArrears) Subject() AppID { return c.App }
+
 func (c SettleArrears) decide(d *draft) error {
 	var p problems
 	checkInvoice(c.Invoice, c.Version, c.EffectiveAt, &p)

@@ -8,6 +8,9 @@ type StartApp struct {
 // Name is the command's name in the log.
 func (StartApp) Name() string { return "start_app" }
 
+// Subject is the app.
+func (c StartApp) Subject() AppID { return c.App }
+
 func (c StartApp) decide(d *draft) error {
 	app, err := d.living(c.App)
 	if err != nil {

@@ -10,6 +10,9 @@ type StopApp struct {
 // Name is the command's name in the log.
 func (StopApp) Name() string { return "stop_app" }
 
+// Subject is the app.
+func (c StopApp) Subject() AppID { return c.App }
+
 func (c StopApp) decide(d *draft) error {
 	app, err := d.app(c.App)
 	if err != nil {

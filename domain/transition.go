@@ -63,6 +63,9 @@ type FireTransition struct {
 // Name is the command's name in the log.
 func (FireTransition) Name() string { return "fire_transition" }
 
+// Subject is the app.
+func (c FireTransition) Subject() AppID { return c.App }
+
 // ID is the command's id, derived from the episode so that it fires once, whoever sends it.
 func (c FireTransition) ID() string { return fmt.Sprintf("auto/%d/%s/%d", c.App, c.Kind, c.Episode) }
 

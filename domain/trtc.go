@@ -9,6 +9,9 @@ type NoteTRTCStopped struct {
 // Name is the command's name in the log.
 func (NoteTRTCStopped) Name() string { return "note_trtc_stopped" }
 
+// Subject is the app.
+func (c NoteTRTCStopped) Subject() AppID { return c.App }
+
 func (c NoteTRTCStopped) decide(d *draft) error {
 	return d.noteTRTC(c.App, true, TRTCStopNoted{About{c.App}})
 }
@@ -20,6 +23,9 @@ type NoteTRTCStarted struct {
 
 // Name is the command's name in the log.
 func (NoteTRTCStarted) Name() string { return "note_trtc_started" }
+
+// Subject is the app.
+func (c NoteTRTCStarted) Subject() AppID { return c.App }
 
 func (c NoteTRTCStarted) decide(d *draft) error {
 	return d.noteTRTC(c.App, false, TRTCStartNoted{About{c.App}})

@@ -10,6 +10,9 @@ type UpgradeEdition struct {
 // Name is the command's name in the log.
 func (UpgradeEdition) Name() string { return "upgrade_edition" }
 
+// Subject is the app.
+func (c UpgradeEdition) Subject() AppID { return c.App }
+
 func (c UpgradeEdition) decide(d *draft) error { return d.orderFor(c.App, c.Order, Rising) }
 
 // Direction says which editions an order may lead to.

@@ -12,6 +12,9 @@ type VoidInvoice struct {
 // Name is the command's name in the log.
 func (VoidInvoice) Name() string { return "void_invoice" }
 
+// Subject is the app.
+func (c VoidInvoice) Subject() AppID { return c.App }
+
 func (c VoidInvoice) decide(d *draft) error {
 	var p problems
 	checkInvoice(c.Invoice, c.Version, c.EffectiveAt, &p)
