@@ -29,7 +29,7 @@ func paid(order, edition string, from, until int64, changes ...func(*Fact)) Fact
 
 func version(number int64) func(*Fact) { return func(f *Fact) { f.Version = number } }
 
-func ownersWordOnly(f *Fact) { f.OwnersWord = true }
+func byOwner(f *Fact) { f.OwnersWord = true }
 
 func refund(order string, at int64) Fact {
 	return about(Fact{Kind: OrderRefunded, Order: order, Effective: at})
@@ -86,337 +86,304 @@ func showDay(instant int64) string {
 	return fmt.Sprint(days)
 }
 
-type row struct {
-	rule  string
-	facts []Fact
-	now   int64
-	want  string
+// check holds one sentence of the text: what the facts make of the app at an instant, in the words of show.
+func check(t *testing.T, rule string, now int64, want string, facts ...Fact) {
+	t.Helper()
+	checkApp(t, testApp, rule, now, want, facts...)
 }
 
-func check(t *testing.T, rows []row) {
+func checkApp(t *testing.T, app App, rule string, now int64, want string, facts ...Fact) {
 	t.Helper()
-	for _, row := range rows {
-		t.Run(row.rule, func(t *testing.T) {
-			if diff := cmp.Diff(row.want, show(State(testApp, row.facts, row.now, grace))); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	t.Run(rule, func(t *testing.T) {
+		if diff := cmp.Diff(want, show(State(app, facts, now, grace))); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestOrderMerging(t *testing.T) {
-	check(t, []row{
-		{"the highest version wins, wherever it stands",
-			[]Fact{paid("o", Pro, d(0), d(60), version(2)), paid("o", Flagship, d(0), d(30), version(1))}, d(1),
-			"pro active; paid until 60; next expired 60 plan_expired"},
-		{"a version left out is 0",
-			[]Fact{paid("o", Pro, d(0), d(60)), paid("o", Flagship, d(0), d(30), version(1))}, d(1),
-			"flagship active; paid until 30; next expired 30 plan_expired"},
-		{"a higher version of the owner's goes before billing's word",
-			[]Fact{paid("o", Pro, d(0), d(60)), paid("o", Pro, d(0), d(30), version(1), ownersWordOnly)}, d(1),
-			"pro active; paid until 30; next expired 30 plan_expired"},
-		{"at one version billing's word wins, though it begins later",
-			[]Fact{paid("o", Pro, d(0), d(30), ownersWordOnly), paid("o", Pro, d(1), d(60))}, d(1),
-			"pro active; paid until 60; next expired 60 plan_expired"},
-		{"then the earlier effective_at, though its term is longer",
-			[]Fact{paid("o", Pro, d(1), d(30)), paid("o", Pro, d(0), d(60))}, d(1),
-			"pro active; paid until 60; next expired 60 plan_expired"},
-		{"then the shorter term, though its edition is higher",
-			[]Fact{paid("o", Pro, d(0), d(60)), paid("o", Flagship, d(0), d(30))}, d(1),
-			"flagship active; paid until 30; next expired 30 plan_expired"},
-		{"an open-ended term is the longest",
-			[]Fact{paid("o", Pro, d(0), 0), paid("o", Pro, d(0), d(30))}, d(1),
-			"pro active; paid until 30; next expired 30 plan_expired"},
-		{"then the lower edition",
-			[]Fact{paid("o", Flagship, d(0), d(30)), paid("o", Pro, d(0), d(30))}, d(1),
-			"pro active; paid until 30; next expired 30 plan_expired"},
-		{"add-ons alone rank below every edition",
-			[]Fact{paid("o", Pro, d(0), d(30)), paid("o", "", d(0), d(30))}, d(1),
-			"trial active"},
-		{"an order restated as add-ons alone covers and bills no more",
-			[]Fact{paid("o", Pro, d(0), d(30)), paid("o", "", d(0), 0, version(1)), overdue("i", 1, d(1), 5)}, d(1),
-			"trial active"},
-		{"a refund may arrive before its order: alone it does nothing",
-			[]Fact{refund("o", d(5))}, d(6),
-			"trial active"},
-		{"of several refunds the earliest effective counts",
-			[]Fact{paid("o", Pro, d(0), d(30)), refund("o", d(9)), refund("o", d(5)), refund("o", d(7))}, d(6),
-			"pro expired; lapse refund 5 due 12; next stopped 12 refund"},
-		{"a refund ends every version of its order",
-			[]Fact{refund("o", d(5)), paid("o", Pro, d(0), d(30)), paid("o", Pro, d(0), d(60), version(3))}, d(5),
-			"pro expired; lapse refund 5 due 12; next stopped 12 refund"},
-		{"facts of other apps and of other accounts are not its own",
-			[]Fact{
-				{Kind: OrderPaid, Order: "o", Edition: Pro, Account: "acme", App: 1400000002},
-				{Kind: OrderPaid, Order: "o", Edition: Pro, Account: "evil", App: 1400000001},
-			}, d(1),
-			"trial active"},
-	})
+	check(t, "the highest version wins, wherever it stands", d(1),
+		"pro active; paid until 60; next expired 60 plan_expired",
+		paid("o", Pro, d(0), d(60), version(2)), paid("o", Flagship, d(0), d(30), version(1)))
+	check(t, "a version left out is 0", d(1),
+		"flagship active; paid until 30; next expired 30 plan_expired",
+		paid("o", Pro, d(0), d(60)), paid("o", Flagship, d(0), d(30), version(1)))
+	check(t, "a higher version of the owner's goes before billing's word", d(1),
+		"pro active; paid until 30; next expired 30 plan_expired",
+		paid("o", Pro, d(0), d(60)), paid("o", Pro, d(0), d(30), version(1), byOwner))
+	check(t, "at one version billing's word wins, though it begins later", d(1),
+		"pro active; paid until 60; next expired 60 plan_expired",
+		paid("o", Pro, d(0), d(30), byOwner), paid("o", Pro, d(1), d(60)))
+	check(t, "then the earlier effective_at, though its term is longer", d(1),
+		"pro active; paid until 60; next expired 60 plan_expired",
+		paid("o", Pro, d(1), d(30)), paid("o", Pro, d(0), d(60)))
+	check(t, "then the shorter term, though its edition is higher", d(1),
+		"flagship active; paid until 30; next expired 30 plan_expired",
+		paid("o", Pro, d(0), d(60)), paid("o", Flagship, d(0), d(30)))
+	check(t, "an open-ended term is the longest", d(1),
+		"pro active; paid until 30; next expired 30 plan_expired",
+		paid("o", Pro, d(0), 0), paid("o", Pro, d(0), d(30)))
+	check(t, "then the lower edition", d(1),
+		"pro active; paid until 30; next expired 30 plan_expired",
+		paid("o", Flagship, d(0), d(30)), paid("o", Pro, d(0), d(30)))
+	check(t, "add-ons alone rank below every edition", d(1),
+		"trial active",
+		paid("o", Pro, d(0), d(30)), paid("o", "", d(0), d(30)))
+	check(t, "an order restated as add-ons alone covers and bills no more", d(1),
+		"trial active",
+		paid("o", Pro, d(0), d(30)), paid("o", "", d(0), 0, version(1)), overdue("i", 1, d(1), 5))
+	check(t, "a refund may arrive before its order: alone it does nothing", d(6),
+		"trial active",
+		refund("o", d(5)))
+	check(t, "of several refunds the earliest effective counts", d(6),
+		"pro expired; lapse refund 5 due 12; next stopped 12 refund",
+		paid("o", Pro, d(0), d(30)), refund("o", d(9)), refund("o", d(5)), refund("o", d(7)))
+	check(t, "a refund ends every version of its order", d(5),
+		"pro expired; lapse refund 5 due 12; next stopped 12 refund",
+		refund("o", d(5)), paid("o", Pro, d(0), d(30)), paid("o", Pro, d(0), d(60), version(3)))
+	check(t, "facts of other apps and of other accounts are not its own", d(1),
+		"trial active",
+		Fact{Kind: OrderPaid, Order: "o", Edition: Pro, Account: "acme", App: 1400000002},
+		Fact{Kind: OrderPaid, Order: "o", Edition: Pro, Account: "evil", App: 1400000001})
 }
 
 func TestCoverage(t *testing.T) {
-	check(t, []row{
-		{"with neither a term nor a refund an order has no end",
-			[]Fact{paid("o", Pro, d(0), 0)}, d(5000),
-			"pro active"},
-		{"it covers until one millisecond before its end",
-			[]Fact{paid("o", Pro, d(0), d(30))}, d(30) - 1,
-			"pro active; paid until 30; next expired 30 plan_expired"},
-		{"and no more at its end",
-			[]Fact{paid("o", Pro, d(0), d(30))}, d(30),
-			"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired"},
-		{"it covers before it takes effect",
-			[]Fact{paid("o", Pro, d(1), d(30))}, d(0),
-			"pro active; paid until 30; next expired 30 plan_expired"},
-		{"its end is the refund, if that is earlier than the term",
-			[]Fact{paid("o", Pro, d(0), d(30)), refund("o", d(30)-1)}, d(30),
-			"pro expired; lapse refund 30-1ms due 37-1ms; next stopped 37-1ms refund"},
-		{"a tie is the refund's",
-			[]Fact{paid("o", Pro, d(0), d(30)), refund("o", d(30))}, d(30),
-			"pro expired; lapse refund 30 due 37; next stopped 37 refund"},
-		{"its end is the term, if the refund is later",
-			[]Fact{paid("o", Pro, d(0), d(30)), refund("o", d(30)+1)}, d(30),
-			"pro expired; lapse plan_expired 30 due 37; next stopped 37 plan_expired"},
-		{"a refund ends an open-ended order",
-			[]Fact{paid("o", Pro, d(0), 0), refund("o", d(3))}, d(3),
-			"pro expired; lapse refund 3 due 10; next stopped 10 refund"},
-		{"the end is never before the order's own effective_at",
-			[]Fact{paid("o", Pro, d(5), d(30)), refund("o", d(2))}, d(6),
-			"pro expired; lapse refund 5 due 12; next stopped 12 refund"},
-		{"a refund that takes effect later still covers until then",
-			[]Fact{paid("o", Pro, d(0), d(30)), refund("o", d(2))}, d(2) - 1,
-			"pro active; next expired 2 refund"},
-		{"add-ons alone cover nothing",
-			[]Fact{paid("o", "", d(0), 0)}, d(1),
-			"trial active"},
-		{"nor do they keep a lapse away",
-			[]Fact{paid("o", Pro, d(0), d(3)), paid("a", "", d(0), 0)}, d(4),
-			"pro expired; paid until 3; lapse plan_expired 3 due 10; next stopped 10 plan_expired"},
-		{"a term of no length ends where it begins",
-			[]Fact{paid("o", Pro, d(3), d(3))}, d(3),
-			"pro expired; paid until 3; lapse plan_expired 3 due 10; next stopped 10 plan_expired"},
-	})
+	check(t, "with neither a term nor a refund an order has no end", d(5000),
+		"pro active",
+		paid("o", Pro, d(0), 0))
+	check(t, "it covers until one millisecond before its end", d(30)-1,
+		"pro active; paid until 30; next expired 30 plan_expired",
+		paid("o", Pro, d(0), d(30)))
+	check(t, "and no more at its end", d(30),
+		"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired",
+		paid("o", Pro, d(0), d(30)))
+	check(t, "it covers before it takes effect", d(0),
+		"pro active; paid until 30; next expired 30 plan_expired",
+		paid("o", Pro, d(1), d(30)))
+	check(t, "its end is the refund, if that is earlier than the term", d(30),
+		"pro expired; lapse refund 30-1ms due 37-1ms; next stopped 37-1ms refund",
+		paid("o", Pro, d(0), d(30)), refund("o", d(30)-1))
+	check(t, "a tie is the refund's", d(30),
+		"pro expired; lapse refund 30 due 37; next stopped 37 refund",
+		paid("o", Pro, d(0), d(30)), refund("o", d(30)))
+	check(t, "its end is the term, if the refund is later", d(30),
+		"pro expired; lapse plan_expired 30 due 37; next stopped 37 plan_expired",
+		paid("o", Pro, d(0), d(30)), refund("o", d(30)+1))
+	check(t, "a refund ends an open-ended order", d(3),
+		"pro expired; lapse refund 3 due 10; next stopped 10 refund",
+		paid("o", Pro, d(0), 0), refund("o", d(3)))
+	check(t, "the end is never before the order's own effective_at", d(6),
+		"pro expired; lapse refund 5 due 12; next stopped 12 refund",
+		paid("o", Pro, d(5), d(30)), refund("o", d(2)))
+	check(t, "a refund that takes effect later still covers until then", d(2)-1,
+		"pro active; next expired 2 refund",
+		paid("o", Pro, d(0), d(30)), refund("o", d(2)))
+	check(t, "add-ons alone cover nothing", d(1),
+		"trial active",
+		paid("o", "", d(0), 0))
+	check(t, "nor do they keep a lapse away", d(4),
+		"pro expired; paid until 3; lapse plan_expired 3 due 10; next stopped 10 plan_expired",
+		paid("o", Pro, d(0), d(3)), paid("a", "", d(0), 0))
+	check(t, "a term of no length ends where it begins", d(3),
+		"pro expired; paid until 3; lapse plan_expired 3 due 10; next stopped 10 plan_expired",
+		paid("o", Pro, d(3), d(3)))
 }
 
 func TestEdition(t *testing.T) {
-	check(t, []row{
-		{"with no order, what the app was created with", nil, d(0),
-			"trial active"},
-		{"the highest among the orders that cover now",
-			[]Fact{paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), d(40)), paid("c", Pro, d(20), d(50))}, d(30),
-			"flagship active; paid until 60; next edition:pro 40 plan_expired"},
-		{"an upgrade's term that ends does so by time",
-			[]Fact{paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), d(40))}, d(40),
-			"pro active; paid until 60; next expired 60 plan_expired"},
-		{"a refunded upgrade falls back to what is still paid for",
-			[]Fact{paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), 0), refund("b", d(20))}, d(21),
-			"pro active; paid until 60; next expired 60 plan_expired"},
-		{"a refund to come is a transition to come, with its cause",
-			[]Fact{paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), 0), refund("b", d(20))}, d(20) - 1,
-			"flagship active; paid until 60; next edition:pro 20 refund"},
-		{"if none covers, that of the order that ended last, though a higher one ended before",
-			[]Fact{paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(31))}, d(33),
-			"pro expired; paid until 31; lapse plan_expired 31 due 38; next stopped 38 plan_expired"},
-		{"of several that ended at that instant the highest",
-			[]Fact{paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(30))}, d(33),
-			"flagship expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired"},
-		{"the end of a lower order beside it changes nothing",
-			[]Fact{paid("a", Flagship, d(0), d(60)), paid("b", Pro, d(0), d(30))}, d(20),
-			"flagship active; paid until 60; next expired 60 plan_expired"},
-		{"only what carried the old edition caused its end",
-			[]Fact{
-				paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(60)), paid("c", Pro, d(0), 0), refund("c", d(30)),
-			}, d(20),
-			"flagship active; paid until 60; next edition:pro 30 plan_expired"},
-		{"of two that carried it, the refund caused it",
-			[]Fact{
-				paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(60)), paid("c", Flagship, d(0), 0), refund("c", d(30)),
-			}, d(20),
-			"flagship active; paid until 60; next edition:pro 30 refund"},
-		{"paid_until is null if one order that was not refunded has no end",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(0), 0)}, d(20),
-			"pro active"},
-		{"paid_until does not see the orders that were refunded, though they ended by their terms",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(0), d(60)), refund("b", d(70))}, d(20),
-			"pro active; paid until 30; next expired 60 plan_expired"},
-	})
+	check(t, "with no order, what the app was created with", d(0),
+		"trial active")
+	check(t, "the highest among the orders that cover now", d(30),
+		"flagship active; paid until 60; next edition:pro 40 plan_expired",
+		paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), d(40)), paid("c", Pro, d(20), d(50)))
+	check(t, "an upgrade's term that ends does so by time", d(40),
+		"pro active; paid until 60; next expired 60 plan_expired",
+		paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), d(40)))
+	check(t, "a refunded upgrade falls back to what is still paid for", d(21),
+		"pro active; paid until 60; next expired 60 plan_expired",
+		paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), 0), refund("b", d(20)))
+	check(t, "a refund to come is a transition to come, with its cause", d(20)-1,
+		"flagship active; paid until 60; next edition:pro 20 refund",
+		paid("a", Pro, d(0), d(60)), paid("b", Flagship, d(10), 0), refund("b", d(20)))
+	check(t, "if none covers, that of the order that ended last, though a higher one ended before", d(33),
+		"pro expired; paid until 31; lapse plan_expired 31 due 38; next stopped 38 plan_expired",
+		paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(31)))
+	check(t, "of several that ended at that instant the highest", d(33),
+		"flagship expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired",
+		paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(30)))
+	check(t, "the end of a lower order beside it changes nothing", d(20),
+		"flagship active; paid until 60; next expired 60 plan_expired",
+		paid("a", Flagship, d(0), d(60)), paid("b", Pro, d(0), d(30)))
+	check(t, "only what carried the old edition caused its end", d(20),
+		"flagship active; paid until 60; next edition:pro 30 plan_expired",
+		paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(60)), paid("c", Pro, d(0), 0), refund("c", d(30)))
+	check(t, "of two that carried it, the refund caused it", d(20),
+		"flagship active; paid until 60; next edition:pro 30 refund",
+		paid("a", Flagship, d(0), d(30)), paid("b", Pro, d(0), d(60)), paid("c", Flagship, d(0), 0), refund("c", d(30)))
+	check(t, "paid_until is null if one order that was not refunded has no end", d(20),
+		"pro active",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(0), 0))
+	check(t, "paid_until does not see the orders that were refunded, though they ended by their terms", d(20),
+		"pro active; paid until 30; next expired 60 plan_expired",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(0), d(60)), refund("b", d(70)))
 }
 
 func TestPaidAppsWithoutOrders(t *testing.T) {
 	imported := testApp
 	imported.Edition = Flagship
-	for _, row := range []row{
-		{"a paid edition counts as an open-ended order from creation on",
-			[]Fact{overdue("i", 1, d(-200), 5)}, d(-99),
-			"flagship active; arrears -100 due -93; i v1 -100 of 5; next stopped -93 arrears"},
-		{"whose name is import, so that it can be refunded",
-			[]Fact{refund("import", d(1))}, d(2),
-			"flagship expired; lapse refund 1 due 8; next stopped 8 refund"},
-		{"and restated by billing",
-			[]Fact{paid("import", Pro, d(0), d(30))}, d(2),
-			"pro active; paid until 30; next expired 30 plan_expired"},
-	} {
-		t.Run(row.rule, func(t *testing.T) {
-			if diff := cmp.Diff(row.want, show(State(imported, row.facts, row.now, grace))); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-	created := testApp
-	created.Edition = TRTCTrial
-	if got := show(State(created, nil, d(0), grace)); got != "trtc_trial active" {
-		t.Errorf("an app from the real-time side: %s", got)
-	}
+	checkApp(t, imported, "a paid edition counts as an open-ended order from creation on", d(-99),
+		"flagship active; arrears -100 due -93; i v1 -100 of 5; next stopped -93 arrears",
+		overdue("i", 1, d(-200), 5))
+	checkApp(t, imported, "whose name is import, so that it can be refunded", d(2),
+		"flagship expired; lapse refund 1 due 8; next stopped 8 refund",
+		refund("import", d(1)))
+	checkApp(t, imported, "and restated by billing", d(2),
+		"pro active; paid until 30; next expired 30 plan_expired",
+		paid("import", Pro, d(0), d(30)))
+
+	fromRealTimeSide := testApp
+	fromRealTimeSide.Edition = TRTCTrial
+	checkApp(t, fromRealTimeSide, "an app keeps the trial that it was created with", d(0),
+		"trtc_trial active")
 }
 
 func TestLapse(t *testing.T) {
-	check(t, []row{
-		{"since the latest end",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(10), d(20))}, d(31),
-			"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired"},
-		{"refund, if several end then",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(10), 0), refund("b", d(30))}, d(31),
-			"pro expired; paid until 30; lapse refund 30 due 37; next stopped 37 refund"},
-		{"the refund of an order that ended before does not rename it",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(10), 0), refund("b", d(29))}, d(31),
-			"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired"},
-		{"one millisecond before the due it is not a hold",
-			[]Fact{paid("a", Pro, d(0), d(30))}, d(37) - 1,
-			"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired"},
-		{"at the due it is",
-			[]Fact{paid("a", Pro, d(0), d(30))}, d(37),
-			"pro stopped; paid until 30; lapse plan_expired 30 due 37; stop plan_expired 37"},
-		{"the hold is effective at the due, however much later it is seen",
-			[]Fact{paid("a", Pro, d(0), 0), refund("a", d(3))}, d(90),
-			"pro stopped; lapse refund 3 due 10; stop refund 10"},
-		{"an order that covers now ends the lapse, also after a stop",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(40), d(70))}, d(41),
-			"pro active; paid until 70; next expired 70 plan_expired"},
-		{"an order that covers a gap afterwards moves since",
-			[]Fact{paid("a", Pro, d(0), d(30)), paid("b", Pro, d(40), d(41))}, d(41),
-			"pro expired; paid until 41; lapse plan_expired 41 due 48; next stopped 48 plan_expired"},
-	})
+	check(t, "since the latest end", d(31),
+		"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(10), d(20)))
+	check(t, "refund, if several end then", d(31),
+		"pro expired; paid until 30; lapse refund 30 due 37; next stopped 37 refund",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(10), 0), refund("b", d(30)))
+	check(t, "the refund of an order that ended before does not rename it", d(31),
+		"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(10), 0), refund("b", d(29)))
+	check(t, "one millisecond before the due it is not a hold", d(37)-1,
+		"pro expired; paid until 30; lapse plan_expired 30 due 37; next stopped 37 plan_expired",
+		paid("a", Pro, d(0), d(30)))
+	check(t, "at the due it is", d(37),
+		"pro stopped; paid until 30; lapse plan_expired 30 due 37; stop plan_expired 37",
+		paid("a", Pro, d(0), d(30)))
+	check(t, "the hold is effective at the due, however much later it is seen", d(90),
+		"pro stopped; lapse refund 3 due 10; stop refund 10",
+		paid("a", Pro, d(0), 0), refund("a", d(3)))
+	check(t, "an order that covers now ends the lapse, also after a stop", d(41),
+		"pro active; paid until 70; next expired 70 plan_expired",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(40), d(70)))
+	check(t, "an order that covers a gap afterwards moves since", d(41),
+		"pro expired; paid until 41; lapse plan_expired 41 due 48; next stopped 48 plan_expired",
+		paid("a", Pro, d(0), d(30)), paid("b", Pro, d(40), d(41)))
 }
 
 func TestInvoices(t *testing.T) {
 	bill := paid("o", Pro, d(0), 0)
-	check(t, []row{
-		{"the highest version says that it is settled, whichever came last",
-			[]Fact{bill, settled("i", 2, d(3)), overdue("i", 1, d(2), 5)}, d(3),
-			"pro active"},
-		{"or voided",
-			[]Fact{bill, overdue("i", 1, d(2), 5), voided("i", 2, d(3))}, d(3),
-			"pro active"},
-		{"closed counts even with an effective time before it was overdue",
-			[]Fact{bill, overdue("i", 1, d(2), 5), settled("i", 2, d(1))}, d(3),
-			"pro active"},
-		{"at one version closing wins",
-			[]Fact{bill, settled("i", 1, d(2)), overdue("i", 1, d(3), 5)}, d(3),
-			"pro active"},
-		{"a closing of a lower version is of the past",
-			[]Fact{bill, overdue("i", 2, d(2), 5), settled("i", 1, d(3))}, d(3),
-			"pro active; arrears 2 due 9; i v2 2 of 5; next stopped 9 arrears"},
-		{"stating it again does not restart the clock",
-			[]Fact{bill, overdue("i", 1, d(2), 5), overdue("i", 2, d(4), 6)}, d(5),
-			"pro active; arrears 2 due 9; i v2 2 of 6; next stopped 9 arrears"},
-		{"a restatement that goes back in time does set it back",
-			[]Fact{bill, overdue("i", 1, d(4), 5), overdue("i", 2, d(2), 6)}, d(5),
-			"pro active; arrears 2 due 9; i v2 2 of 6; next stopped 9 arrears"},
-		{"owed again after it was closed, it counts anew",
-			[]Fact{bill, overdue("i", 1, d(2), 5), settled("i", 2, d(4)), overdue("i", 3, d(6), 5)}, d(6),
-			"pro active; arrears 6 due 13; i v3 6 of 5; next stopped 13 arrears"},
-		{"only the last closing counts",
-			[]Fact{
-				bill, overdue("i", 1, d(1), 5), settled("i", 2, d(2)), overdue("i", 3, d(3), 5), voided("i", 4, d(4)),
-				overdue("i", 6, d(6), 5), overdue("i", 5, d(5), 5),
-			}, d(6),
-			"pro active; arrears 5 due 12; i v6 5 of 5; next stopped 12 arrears"},
-		{"at one version the amount is the later effective_at's, since the earlier's",
-			[]Fact{bill, overdue("i", 1, d(3), 5), overdue("i", 1, d(2), 9)}, d(3),
-			"pro active; arrears 2 due 9; i v1 2 of 5; next stopped 9 arrears"},
-		{"then the amount is the larger",
-			[]Fact{bill, overdue("i", 1, d(2), 5), overdue("i", 1, d(2), 9), overdue("i", 1, d(2), 7)}, d(3),
-			"pro active; arrears 2 due 9; i v1 2 of 9; next stopped 9 arrears"},
-		{"owing nothing is overdue all the same",
-			[]Fact{bill, overdue("i", 1, d(2), 0)}, d(3),
-			"pro active; arrears 2 due 9; i v1 2 of 0; next stopped 9 arrears"},
-	})
+	check(t, "the highest version says that it is settled, whichever came last", d(3),
+		"pro active",
+		bill, settled("i", 2, d(3)), overdue("i", 1, d(2), 5))
+	check(t, "or voided", d(3),
+		"pro active",
+		bill, overdue("i", 1, d(2), 5), voided("i", 2, d(3)))
+	check(t, "closed counts even with an effective time before it was overdue", d(3),
+		"pro active",
+		bill, overdue("i", 1, d(2), 5), settled("i", 2, d(1)))
+	check(t, "at one version closing wins", d(3),
+		"pro active",
+		bill, settled("i", 1, d(2)), overdue("i", 1, d(3), 5))
+	check(t, "a closing of a lower version is of the past", d(3),
+		"pro active; arrears 2 due 9; i v2 2 of 5; next stopped 9 arrears",
+		bill, overdue("i", 2, d(2), 5), settled("i", 1, d(3)))
+	check(t, "stating it again does not restart the clock", d(5),
+		"pro active; arrears 2 due 9; i v2 2 of 6; next stopped 9 arrears",
+		bill, overdue("i", 1, d(2), 5), overdue("i", 2, d(4), 6))
+	check(t, "a restatement that goes back in time does set it back", d(5),
+		"pro active; arrears 2 due 9; i v2 2 of 6; next stopped 9 arrears",
+		bill, overdue("i", 1, d(4), 5), overdue("i", 2, d(2), 6))
+	check(t, "owed again after it was closed, it counts anew", d(6),
+		"pro active; arrears 6 due 13; i v3 6 of 5; next stopped 13 arrears",
+		bill, overdue("i", 1, d(2), 5), settled("i", 2, d(4)), overdue("i", 3, d(6), 5))
+	check(t, "only the last closing counts", d(6),
+		"pro active; arrears 5 due 12; i v6 5 of 5; next stopped 12 arrears",
+		bill, overdue("i", 1, d(1), 5), settled("i", 2, d(2)), overdue("i", 3, d(3), 5), voided("i", 4, d(4)),
+		overdue("i", 6, d(6), 5), overdue("i", 5, d(5), 5))
+	check(t, "at one version the amount is the later effective_at's, since the earlier's", d(3),
+		"pro active; arrears 2 due 9; i v1 2 of 5; next stopped 9 arrears",
+		bill, overdue("i", 1, d(3), 5), overdue("i", 1, d(2), 9))
+	check(t, "then the amount is the larger", d(3),
+		"pro active; arrears 2 due 9; i v1 2 of 9; next stopped 9 arrears",
+		bill, overdue("i", 1, d(2), 5), overdue("i", 1, d(2), 9), overdue("i", 1, d(2), 7))
+	check(t, "owing nothing is overdue all the same", d(3),
+		"pro active; arrears 2 due 9; i v1 2 of 0; next stopped 9 arrears",
+		bill, overdue("i", 1, d(2), 0))
 }
 
 func TestArrears(t *testing.T) {
 	bill := paid("o", Pro, d(0), 0)
-	check(t, []row{
-		{"overdue invoices of an app never billed have no effect",
-			[]Fact{overdue("i", 1, d(2), 5)}, d(100),
-			"trial active"},
-		{"nor do add-ons alone bill it",
-			[]Fact{paid("o", "", d(0), 0), overdue("i", 1, d(2), 5)}, d(100),
-			"trial active"},
-		{"they are kept: since is not before it is billed",
-			[]Fact{overdue("i", 1, d(2), 5), paid("o", Pro, d(20), 0)}, d(21),
-			"pro active; arrears 20 due 27; i v1 20 of 5; next stopped 27 arrears"},
-		{"billed from its first order with an edition, though that was refunded",
-			[]Fact{overdue("i", 1, d(2), 5), paid("o", Pro, d(20), 0), paid("p", Pro, d(1), 0), refund("p", d(1))}, d(8),
-			"pro active; arrears 2 due 9; i v1 2 of 5; next stopped 9 arrears"},
-		{"since the earliest of the overdue invoices",
-			[]Fact{bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(4), 6)}, d(5),
-			"pro active; arrears 2 due 9; i v1 4 of 6; j v1 2 of 5; next stopped 9 arrears"},
-		{"when the oldest is closed, since moves to the next oldest",
-			[]Fact{bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(4), 6), settled("j", 2, d(5))}, d(10),
-			"pro active; arrears 4 due 11; i v1 4 of 6; next stopped 11 arrears"},
-		{"also after the stop, whose new due has passed too",
-			[]Fact{bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(4), 6), settled("j", 2, d(10))}, d(12),
-			"pro stopped; arrears 4 due 11; i v1 4 of 6; stop arrears 11"},
-		{"or is still ahead",
-			[]Fact{bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(9), 6), settled("j", 2, d(10))}, d(12),
-			"pro active; arrears 9 due 16; i v1 9 of 6; next stopped 16 arrears"},
-		{"one millisecond before the due it is in service",
-			[]Fact{bill, overdue("i", 1, d(2), 5)}, d(9) - 1,
-			"pro active; arrears 2 due 9; i v1 2 of 5; next stopped 9 arrears"},
-		{"at the due it is stopped",
-			[]Fact{bill, overdue("i", 1, d(2), 5)}, d(9),
-			"pro stopped; arrears 2 due 9; i v1 2 of 5; stop arrears 9"},
-		{"a payment reported after the stop reinstates",
-			[]Fact{bill, overdue("i", 1, d(2), 5), settled("i", 2, d(9))}, d(30),
-			"pro active"},
-		{"also one made after the due",
-			[]Fact{bill, overdue("i", 1, d(2), 5), settled("i", 2, d(9)+1)}, d(30),
-			"pro active"},
-		{"arrears outlive the coverage: the app was billed",
-			[]Fact{paid("o", Pro, d(0), d(5)), overdue("i", 1, d(8), 5)}, d(8),
-			"pro expired; paid until 5; arrears 8 due 15; i v1 8 of 5; lapse plan_expired 5 due 12; next stopped 12 plan_expired"},
-	})
+	check(t, "overdue invoices of an app never billed have no effect", d(100),
+		"trial active",
+		overdue("i", 1, d(2), 5))
+	check(t, "nor do add-ons alone bill it", d(100),
+		"trial active",
+		paid("o", "", d(0), 0), overdue("i", 1, d(2), 5))
+	check(t, "they are kept: since is not before it is billed", d(21),
+		"pro active; arrears 20 due 27; i v1 20 of 5; next stopped 27 arrears",
+		overdue("i", 1, d(2), 5), paid("o", Pro, d(20), 0))
+	check(t, "billed from its first order with an edition, though that was refunded", d(8),
+		"pro active; arrears 2 due 9; i v1 2 of 5; next stopped 9 arrears",
+		overdue("i", 1, d(2), 5), paid("o", Pro, d(20), 0), paid("p", Pro, d(1), 0), refund("p", d(1)))
+	check(t, "since the earliest of the overdue invoices", d(5),
+		"pro active; arrears 2 due 9; i v1 4 of 6; j v1 2 of 5; next stopped 9 arrears",
+		bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(4), 6))
+	check(t, "when the oldest is closed, since moves to the next oldest", d(10),
+		"pro active; arrears 4 due 11; i v1 4 of 6; next stopped 11 arrears",
+		bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(4), 6), settled("j", 2, d(5)))
+	check(t, "also after the stop, whose new due has passed too", d(12),
+		"pro stopped; arrears 4 due 11; i v1 4 of 6; stop arrears 11",
+		bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(4), 6), settled("j", 2, d(10)))
+	check(t, "or is still ahead", d(12),
+		"pro active; arrears 9 due 16; i v1 9 of 6; next stopped 16 arrears",
+		bill, overdue("j", 1, d(2), 5), overdue("i", 1, d(9), 6), settled("j", 2, d(10)))
+	check(t, "one millisecond before the due it is in service", d(9)-1,
+		"pro active; arrears 2 due 9; i v1 2 of 5; next stopped 9 arrears",
+		bill, overdue("i", 1, d(2), 5))
+	check(t, "at the due it is stopped", d(9),
+		"pro stopped; arrears 2 due 9; i v1 2 of 5; stop arrears 9",
+		bill, overdue("i", 1, d(2), 5))
+	check(t, "a payment reported after the stop reinstates", d(30),
+		"pro active",
+		bill, overdue("i", 1, d(2), 5), settled("i", 2, d(9)))
+	check(t, "also one made after the due", d(30),
+		"pro active",
+		bill, overdue("i", 1, d(2), 5), settled("i", 2, d(9)+1))
+	check(t, "arrears outlive the coverage: the app was billed", d(8),
+		"pro expired; paid until 5; arrears 8 due 15; i v1 8 of 5; lapse plan_expired 5 due 12; next stopped 12 plan_expired",
+		paid("o", Pro, d(0), d(5)), overdue("i", 1, d(8), 5))
 }
 
 func TestHolds(t *testing.T) {
-	check(t, []row{
-		{"the stop shown is the one effective first: here the lapse's",
-			[]Fact{paid("o", Pro, d(0), d(5)), overdue("i", 1, d(8), 5)}, d(20),
-			"pro stopped; paid until 5; arrears 8 due 15; i v1 8 of 5; lapse plan_expired 5 due 12; stop plan_expired 12"},
-		{"here that of the arrears",
-			[]Fact{paid("o", Pro, d(0), d(5)), overdue("i", 1, d(3), 5)}, d(20),
-			"pro stopped; paid until 5; arrears 3 due 10; i v1 3 of 5; lapse plan_expired 5 due 12; stop arrears 10"},
-		{"at one instant arrears go before a refund",
-			[]Fact{paid("o", Pro, d(0), 0), refund("o", d(5)), overdue("i", 1, d(5), 5)}, d(12),
-			"pro stopped; arrears 5 due 12; i v1 5 of 5; lapse refund 5 due 12; stop arrears 12"},
-		{"and before a plan that expired; both are told beforehand",
-			[]Fact{paid("o", Pro, d(0), d(5)), overdue("i", 1, d(5), 5)}, d(12) - 1,
-			"pro expired; paid until 5; arrears 5 due 12; i v1 5 of 5; lapse plan_expired 5 due 12; " +
-				"next stopped 12 arrears; next stopped 12 plan_expired"},
-		{"when one ends, the other stays in force",
-			[]Fact{paid("o", Pro, d(0), d(5)), overdue("i", 1, d(3), 5), settled("i", 2, d(20))}, d(20),
-			"pro stopped; paid until 5; lapse plan_expired 5 due 12; stop plan_expired 12"},
-		{"a second hold is still to come while the first is in force",
-			[]Fact{paid("o", Pro, d(0), d(5)), overdue("i", 1, d(3), 5)}, d(10),
-			"pro stopped; paid until 5; arrears 3 due 10; i v1 3 of 5; lapse plan_expired 5 due 12; stop arrears 10; " +
-				"next stopped 12 plan_expired"},
-		{"so is an end of coverage",
-			[]Fact{paid("o", Pro, d(0), d(50)), overdue("i", 1, d(3), 5)}, d(10),
-			"pro stopped; paid until 50; arrears 3 due 10; i v1 3 of 5; stop arrears 10; next expired 50 plan_expired"},
-		{"an expiry and a stop may come at one instant",
-			[]Fact{paid("o", Pro, d(0), d(10)), overdue("i", 1, d(3), 5)}, d(9),
-			"pro active; paid until 10; arrears 3 due 10; i v1 3 of 5; next stopped 10 arrears; next expired 10 plan_expired"},
-	})
+	check(t, "the stop shown is the one effective first: here the lapse's", d(20),
+		"pro stopped; paid until 5; arrears 8 due 15; i v1 8 of 5; lapse plan_expired 5 due 12; stop plan_expired 12",
+		paid("o", Pro, d(0), d(5)), overdue("i", 1, d(8), 5))
+	check(t, "here that of the arrears", d(20),
+		"pro stopped; paid until 5; arrears 3 due 10; i v1 3 of 5; lapse plan_expired 5 due 12; stop arrears 10",
+		paid("o", Pro, d(0), d(5)), overdue("i", 1, d(3), 5))
+	check(t, "at one instant arrears go before a refund", d(12),
+		"pro stopped; arrears 5 due 12; i v1 5 of 5; lapse refund 5 due 12; stop arrears 12",
+		paid("o", Pro, d(0), 0), refund("o", d(5)), overdue("i", 1, d(5), 5))
+	check(t, "and before a plan that expired; both are told beforehand", d(12)-1,
+		"pro expired; paid until 5; arrears 5 due 12; i v1 5 of 5; lapse plan_expired 5 due 12; "+
+			"next stopped 12 arrears; next stopped 12 plan_expired",
+		paid("o", Pro, d(0), d(5)), overdue("i", 1, d(5), 5))
+	check(t, "when one ends, the other stays in force", d(20),
+		"pro stopped; paid until 5; lapse plan_expired 5 due 12; stop plan_expired 12",
+		paid("o", Pro, d(0), d(5)), overdue("i", 1, d(3), 5), settled("i", 2, d(20)))
+	check(t, "a second hold is still to come while the first is in force", d(10),
+		"pro stopped; paid until 5; arrears 3 due 10; i v1 3 of 5; lapse plan_expired 5 due 12; stop arrears 10; "+
+			"next stopped 12 plan_expired",
+		paid("o", Pro, d(0), d(5)), overdue("i", 1, d(3), 5))
+	check(t, "so is an end of coverage", d(10),
+		"pro stopped; paid until 50; arrears 3 due 10; i v1 3 of 5; stop arrears 10; next expired 50 plan_expired",
+		paid("o", Pro, d(0), d(50)), overdue("i", 1, d(3), 5))
+	check(t, "an expiry and a stop may come at one instant", d(9),
+		"pro active; paid until 10; arrears 3 due 10; i v1 3 of 5; next stopped 10 arrears; next expired 10 plan_expired",
+		paid("o", Pro, d(0), d(10)), overdue("i", 1, d(3), 5))
 }
 
 // TestGraceIsAParameter includes none at all: what lapses is stopped at once.
