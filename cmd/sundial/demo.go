@@ -1,0 +1,4 @@
+package main
+
+type demoCmd struct{}
+func (*demoCmd) Run() error { return nil }

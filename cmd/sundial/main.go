@@ -1,0 +1,155 @@
+// Command sundial is the whole program: the engine (serve, demo), and the verbs of those who run it. It is the only
+// place that reads flags and the environment, and the only place where the parts are put together.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is stamped by the Makefile.
+var version = "devel"
+
+// The exit codes, as docs and scripts know them.
+const (
+	exitDone    = 0
+	exitFailed  = 1 // refused or failed
+	exitMisused = 2 // the command line makes no sense
+)
+
+func main() {
+	// The first signal asks everything to end in order; a second one ends the process as usual.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+// console is where a verb reads and writes.
+type console struct {
+	in  io.Reader
+	out io.Writer // what was asked for
+	err io.Writer // logs, progress and what went wrong
+}
+
+// commandLine is the grammar: a field for each verb.
+type commandLine struct {
+	Serve serveCmd `cmd:"" help:"Run the engine."`
+	Demo  demoCmd  `cmd:"" help:"Take half a year of bills through a fresh engine, then keep serving."`
+
+	App         appCmd         `cmd:"" help:"Create, look at and change apps." group:"Client"`
+	Account     accountCmd     `cmd:"" help:"Look at accounts, set quotas." group:"Client"`
+	Billing     billingCmd     `cmd:"" help:"Send billing events." group:"Client"`
+	Parked      parkedCmd      `cmd:"" help:"Look after billing events that could not be taken in." group:"Client"`
+	Transitions transitionsCmd `cmd:"" help:"List what falls due, soonest first." group:"Client"`
+	Token       tokenCmd       `cmd:"" help:"Create, list and revoke access tokens." group:"Client"`
+	Clock       clockCmd       `cmd:"" help:"Look at the engine's clock; move a sandbox's." group:"Client"`
+
+	Rebuild rebuildCmd `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
+	Bench   benchCmd   `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
+	Version versionCmd `cmd:"" help:"Print the version." group:"Maintenance"`
+}
+
+const description = `Sundial turns what a billing system reports, and the passing of time, into the lifecycle of apps: active, expired, stopped, deleted.
+
+Exit codes: 0 done, 1 refused or failed, 2 misused.`
+
+// run is the program without the process: it parses, runs the verb and gives the exit code.
+func run(ctx context.Context, args []string, c *console) (code int) {
+	// kong ends the program itself after it has printed help; here that ends only run.
+	type exit struct{ code int }
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case exit:
+			code = r.code
+		default:
+			panic(r)
+		}
+	}()
+	parser, err := kong.New(&commandLine{},
+		kong.Name("sundial"), kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Writers(c.out, c.err), kong.Exit(func(code int) { panic(exit{code}) }),
+		kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		fmt.Fprintln(c.err, "sundial:", err)
+		return exitFailed
+	}
+	verb, err := parser.Parse(args)
+	if err != nil {
+		return c.fail(misusedVerb(err, args))
+	}
+	return c.fail(verb.Run())
+}
+
+// misuse is an error of whoever wrote the command line: exit code 2.
+type misuse struct{ error }
+
+func misused(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
+
+// misusedVerb adds to what kong says where to read on.
+func misusedVerb(err error, args []string) error {
+	verb := "sundial"
+	for _, a := range args {
+		if strings.HasPrefix(a, "-") {
+			break
+		}
+		verb += " " + a
+		if len(strings.Fields(verb)) == 3 {
+			break
+		}
+	}
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		verb = "sundial"
+		for _, p := range parse.Context.Path {
+			if p.Command != nil {
+				verb += " " + p.Command.Name
+			}
+		}
+	}
+	return misused("%w\n  fix: see %s --help", err, verb)
+}
+
+// silent is a failure that was explained already, on the way.
+var errSilent = errors.New("failed")
+
+// fail reports how a verb ended and gives the exit code for it.
+func (c *console) fail(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	var m misuse
+	if errors.As(err, &m) {
+		fmt.Fprintln(c.err, "sundial:", err)
+		return exitMisused
+	}
+	if !errors.Is(err, errSilent) {
+		fmt.Fprintln(c.err, "sundial:", err)
+	}
+	return exitFailed
+}
+
+// versionCmd prints what this binary is.
+type versionCmd struct {
+	JSON bool `help:"Print JSON." name:"json"`
+}
+
+// Run prints the version.
+func (v *versionCmd) Run(c *console) error {
+	if v.JSON {
+		fmt.Fprintf(c.out, "{\"version\":%q}\n", version)
+		return nil
+	}
+	fmt.Fprintln(c.out, "sundial", version)
+	return nil
+}

@@ -1,0 +1,4 @@
+package main
+
+type rebuildCmd struct{}
+func (*rebuildCmd) Run() error { return nil }
