@@ -43,7 +43,10 @@ var reserved = []string{
 }
 
 // authentication is asked by the server for every connection, also for those inside the process.
-type authentication struct{ server *Server }
+type authentication struct {
+	server  *Server
+	clients *outside
+}
 
 func (a *authentication) Check(c server.ClientAuthentication) bool {
 	s := a.server
@@ -80,11 +83,15 @@ func (a *authentication) Check(c server.ClientAuthentication) bool {
 	if !ok {
 		return false
 	}
+	account := a.clients.await()
+	if account == nil {
+		return false
+	}
 	name := permissions.User
 	if name == "" {
 		name = shown.Username
 	}
-	c.RegisterUser(&server.User{Username: name, Permissions: s.permissions(permissions)})
+	c.RegisterUser(&server.User{Username: name, Account: account, Permissions: s.permissions(permissions)})
 	return true
 }
 

@@ -46,6 +46,9 @@ const (
 	// maxPending bounds what the server holds for one slow reader. The fastest reader, a rebuild, asks for
 	// windows of this size.
 	maxPending = 64 << 20
+
+	// authTimeout is the time that a connection has to say who it is.
+	authTimeout = 5 * time.Second
 )
 
 // Config says how the embedded server runs.
@@ -67,6 +70,9 @@ type Config struct {
 	// Authenticate judges the credentials of a connection, once, when it connects. Without it nobody but the
 	// program itself is let in, unless Open is set.
 	Authenticate func(Credentials) (Permissions, bool)
+
+	// Doors are the subjects by which those whom Authenticate lets in reach the program; there is no other way.
+	Doors Doors
 
 	// Open lets everybody in with all rights. For tests.
 	Open bool
@@ -128,10 +134,12 @@ func Start(config Config) (*Server, error) {
 }
 
 func (s *Server) start() error {
+	clients := newOutside()
 	options, err := s.options()
 	if err != nil {
 		return err
 	}
+	options.CustomClientAuthentication = &authentication{server: s, clients: clients}
 	srv, err := server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("natsd: %w", err)
@@ -147,6 +155,10 @@ func (s *Server) start() error {
 		err := log.fatal()
 		stop(srv)
 		return fmt.Errorf("natsd: the server was not ready within %s: %w", startTimeout, err)
+	}
+	if err := clients.make(srv, s.config.Doors); err != nil {
+		stop(srv)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,10 +189,9 @@ func (s *Server) options() (*server.Options, error) {
 		MaxPending:             maxPending,
 		TLSConfig:              s.config.TLS,
 		TLSTimeout:             5,
-		AuthTimeout:            5,
+		AuthTimeout:            authTimeout.Seconds(),
 		// A producer that is faster than the disk is held back by acknowledgements, not by stalling its reads.
-		NoFastProducerStall:        true,
-		CustomClientAuthentication: &authentication{server: s},
+		NoFastProducerStall: true,
 	}
 	if s.listen != "" {
 		host, port, err := hostPort(s.listen)
