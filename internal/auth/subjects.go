@@ -1,5 +1,12 @@
 package auth
 
+// Doors give the subjects by which token holders and the program meet at all, whatever the role: those on which the
+// program answers each message once, those that many services may answer, and those on which it only tells. A server
+// keeps everything else apart, because permissions judge what a client publishes and not where it wants the answer.
+func Doors() (answered, discovered, heard []string) {
+	return []string{"command.>", "billing.>"}, []string{discovery}, []string{"lifecycle.>"}
+}
+
 // Grants are the NATS subjects that somebody may publish and subscribe; nothing else.
 type Grants struct{ Publish, Subscribe []string }
 
