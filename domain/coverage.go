@@ -94,7 +94,7 @@ func (a *App) termAt(due Instant, will coverage) Term {
 	}
 	term := Term{Due: due, To: will.edition, Cause: CausePlanExpired}
 	for _, o := range a.Orders {
-		if end, cause := o.end(); o.buysEdition() && end == due && cause == CauseRefund {
+		if end, cause := o.end(); o.buysEdition() && end == due && cause == CauseRefund && o.Terms.Edition.Rank() > will.edition.Rank() {
 			term.Cause = CauseRefund
 		}
 	}

@@ -33,24 +33,34 @@ func (d *draft) record(app *App, effectiveAt Instant, by By, fact Event) error {
 	d.emit(fact)
 	why := trigger{by, effectiveAt}
 	after := app.coverageAt(d.at.Now)
-	pending := app.Term.Due != 0 && app.Term.Due <= d.at.Now
-	if after != before {
-		d.cover(app, after, why)
-		pending = false
-	}
-	if pending {
-		d.schedule(app, app.Term.Due-1)
+	if next, pending := d.pending(app); after == before && pending {
+		d.reschedule(app, next)
 	} else {
+		d.cover(app, after, why)
 		d.schedule(app, d.at.Now)
 	}
 	d.owe(app, why)
 	return nil
 }
 
+// pending finds the change of coverage that was due and has not fired yet. It is false if nothing was due, and also
+// where the fact just recorded took its due time away, so that no tick would find it.
+func (d *draft) pending(app *App) (Term, bool) {
+	due := app.Term.Due
+	if due == 0 || due > d.at.Now {
+		return Term{}, false
+	}
+	next := app.nextTerm(due-1, app.covered())
+	return next, next.Due != 0 && next.Due <= d.at.Now
+}
+
 // schedule sets when time changes the coverage next.
 func (d *draft) schedule(app *App, after Instant) {
-	next, set := app.nextTerm(after, app.covered()), app.Term
-	if next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
+	d.reschedule(app, app.nextTerm(after, app.covered()))
+}
+
+func (d *draft) reschedule(app *App, next Term) {
+	if set := app.Term; next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
 		d.emit(TermScheduled{About{app.ID}, next.Due, next.To, next.Cause})
 	}
 }

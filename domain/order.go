@@ -61,7 +61,7 @@ func (a *App) PaidUntil() Instant {
 		if o.Terms.PaidUntil == 0 {
 			return 0
 		}
-		latest = max(latest, o.Terms.PaidUntil)
+		latest = max(latest, o.Terms.PaidUntil, o.Terms.EffectiveAt)
 	}
 	return latest
 }
