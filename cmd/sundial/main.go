@@ -52,9 +52,10 @@ type commandLine struct {
 	Token       tokenCmd       `cmd:"" help:"Create, list and revoke access tokens." group:"Client"`
 	Clock       clockCmd       `cmd:"" help:"Look at the engine's clock; move a sandbox's." group:"Client"`
 
-	Rebuild rebuildCmd `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
-	Bench   benchCmd   `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
-	Version versionCmd `cmd:"" help:"Print the version." group:"Maintenance"`
+	Rebuild     rebuildCmd     `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
+	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
+	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`
+	Version     versionCmd     `cmd:"" help:"Print the version." group:"Maintenance"`
 }
 
 const description = `Sundial turns what a billing system reports, and the passing of time, into the lifecycle of apps: active, expired, stopped, deleted.
