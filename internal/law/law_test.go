@@ -44,6 +44,7 @@ var rooms = map[string][]string{
 		"internal/engine", "internal/ingest", "internal/vault", "internal/auth",
 	},
 	"internal/rpc": {"domain", "internal/engine", "internal/auth"},
+	"examples":     {}, // an example feed, embedded
 }
 
 // pure is what domain may import beside the listed modules: packages that compute, and nothing else. Add a package
