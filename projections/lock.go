@@ -1,0 +1,31 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// ErrInUse says that another Store, most likely a running server's, has the directory.
+var ErrInUse = errors.New("projections: a running server has them open: stop it, or let the server itself rebuild")
+
+// lock takes the directory for one Store or one rebuild; closing the file, or the end of the process, gives it back.
+func lock(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("projections: data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "projections.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("projections: locking the directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrInUse
+		}
+		return nil, fmt.Errorf("projections: locking the directory: %w", err)
+	}
+	return f, nil
+}

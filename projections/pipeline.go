@@ -1,0 +1,202 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// Limits of the pipeline.
+const (
+	// readLimit is how many commits are handed on together: enough that handing on costs nothing, few enough that
+	// two decoders share what comes.
+	readLimit = 256
+
+	// batchLimit is how many commits one transaction takes while serving: beyond it the pages that are written do
+	// not get fewer, and what waits for the batch waits longer.
+	batchLimit = 5000
+
+	// chunksAhead is how many chunks wait between two stages; with readLimit some 5 MB of commits.
+	chunksAhead = 16
+)
+
+// pipeline follows the log from a checkpoint: one goroutine reads, some decode, one folds, one writes. All of them
+// have ended when run returns.
+type pipeline struct {
+	log    *eventstore.Log
+	codec  *eventstore.Codec[domain.Event]
+	folder *folder
+	upTo   uint64 // ends there; 0: goes on
+	batch  int    // commits in a batch, at most
+	eager  bool   // a smaller batch is written as soon as the last one is
+	write  func(*rows) error
+}
+
+// chunk is a run of commits on their way from the reader, over a decoder, to the folder.
+type chunk struct {
+	commits []decoded
+	err     error
+	done    chan struct{} // closed when decoded
+}
+
+func (p *pipeline) run(ctx context.Context) error {
+	follower, err := p.log.Follow(ctx, p.folder.position)
+	if err != nil {
+		return err
+	}
+	defer follower.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	todo := make(chan *chunk, chunksAhead)
+	ordered := make(chan *chunk, chunksAhead)
+	batches := make(chan *rows)
+	idle := make(chan struct{}, 1) // holds a token while the writer has nothing to do
+	group.Go(func() error {
+		defer close(todo)
+		defer close(ordered)
+		return p.read(ctx, follower, todo, ordered)
+	})
+	for range min(runtime.GOMAXPROCS(0), 4) {
+		group.Go(func() error {
+			for c := range todo {
+				p.decode(c)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		defer close(batches)
+		return p.fold(ctx, ordered, idle, batches)
+	})
+	group.Go(func() error {
+		idle <- struct{}{}
+		for r := range batches {
+			if err := p.write(r); err != nil {
+				return err
+			}
+			p.folder.written.Store(r.batch)
+			idle <- struct{}{}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func (p *pipeline) read(ctx context.Context, follower *eventstore.Follower, todo, ordered chan<- *chunk) error {
+	for at := p.folder.position; p.upTo == 0 || at < p.upTo; {
+		limit := readLimit
+		if p.upTo > 0 {
+			limit = int(min(uint64(limit), p.upTo-at))
+		}
+		messages, err := follower.Next(ctx, limit)
+		if err != nil {
+			return err
+		}
+		c := &chunk{commits: make([]decoded, len(messages)), done: make(chan struct{})}
+		for i := range messages {
+			c.commits[i].message = messages[i]
+		}
+		at += uint64(len(messages))
+		for _, to := range []chan<- *chunk{todo, ordered} {
+			select {
+			case to <- c:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *pipeline) decode(c *chunk) {
+	defer close(c.done)
+	for i := range c.commits {
+		if err := p.decodeOne(&c.commits[i]); err != nil {
+			c.commits, c.err = c.commits[:i], err
+			return
+		}
+	}
+}
+
+func (p *pipeline) decodeOne(d *decoded) (err error) {
+	m := &d.message
+	if d.commit, err = eventstore.DecodeCommit(m.Payload); err != nil {
+		return &eventstore.CorruptError{Sequence: m.Sequence, Problem: err.Error(), Advice: adviceUnreadable}
+	}
+	d.hash = m.Hash()
+	d.key = commandKey(m.Account, d.commit.ID)
+	d.events = make([]domain.Event, len(d.commit.Events))
+	for i := range d.commit.Events {
+		if d.events[i], err = p.codec.Decode(d.commit.Events[i]); err != nil {
+			var unknown *eventstore.UnknownTypeError
+			if errors.As(err, &unknown) {
+				return fmt.Errorf("projections: at sequence %d: %w", m.Sequence, err)
+			}
+			return &eventstore.CorruptError{Sequence: m.Sequence, Problem: err.Error(), Advice: adviceUnreadable}
+		}
+	}
+	return nil
+}
+
+const adviceUnreadable = "stop, keep a copy of the data directory, and look whether a newer version of the program wrote it; if not, restore the log from the latest backup"
+
+// fold hands batches to the writer: when it is idle, or when the batch is full.
+func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan struct{}, batches chan<- *rows) error {
+	hand := func() error {
+		r, err := p.folder.take()
+		if err != nil {
+			return err
+		}
+		select {
+		case batches <- r:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for {
+		n := len(p.folder.batch.commits)
+		ready := idle
+		if n == 0 || (!p.eager && n < p.batch) {
+			ready = nil
+		}
+		more := ordered
+		if n >= p.batch {
+			more = nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ready:
+			if err := hand(); err != nil {
+				return err
+			}
+		case c, ok := <-more:
+			if !ok {
+				if ctx.Err() != nil || n == 0 {
+					return context.Cause(ctx)
+				}
+				<-idle
+				return hand()
+			}
+			select {
+			case <-c.done:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			for i := range c.commits {
+				if err := p.folder.fold(&c.commits[i]); err != nil {
+					return err
+				}
+			}
+			if c.err != nil {
+				return c.err
+			}
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package projections
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+)
+
+// reader is a connection that reads, with the statements of the reads that happen all the time.
+type reader struct {
+	*conn
+	lookup
+	row []driver.Value // room for a row
+
+	owner, highest, accountWithApps *stmt
+	commitsByKey, keys, history     *stmt
+	due, backlog                    *stmt
+}
+
+// readerCount bounds the reads that run at once: on two cores more would only wait for each other, and each costs up
+// to 2 MB of cache.
+const readerCount = 6
+
+// widest is the number of columns of the widest row that is read.
+const widest = 10
+
+func newReader(path string) (*reader, error) {
+	c, err := connect(path, true, readingPragmas)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{conn: c, row: make([]driver.Value, widest)}
+	if r.lookup, err = newLookup(c); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	err = c.prepareAll(
+		prepared{&r.owner, `SELECT account FROM apps WHERE id = ?`},
+		prepared{&r.highest, `SELECT id FROM apps WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1`},
+		// One statement is one snapshot.
+		prepared{&r.accountWithApps, `SELECT position, hash, state FROM accounts WHERE id = ?1 UNION ALL
+			SELECT NULL, NULL, s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE a.account = ?1`},
+		prepared{&r.commitsByKey, `SELECT position FROM commits WHERE key = ? ORDER BY position`},
+		prepared{&r.keys, `SELECT position, key FROM commits WHERE position > ? ORDER BY position LIMIT ?`},
+		prepared{&r.history, `SELECT previous, recorded_at, app FROM commits WHERE position = ?`},
+		prepared{&r.due, `SELECT ` + dueColumns + ` WHERE d.at <= ? ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`},
+		prepared{&r.backlog, `SELECT count(*), min(at) FROM dues WHERE at <= ?`},
+	)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return r, nil
+}
+
+// database is the serving file, open: the connection that writes, and the pool of those that read.
+type database struct {
+	writer  *writer
+	readers chan *reader
+	own     *reader       // the folder's
+	gone    chan struct{} // closed when another has taken its place, or the store is closed
+}
+
+func openDatabase(path string) (*database, error) {
+	c, err := connect(path, false, servingPragmas)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWriter(c)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	db := &database{writer: w, readers: make(chan *reader, readerCount), gone: make(chan struct{})}
+	for range readerCount {
+		r, err := newReader(path)
+		if err != nil {
+			return nil, errors.Join(err, db.close())
+		}
+		db.readers <- r
+	}
+	if db.own, err = newReader(path); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return db, nil
+}
+
+// close waits for the reads that are going on. The writer comes last: it brings the write-ahead log home.
+func (db *database) close() error {
+	var errs []error
+	if db.own != nil {
+		errs = append(errs, db.own.close())
+		for range readerCount {
+			errs = append(errs, (<-db.readers).close())
+		}
+	} else { // it never was open whole
+		for range len(db.readers) {
+			errs = append(errs, (<-db.readers).close())
+		}
+	}
+	return errors.Join(append(errs, db.writer.close())...)
+}
+
+// ErrClosed is what reads of a closed store get.
+var ErrClosed = errors.New("projections: closed")
+
+// read lends a reader. While the file is being swapped it waits.
+func (s *Store) read(ctx context.Context, f func(*reader) error) error {
+	for {
+		db := s.db.Load()
+		if db == nil {
+			return ErrClosed
+		}
+		select {
+		case r := <-db.readers:
+			err := f(r)
+			clear(r.row)
+			db.readers <- r
+			if err != nil {
+				return fmt.Errorf("projections: reading: %w", err)
+			}
+			return nil
+		case <-db.gone:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+
+	"sundial/eventstore"
+)
+
+// cachedApps bounds the apps and accounts that the folder keeps while serving: some 1 KB each. What is not kept is
+// read back from its row.
+const cachedApps = 50_000
+
+// Pauses between attempts after an error that may pass: a full disk, a server that is away.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 5 * time.Second
+)
+
+// Run follows the log until the context ends, and then returns nil. Corruption ends it too: it is returned, and stays
+// in Err. What may pass (a full disk, a server that is away) is logged and tried again.
+func (s *Store) Run(ctx context.Context) error {
+	pause := retryFirst
+	for {
+		before := s.Position()
+		err := s.follow(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, ErrClosed) {
+			return err
+		}
+		if final(err) {
+			s.failed.Store(&err)
+			s.progress.end(err)
+			s.config.Logger.Error("the projections have stopped", "position", s.Position(), "error", err)
+			return err
+		}
+		if s.Position() > before {
+			pause = retryFirst
+		}
+		s.config.Logger.Warn("following the log failed, trying again", "position", s.Position(), "error", err, "pause", pause)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, retryLast)
+	}
+}
+
+// final tells whether an error stays however often it is tried again.
+func final(err error) bool {
+	var corrupt *eventstore.CorruptError
+	var gap *eventstore.GapError
+	var unknown *eventstore.UnknownTypeError
+	var inFile sqlite3.Error
+	if errors.As(err, &inFile) {
+		switch inFile.Code {
+		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrConstraint, sqlite3.ErrSchema, sqlite3.ErrMismatch:
+			return true
+		}
+	}
+	return errors.As(err, &corrupt) || errors.As(err, &gap) || errors.As(err, &unknown) || errors.Is(err, eventstore.ErrMissing)
+}
+
+// follow runs the pipeline until it fails or the context ends.
+func (s *Store) follow(ctx context.Context) error {
+	s.running.Lock()
+	defer s.running.Unlock()
+	db := s.db.Load()
+	if db == nil {
+		return ErrClosed
+	}
+	p := &pipeline{
+		log: s.config.Log, codec: s.codec, batch: batchLimit, eager: true,
+		write:  func(r *rows) error { return s.commit(db, r) },
+		folder: newFolder(db.own, s.at, cachedApps),
+	}
+	return p.run(ctx)
+}
+
+// commit writes a batch and lets it be seen.
+func (s *Store) commit(db *database, r *rows) error {
+	began := time.Now() //nolint:forbidigo // measures a duration
+	if err := s.commitSeen(db, r); err != nil {
+		return err
+	}
+	s.at.position, s.at.hash = r.position, r.hash
+	s.progress.reach(r.position)
+	s.metrics.batch(len(r.commits), time.Since(began)) //nolint:forbidigo // measures a duration
+	return nil
+}
+
+// commitSeen holds the filter of commands still from the moment it knows the batch's keys until they are on disk.
+func (s *Store) commitSeen(db *database, r *rows) error {
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	s.seen.add(r.commits)
+	return db.writer.write(r)
+}

@@ -1,0 +1,169 @@
+package projections
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"sundial/eventstore"
+)
+
+// version of the projection: raise it whenever the tables, or what the fold makes of a commit, change. A file of
+// another version is not used.
+const version = 1
+
+// fileName is the serving file; SQLite keeps its write-ahead log and the index of that beside it.
+var fileName = fmt.Sprintf("projections-v%d.db", version)
+
+const (
+	walSuffix = "-wal"
+	shmSuffix = "-shm"
+)
+
+// pageSize: a batch writes whole pages for single rows, so small pages write less; larger ones hold more per read.
+const pageSize = 4096
+
+// tables holds each row of the account once, whatever its number of apps, and each app's state apart from the columns
+// that lists filter by: a search over all apps then reads tens of bytes of each, and an event that changes no such
+// column does not touch them.
+//
+// A commit's key is 64 bits of the hash of its command's id (seen.go). previous is the position of the app's commit
+// before: an app's history is a chain through the table, which needs no index.
+var tables = []string{
+	`CREATE TABLE checkpoint (
+		one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, log TEXT NOT NULL,
+		position INTEGER NOT NULL, hash BLOB NOT NULL) STRICT`,
+	`CREATE TABLE accounts (
+		id TEXT PRIMARY KEY, position INTEGER NOT NULL, hash BLOB NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID`,
+	`CREATE TABLE apps (
+		id INTEGER PRIMARY KEY, account TEXT NOT NULL, status TEXT NOT NULL, edition TEXT NOT NULL, name TEXT NOT NULL) STRICT`,
+	`CREATE TABLE app_states (
+		id INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT`,
+	`CREATE TABLE dues (
+		at INTEGER NOT NULL, account TEXT NOT NULL, app INTEGER NOT NULL, kind INTEGER NOT NULL,
+		goal TEXT NOT NULL, cause TEXT NOT NULL, episode INTEGER NOT NULL,
+		PRIMARY KEY (at, account, app, kind)) STRICT, WITHOUT ROWID`,
+	`CREATE TABLE commits (
+		position INTEGER PRIMARY KEY, key INTEGER NOT NULL, app INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
+		previous INTEGER NOT NULL) STRICT`,
+}
+
+// indexes are made last in a rebuild: sorting once is far cheaper than keeping order all along.
+var indexes = []string{
+	`CREATE INDEX apps_by_account ON apps (account)`,
+	`CREATE INDEX commits_by_key ON commits (key)`,
+}
+
+// servingPragmas are for the connection that writes the serving file.
+//
+// WAL: readers go on while a batch is written. synchronous NORMAL: a commit waits for no fsync, and a power cut loses
+// at most the last batches, which are read again from the log; the checkpoints of the WAL are synced, so that the
+// file is whole after a power cut (with OFF it could be torn without a sign of it). 16,384 pages of WAL (64 MB)
+// between checkpoints: pages that are written again and again are copied once, and synced rarely.
+var servingPragmas = []string{
+	"journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 16384", "journal_size_limit = 67108864",
+	"cache_size = -32768", "temp_store = MEMORY",
+}
+
+// readingPragmas are for the pool of readers. Every batch empties a reader's cache, so a large one would only cost
+// memory; mmap_size stays 0, as mapped pages count as the process's memory.
+var readingPragmas = []string{"query_only = 1", "cache_size = -2048", "temp_store = MEMORY"}
+
+// buildingPragmas are for a file that nobody else sees until it is done: no journal and no syncs. It is synced as a
+// whole before it is put in its place.
+var buildingPragmas = []string{
+	"journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -131072", "temp_store = FILE",
+}
+
+// create makes an empty projection of a log.
+func create(path string, log string) (*conn, error) {
+	c, err := connect(path, false, append([]string{fmt.Sprintf("page_size = %d", pageSize)}, buildingPragmas...))
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		if err := c.exec(t); err != nil {
+			return nil, errors.Join(fmt.Errorf("projections: making tables: %w", err), c.close())
+		}
+	}
+	start, err := c.prepare(`INSERT INTO checkpoint VALUES (1, ?, ?, 0, ?)`)
+	if err == nil {
+		start.set(int64(version), log, make([]byte, len(eventstore.Hash{})))
+		err = start.run()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("projections: making tables: %w", err), c.close())
+	}
+	return c, nil
+}
+
+// checkpoint is how far a file has followed which log.
+type checkpoint struct {
+	version  int
+	log      string
+	position uint64
+	hash     eventstore.Hash // of the commit at position
+}
+
+// errNotOurs says that a file is not a projection, or not whole.
+var errNotOurs = errors.New("projections: the file is not a projection")
+
+func (c *conn) checkpoint() (checkpoint, error) {
+	query, err := c.prepare(`SELECT version, log, position, hash FROM checkpoint`)
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("%w: %w", errNotOurs, err)
+	}
+	row := make([]driver.Value, 4)
+	found, err := query.one(row)
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("projections: reading the checkpoint: %w", err)
+	}
+	if !found {
+		return checkpoint{}, errNotOurs
+	}
+	p := checkpoint{version: int(integer(row[0])), log: text(row[1]), position: uint64(integer(row[2]))}
+	copy(p.hash[:], blob(row[3]))
+	return p, nil
+}
+
+// exists tells whether there is a file at path.
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// replace puts a finished file in the serving one's place. The serving one must be closed. It is removed before its
+// write-ahead log, and both before the new file gets the name: SQLite would apply a log left over by name to whatever
+// file has it. A crash in between leaves no serving file, and another is built.
+func replace(serving, finished string) error {
+	for _, old := range []string{serving, serving + walSuffix, serving + shmSuffix} {
+		if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("projections: replacing %s: %w", serving, err)
+		}
+	}
+	if err := syncFile(finished); err != nil {
+		return err
+	}
+	if err := os.Rename(finished, serving); err != nil {
+		return fmt.Errorf("projections: replacing %s: %w", serving, err)
+	}
+	return syncFile(filepath.Dir(serving))
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("projections: syncing: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("projections: syncing %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package projections
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// factPrefix begins the ids of commands made from billing facts, which are unique everywhere, not only within their
+// account.
+const factPrefix = "fact/"
+
+// commandKey is what the table of commits holds of a command's id: 64 bits of a hash that nobody can steer. Two ids
+// may share a key, once in some billions of commits, so whoever looks a key up compares the ids in the log.
+func commandKey(account, id string) uint64 {
+	var room [512]byte
+	b := room[:0]
+	if !strings.HasPrefix(id, factPrefix) {
+		b = append(b, account...)
+	}
+	b = append(b, '\n')
+	b = append(b, id...)
+	sum := sha256.Sum256(b)
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// Seen gives the positions of the commits that may carry this command id, oldest first: the caller compares the id
+// (and, for ids that begin with fact/, finds them whichever account they are in). It knows every commit up to the
+// position that the store had when it was called. Nearly always the answer is none, from memory alone.
+func (s *Store) Seen(ctx context.Context, account, commandID string) ([]uint64, error) {
+	key := commandKey(account, commandID)
+	if f := s.seen.current.Load(); f != nil && !f.has(key) {
+		return nil, nil
+	}
+	var positions []uint64
+	err := s.read(ctx, func(r *reader) error {
+		row := r.row[:1]
+		return r.commitsByKey.each(context.Background(), row, func() (bool, error) {
+			positions = append(positions, uint64(integer(row[0])))
+			return true, nil
+		}, int64(key))
+	})
+	return positions, err
+}
+
+// seen is the filter over the keys of all commits.
+type seen struct {
+	// current answers; nil until the keys on disk have been read once.
+	current atomic.Pointer[filter]
+
+	// mu is held from before the keys of a batch are added until the batch is committed. So whoever makes another
+	// filter the next one, under it, finds on disk afterwards what was not added to that filter.
+	mu   sync.Mutex
+	next *filter // being filled
+}
+
+// add takes in the keys of a batch that is about to be committed; mu is held.
+func (s *seen) add(keys []commitRow) {
+	for _, f := range []*filter{s.current.Load(), s.next} {
+		if f == nil {
+			continue
+		}
+		for i := range keys {
+			f.add(keys[i].key)
+		}
+	}
+}
+
+// tooSmall tells whether the filter should be made anew for so many keys.
+func (s *seen) tooSmall(keys uint64) bool {
+	f := s.current.Load()
+	return f == nil || keys > f.capacity
+}
+
+// fillChunk is how many keys are read in one go: a read that lasts keeps the write-ahead log from being reused.
+const fillChunk = 65536
+
+// fillSeen makes a filter with room for twice the commits there are, and lets it answer once it holds them all.
+func (s *Store) fillSeen(ctx context.Context) error {
+	s.seen.mu.Lock()
+	upTo := s.Position()
+	f := newFilter(max(2*upTo, fillChunk))
+	s.seen.next = f
+	s.seen.mu.Unlock()
+	row := make([]driver.Value, 2)
+	for at := uint64(0); at < upTo; {
+		before := at
+		err := s.read(ctx, func(r *reader) error {
+			return r.keys.each(context.Background(), row, func() (bool, error) {
+				at = uint64(integer(row[0]))
+				f.add(uint64(integer(row[1])))
+				return true, nil
+			}, int64(at), int64(fillChunk))
+		})
+		if err != nil {
+			return fmt.Errorf("projections: reading the keys of commands: %w", err)
+		}
+		if at == before {
+			break // rows are missing: Check says so; the filter would answer no for them anyway
+		}
+	}
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	s.seen.current.Store(f)
+	s.seen.next = nil
+	return nil
+}
+
+// filter is a Bloom filter in blocks of 256 bits (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom
+// Filters): a key sets one bit in each of eight words of one block, so that a look costs one line of the
+// processor's cache. With 12 bits for a key about one key in 200 is taken for known by mistake. Safe for concurrent
+// use.
+type filter struct {
+	blocks   [][8]uint32
+	capacity uint64 // keys for which it was made
+}
+
+// odd multipliers spread one half of a key over the eight words (those of the Parquet format).
+var odd = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
+
+func newFilter(capacity uint64) *filter {
+	const bitsForKey, bitsOfBlock = 12, 256
+	return &filter{blocks: make([][8]uint32, capacity*bitsForKey/bitsOfBlock+1), capacity: capacity}
+}
+
+func (f *filter) block(key uint64) *[8]uint32 {
+	return &f.blocks[(key>>32)*uint64(len(f.blocks))>>32]
+}
+
+func (f *filter) add(key uint64) {
+	b := f.block(key)
+	for i := range b {
+		bit := uint32(1) << (uint32(key) * odd[i] >> 27)
+		if atomic.LoadUint32(&b[i])&bit == 0 {
+			atomic.OrUint32(&b[i], bit)
+		}
+	}
+}
+
+func (f *filter) has(key uint64) bool {
+	b := f.block(key)
+	for i := range b {
+		if atomic.LoadUint32(&b[i])&(1<<(uint32(key)*odd[i]>>27)) == 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,174 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// Config says where the projections are, and of which log.
+type Config struct {
+	Dir        string // the file is in it; made if absent
+	Log        *eventstore.Log
+	Logger     *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Store is the projections, open. Its methods are safe for concurrent use.
+type Store struct {
+	config Config
+	path   string
+	codec  *eventstore.Codec[domain.Event]
+	lock   *os.File
+
+	db       atomic.Pointer[database] // nil once closed
+	progress progress
+	at       checkpoint // where the file stands; belongs to who holds running
+	seen     seen
+	metrics  *metrics
+	failed   atomic.Pointer[error]
+
+	running sync.Mutex // held by Run while it follows the log, and by a swap
+	stop    context.CancelCauseFunc
+	work    sync.WaitGroup // what goes on in the background: filling the filter
+}
+
+// Open opens the projections of a log. Where there are none, or those of another version or another log, they are
+// built first, which takes some seconds for every hundred thousand commits. *eventstore.CorruptError if the log is
+// shorter than what was projected, or another at that place.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	codec, err := eventstore.NewCodec(domain.Prototypes())
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{config: config, path: filepath.Join(config.Dir, fileName), codec: codec}
+	if s.lock, err = lock(config.Dir); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx); err != nil {
+		s.lock.Close()
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(s); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	background, stop := context.WithCancelCause(context.Background())
+	s.stop = stop
+	s.work.Go(func() {
+		if err := s.fillSeen(background); err != nil && background.Err() == nil {
+			config.Logger.Error("the filter of commands seen could not be filled; look-ups go to the file", "error", err)
+		}
+	})
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	usable, err := s.usable()
+	if err != nil {
+		return err
+	}
+	if !usable {
+		if err := rebuild(ctx, s.config, s.codec, nil); err != nil {
+			return err
+		}
+	}
+	db, err := openDatabase(s.path)
+	if err != nil {
+		return err
+	}
+	at, err := db.writer.checkpoint()
+	if err == nil {
+		err = s.config.Log.CheckAt(ctx, at.position, at.hash)
+	}
+	if err != nil {
+		return errors.Join(err, db.close())
+	}
+	s.at = at
+	s.db.Store(db)
+	s.progress.reach(at.position)
+	return nil
+}
+
+// usable tells whether the serving file is there and one of this version and this log.
+func (s *Store) usable() (bool, error) {
+	found, err := exists(s.path)
+	if err != nil {
+		return false, fmt.Errorf("projections: looking for %s: %w", s.path, err)
+	}
+	log := s.config.Logger
+	if !found {
+		log.Info("there are no projections of this version yet, building them", "file", s.path)
+		return false, nil
+	}
+	// Not read-only: after a kill the write-ahead log may have to be recovered.
+	c, err := connect(s.path, false, nil)
+	if err != nil {
+		return false, err
+	}
+	defer c.close()
+	at, err := c.checkpoint()
+	switch {
+	case errors.Is(err, errNotOurs):
+		log.Warn("the file is not a projection, building another", "file", s.path, "error", err)
+		return false, nil
+	case err != nil:
+		return false, err
+	case at.version != version:
+		log.Warn("the projections are of another version, building them anew", "found", at.version, "wanted", version)
+		return false, nil
+	case at.log != s.config.Log.Identity():
+		log.Warn("the projections are of another log, building them anew; is this the right data directory, or NATS cluster?",
+			"found", at.log, "wanted", s.config.Log.Identity())
+		return false, nil
+	}
+	return true, nil
+}
+
+// Position is the sequence of the last commit that reads can see.
+func (s *Store) Position() uint64 { return s.progress.position.Load() }
+
+// Wait waits until reads can see the commit at a position. It gives the context's error, or why nothing more will
+// come (Err, ErrClosed).
+func (s *Store) Wait(ctx context.Context, position uint64) error {
+	return s.progress.wait(ctx, position)
+}
+
+// Err tells what is wrong with the log, nil while nothing is known to be. It stays until the process ends.
+func (s *Store) Err() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Close ends reads and closes the file. Run must have ended, or its context been cancelled: Close waits for it.
+func (s *Store) Close() error {
+	if s.stop != nil {
+		s.stop(ErrClosed)
+	}
+	s.work.Wait()
+	s.running.Lock()
+	defer s.running.Unlock()
+	db := s.db.Swap(nil)
+	if db == nil {
+		return nil
+	}
+	s.progress.end(ErrClosed)
+	close(db.gone)
+	err := db.close()
+	s.metrics.unregister(s.config.Registerer)
+	return errors.Join(err, s.lock.Close())
+}

@@ -1,0 +1,199 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/natsd"
+)
+
+// begin is when the tests' time begins.
+var begin = domain.InstantOf(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC))
+
+// world is a log on a real server, and all that was appended to it, folded as it was decided.
+type world struct {
+	t        testing.TB
+	dir      string
+	server   *natsd.Server
+	nc       *nats.Conn
+	log      *eventstore.Log
+	codec    *eventstore.Codec[domain.Event]
+	accounts map[string]*Row
+	now      domain.Instant
+	next     domain.AppID
+	commands int
+	head     uint64
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), accounts: map[string]*Row{}, now: begin, next: domain.FirstApp}
+	w.start()
+	log, err := eventstore.Create(t.Context(), w.nc, eventstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.use(log)
+	codec, err := eventstore.NewCodec(domain.Prototypes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.codec = codec
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	server, err := natsd.Start(natsd.Config{Dir: filepath.Join(w.dir, "nats"), NoSync: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(nc.Close)
+	w.server, w.nc = server, nc
+}
+
+func (w *world) use(log *eventstore.Log) {
+	w.log = log
+	w.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := log.Close(ctx); err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+func (w *world) account(id string) *Row {
+	row := w.accounts[id]
+	if row == nil {
+		row = &Row{Account: domain.NewAccount(id)}
+		w.accounts[id] = row
+	}
+	return row
+}
+
+// do decides a command and appends what it leads to; it gives the position, 0 for silence and refusals.
+func (w *world) do(account string, cmd domain.Command) uint64 {
+	w.t.Helper()
+	w.commands++
+	return w.doAs(account, fmt.Sprintf("command-%d", w.commands), cmd)
+}
+
+func (w *world) doAs(account, id string, cmd domain.Command) uint64 {
+	w.t.Helper()
+	row := w.account(account)
+	at := domain.Moment{Now: max(w.now, row.Account.RecordedAt), Policy: domain.DefaultPolicy(), NewApp: w.next, Role: domain.Operator}
+	events, err := domain.Decide(row.Account, cmd, at)
+	var refusal *domain.Refusal
+	if errors.As(err, &refusal) || len(events) == 0 && err == nil {
+		return 0
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, creates := cmd.(domain.CreateApp); creates {
+		w.next++
+	}
+	seq := w.append(w.commit(account, id, cmd.Name(), at.Now, events), row.Sequence)
+	row.Account.Apply(domain.Recorded{At: at.Now, Position: seq}, events...)
+	return seq
+}
+
+func (w *world) commit(account, id, command string, at domain.Instant, events []domain.Event) eventstore.Commit {
+	w.t.Helper()
+	c := eventstore.Commit{
+		Account: account, ID: id, Command: command, Actor: "tester", RecordedAt: int64(at), Previous: w.account(account).Hash,
+	}
+	for _, e := range events {
+		stored, err := w.codec.Encode(e)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		c.Events = append(c.Events, stored)
+	}
+	return c
+}
+
+// append appends a commit behind what is expected, and remembers it as its account's last.
+func (w *world) append(c eventstore.Commit, expected uint64) uint64 {
+	w.t.Helper()
+	payload, err := c.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	seq, err := w.log.Append(context.Background(), c.Account, expected, payload, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	row := w.account(c.Account)
+	row.Sequence, row.Hash = seq, eventstore.HashOf(payload)
+	w.head = seq
+	return seq
+}
+
+func (w *world) config() Config { return Config{Dir: filepath.Join(w.dir, "projections"), Log: w.log} }
+
+// open opens the projections without following the log.
+func (w *world) open() *Store {
+	w.t.Helper()
+	s, err := Open(w.t.Context(), w.config())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// follow runs a store until the function it gives is called; that function gives what Run returned.
+func (w *world) follow(s *Store) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stopped := false
+	var err error
+	stop = func() error {
+		cancel()
+		if !stopped {
+			stopped = true
+			err = <-done
+		}
+		return err
+	}
+	w.t.Cleanup(func() { stop() })
+	return stop
+}
+
+// serve opens and follows.
+func (w *world) serve() *Store {
+	w.t.Helper()
+	s := w.open()
+	w.follow(s)
+	return s
+}
+
+// wait waits until the store has everything that was appended.
+func (w *world) wait(s *Store) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	if err := s.Wait(ctx, w.head); err != nil {
+		w.t.Fatalf("waiting for %d at %d: %v", w.head, s.Position(), err)
+	}
+}
+
+func (w *world) order(id string, edition domain.Edition, from, until domain.Instant) domain.OrderTerms {
+	return domain.OrderTerms{ID: id, Edition: edition, EffectiveAt: from, PaidUntil: until, Amount: domain.Money{Currency: "CNY", Minor: 100}}
+}

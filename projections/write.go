@@ -1,0 +1,282 @@
+package projections
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/mattn/go-sqlite3"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// rows is what one transaction writes.
+type rows struct {
+	batch    uint64
+	position uint64
+	hash     eventstore.Hash
+
+	commits  []commitRow
+	accounts []accountRow
+	created  []appRow
+	relisted []appRow
+	states   []stateRow
+	gone     []dueRow
+	due      []dueRow
+	json     bytes.Buffer // the states of accounts and apps
+}
+
+type commitRow struct {
+	position, previous uint64
+	key                uint64
+	app                domain.AppID
+	recordedAt         domain.Instant
+}
+
+// span is a part of rows.json.
+type span struct{ from, to int }
+
+type accountRow struct {
+	id       string
+	position uint64
+	hash     eventstore.Hash
+	state    span
+}
+
+type appRow struct {
+	id      domain.AppID
+	account string
+	listing
+}
+
+type stateRow struct {
+	id    domain.AppID
+	state span
+}
+
+type dueRow struct {
+	account string
+	app     domain.AppID
+	domain.Due
+}
+
+func (r *rows) encode(v any) (span, error) {
+	from := r.json.Len()
+	if err := json.MarshalWrite(&r.json, v); err != nil {
+		return span{}, fmt.Errorf("projections: encoding a row: %w", err)
+	}
+	return span{from, r.json.Len()}, nil
+}
+
+func (r *rows) account(row *Row) error {
+	state, err := r.encode(row.Account)
+	r.accounts = append(r.accounts, accountRow{row.Account.ID, row.Sequence, row.Hash, state})
+	return err
+}
+
+func (r *rows) app(c *changed) error {
+	app := c.account.Account.Apps[c.id]
+	if app == nil {
+		return nil // no event made it
+	}
+	state, err := r.encode(app)
+	if err != nil {
+		return err
+	}
+	r.states = append(r.states, stateRow{c.id, state})
+	listed := appRow{c.id, c.account.Account.ID, listingOf(app)}
+	if c.created {
+		r.created = append(r.created, listed)
+	} else if listed.listing != c.was {
+		r.relisted = append(r.relisted, listed)
+	}
+	dues := app.Dues()
+	for _, d := range dues {
+		if !slices.Contains(c.dues, d) {
+			r.due = append(r.due, dueRow{c.account.Account.ID, c.id, d})
+		}
+	}
+	for _, was := range c.dues {
+		if !slices.ContainsFunc(dues, func(d domain.Due) bool { return d.At == was.At && d.Kind == was.Kind }) {
+			r.gone = append(r.gone, dueRow{c.account.Account.ID, c.id, was})
+		}
+	}
+	return nil
+}
+
+// kinds are the kinds of dues in the order in which they fire at one instant, which is how they are stored.
+var kinds = []domain.DueKind{domain.DueTerm, domain.DueArrears, domain.DueLapse}
+
+func kindNumber(k domain.DueKind) int64 { return int64(slices.Index(kinds, k)) }
+
+// writer writes rows through one connection.
+type writer struct {
+	*conn
+	begin, commit, rollback *stmt
+	checkpointed            *stmt
+	commits, accounts       *inserter
+	created, relisted       *inserter
+	states, due             *inserter
+	gone                    *stmt
+}
+
+func newWriter(c *conn) (*writer, error) {
+	w := &writer{conn: c}
+	err := c.prepareAll(
+		prepared{&w.begin, `BEGIN IMMEDIATE`}, prepared{&w.commit, `COMMIT`}, prepared{&w.rollback, `ROLLBACK`},
+		prepared{&w.checkpointed, `UPDATE checkpoint SET position = ?, hash = ?`},
+		prepared{&w.gone, `DELETE FROM dues WHERE at = ? AND account = ? AND app = ? AND kind = ?`},
+	)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range []struct {
+		into       **inserter
+		head, tail string
+		columns    int
+	}{
+		{&w.commits, `INSERT INTO commits (position, key, app, recorded_at, previous)`, ``, 5},
+		{&w.accounts, `INSERT OR REPLACE INTO accounts (id, position, hash, state)`, ``, 4},
+		{&w.created, `INSERT INTO apps (id, account, status, edition, name)`, ``, 5},
+		{
+			&w.relisted, `INSERT INTO apps (id, account, status, edition, name)`,
+			` ON CONFLICT (id) DO UPDATE SET status = excluded.status, edition = excluded.edition, name = excluded.name`, 5,
+		},
+		{&w.states, `INSERT OR REPLACE INTO app_states (id, state)`, ``, 2},
+		{&w.due, `INSERT OR REPLACE INTO dues (at, account, app, kind, goal, cause, episode)`, ``, 7},
+	} {
+		if *i.into, err = c.inserter(i.head, i.tail, i.columns); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// write commits a batch: all of its rows and the checkpoint, or nothing.
+func (w *writer) write(r *rows) error {
+	if err := w.begin.run(); err != nil {
+		return fmt.Errorf("projections: beginning a batch: %w", err)
+	}
+	err := w.rows(r)
+	if err == nil {
+		err = w.commit.run()
+	}
+	if err != nil {
+		if !w.c.AutoCommit() {
+			err = errors.Join(err, w.rollback.run())
+		}
+		return fmt.Errorf("projections: writing a batch that ends at %d: %w", r.position, err)
+	}
+	return nil
+}
+
+func (w *writer) rows(r *rows) error {
+	states := r.json.Bytes()
+	state := func(s span) []byte { return states[s.from:s.to] }
+	app := func(rows []appRow) func(int, []driver.NamedValue) {
+		return func(i int, args []driver.NamedValue) {
+			a := &rows[i]
+			args[0].Value, args[1].Value = int64(a.id), a.account
+			args[2].Value, args[3].Value, args[4].Value = string(a.status), string(a.edition), a.name
+		}
+	}
+	if err := w.created.insert(len(r.created), app(r.created)); err != nil {
+		return appTaken(err)
+	}
+	if err := w.relisted.insert(len(r.relisted), app(r.relisted)); err != nil {
+		return err
+	}
+	err := w.states.insert(len(r.states), func(i int, args []driver.NamedValue) {
+		args[0].Value, args[1].Value = int64(r.states[i].id), state(r.states[i].state)
+	})
+	if err != nil {
+		return err
+	}
+	err = w.accounts.insert(len(r.accounts), func(i int, args []driver.NamedValue) {
+		a := &r.accounts[i]
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = a.id, int64(a.position), a.hash[:], state(a.state)
+	})
+	if err != nil {
+		return err
+	}
+	for i := range r.gone {
+		d := &r.gone[i]
+		if err := w.gone.set(int64(d.At), d.account, int64(d.app), kindNumber(d.Kind)).run(); err != nil {
+			return err
+		}
+	}
+	err = w.due.insert(len(r.due), func(i int, args []driver.NamedValue) {
+		d := &r.due[i]
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(d.At), d.account, int64(d.app), kindNumber(d.Kind)
+		args[4].Value, args[5].Value, args[6].Value = d.To, string(d.Cause), int64(d.Episode)
+	})
+	if err != nil {
+		return err
+	}
+	err = w.commits.insert(len(r.commits), func(i int, args []driver.NamedValue) {
+		c := &r.commits[i]
+		args[0].Value, args[1].Value, args[2].Value = int64(c.position), int64(c.key), int64(c.app)
+		args[3].Value, args[4].Value = int64(c.recordedAt), int64(c.previous)
+	})
+	if err != nil {
+		return err
+	}
+	return w.checkpointed.set(int64(r.position), r.hash[:]).run()
+}
+
+// appTaken says what it means when the row of a new app exists already: two accounts have an app of one number.
+func appTaken(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code == sqlite3.ErrConstraint {
+		return &eventstore.CorruptError{
+			Problem: "two accounts have an app with the same number, near the end of the log",
+			Advice:  "find out which node gave the number out twice; the projections cannot hold both",
+		}
+	}
+	return err
+}
+
+// sizes are the numbers of rows that one statement inserts, largest first. The calls cost as much as the rows, so
+// many rows a call pay off; 64 of the widest are 448 arguments, and more gain nothing.
+var sizes = [...]int{64, 8, 1}
+
+// inserter inserts any number of rows.
+type inserter struct {
+	columns int
+	stmts   [len(sizes)]*stmt
+}
+
+func (c *conn) inserter(head, tail string, columns int) (*inserter, error) {
+	i := &inserter{columns: columns}
+	row := "(?" + strings.Repeat(",?", columns-1) + ")"
+	for at, size := range sizes {
+		s, err := c.prepare(head + " VALUES " + row + strings.Repeat(","+row, size-1) + tail)
+		if err != nil {
+			return nil, err
+		}
+		i.stmts[at] = s
+	}
+	return i, nil
+}
+
+// insert inserts n rows; fill sets the arguments of each.
+func (i *inserter) insert(n int, fill func(row int, args []driver.NamedValue)) error {
+	row := 0
+	for at, size := range sizes {
+		s := i.stmts[at]
+		for ; n-row >= size; row += size {
+			for k := range size {
+				fill(row+k, s.args[k*i.columns:(k+1)*i.columns])
+			}
+			if err := s.run(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
