@@ -43,8 +43,9 @@ var rooms = map[string][]string{
 		"domain", "projections", "scheduler",
 		"internal/engine", "internal/ingest", "internal/vault", "internal/auth",
 	},
-	"internal/rpc": {"domain", "internal/engine", "internal/auth"},
-	"examples":     {}, // an example feed, embedded
+	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
+	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd"}, // for tests only
+	"examples":            {},                                                                           // an example feed, embedded
 }
 
 // pure is what domain may import beside the listed modules: packages that compute, and nothing else. Add a package

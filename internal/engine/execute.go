@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// FactPrefix begins the command ids of billing facts, which are unique in the whole engine, not only in an account.
+const FactPrefix = "fact/"
+
+// Request is a command with what is to be known about it.
+type Request struct {
+	Account     string
+	ID          string // unique within the account, forever; with FactPrefix, everywhere
+	Command     domain.Command
+	Role        domain.Role
+	Actor       string // who gave it: "owner:tok_…"
+	Reason      string
+	Correlation string
+	IfMatch     *uint64 // the version that the command's app must have
+	Durable     bool    // answer when it is committed; otherwise when this node's projections have it
+}
+
+// Outcome says what a command led to.
+type Outcome string
+
+// The outcomes beside a refusal.
+const (
+	Appended Outcome = "appended" // events were committed
+	Silent   Outcome = "silent"   // it was so already
+	Repeated Outcome = "repeated" // the same command was committed before; this is the first answer
+)
+
+// Answer is what came of a command.
+type Answer struct {
+	Outcome  Outcome
+	Position uint64          // of its commit; where it was silent, of the account's latest
+	App      *domain.App     // the app as the command left it; nil for a command on the account
+	Account  *domain.Account // without its apps
+	Events   []domain.Event
+}
+
+// ContentHash tells commands apart that carry one id: the account, the command's name and its content as JSON.
+func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
+	body, err := json.Marshal(cmd)
+	if err != nil {
+		return eventstore.Hash{}, fmt.Errorf("engine: the command %s has no JSON form: %w", cmd.Name(), err)
+	}
+	h := sha256.New()
+	h.Write([]byte(cmd.Name() + "\n" + account + "\n"))
+	h.Write(body)
+	return eventstore.Hash(h.Sum(nil)), nil
+}
+
+// Execute decides a command and commits what it leads to. It answers once the commit is durable and, unless Durable
+// asks for no more than that, once this node's projections have it; if they are slow, after five seconds all the same.
+func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
+	started := time.Now()
+	content, err := ContentHash(req.Account, req.Command)
+	if err != nil {
+		return Answer{}, err
+	}
+	answer, err := e.execute(ctx, req, content)
+	e.metrics.observe(req.Command.Name(), answer.Outcome, err, time.Since(started))
+	if err != nil || req.Durable || answer.Outcome == Silent {
+		return answer, err
+	}
+	patience, cancel := context.WithTimeout(ctx, projectionPatience)
+	defer cancel()
+	if err := e.config.Store.Wait(patience, answer.Position); err != nil {
+		e.config.Logger.Warn("answering before the projections have the commit", "position", answer.Position, "error", err)
+	}
+	return answer, nil
+}
+
+func (e *Engine) execute(ctx context.Context, req Request, content eventstore.Hash) (Answer, error) {
+	if strings.HasPrefix(req.ID, FactPrefix) {
+		unlock, err := e.facts.lock(ctx, req.ID)
+		if err != nil {
+			return Answer{}, err
+		}
+		defer unlock()
+	}
+	acc, err := e.cache.acquire(ctx, req.Account)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer e.cache.release(acc)
+
+	t := &try{engine: e, req: req, content: content, acc: acc}
+	defer t.giveBack()
+	for attempt := range maxAttempts {
+		answer, again, err := t.once(ctx)
+		if !again {
+			return answer, err
+		}
+		if attempt > 2 { // two nodes that decide in step would collide in step
+			pause := time.NewTimer(rand.N(time.Duration(attempt) * time.Millisecond))
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+				return Answer{}, ctx.Err()
+			}
+		}
+	}
+	return Answer{}, ErrBusy
+}
+
+// try is one command under its account's lock.
+type try struct {
+	engine  *Engine
+	req     Request
+	content eventstore.Hash
+	acc     *account
+	number  domain.AppID // taken for a new app and not used yet
+}
+
+// once looks the id up, decides, and appends. again asks for another round: others have committed in between.
+func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
+	e := t.engine
+	if err := e.load(ctx, t.acc); err != nil {
+		return Answer{}, false, err
+	}
+	if at, found, err := e.find(ctx, t.acc, t.req.ID); err != nil {
+		return Answer{}, false, err
+	} else if found {
+		answer, err := e.repeat(ctx, t.acc, at, t.content)
+		return answer, false, err
+	}
+	state := t.acc.state
+	if t.req.IfMatch != nil {
+		if app := state.Apps[t.req.Command.Subject()]; app != nil && app.Version != *t.req.IfMatch {
+			return t.unless(ctx, Answer{}, ErrStale)
+		}
+	}
+	now := max(e.Now(), state.RecordedAt)
+	if _, creates := t.req.Command.(domain.CreateApp); creates && t.number == 0 {
+		if t.number, err = e.numbers.take(ctx); err != nil {
+			return Answer{}, false, err
+		}
+	}
+	events, err := domain.Decide(state, t.req.Command, domain.Moment{
+		Now: now, Policy: e.config.Policy, NewApp: t.number, Role: t.req.Role,
+	})
+	if err != nil || len(events) == 0 {
+		answer := Answer{Outcome: Silent, Position: state.Position, App: t.app(state), Account: head(state)}
+		if err != nil {
+			answer = Answer{}
+		}
+		return t.unless(ctx, answer, err)
+	}
+	if imports, ok := t.req.Command.(domain.ImportApp); ok {
+		if err := e.numbers.claim(ctx, imports.App, t.req.Account); err != nil {
+			return Answer{}, false, err
+		}
+	}
+	return t.commit(ctx, now, events)
+}
+
+// unless gives an answer that appends nothing, unless the state that it rests on has been overtaken.
+func (t *try) unless(ctx context.Context, answer Answer, refusal error) (Answer, bool, error) {
+	moved, err := t.engine.overtaken(ctx, t.acc)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	return answer, moved, refusal
+}
+
+func (t *try) commit(ctx context.Context, now domain.Instant, events []domain.Event) (Answer, bool, error) {
+	e, acc := t.engine, t.acc
+	payload, header, err := t.encode(now, events)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	position, err := e.config.Log.Append(ctx, t.req.Account, acc.sequence, payload, header)
+	var conflict *eventstore.ConflictError
+	switch {
+	case err == nil:
+	case errors.As(err, &conflict):
+		e.metrics.conflicts.Inc()
+		return Answer{}, true, e.catchUp(ctx, acc)
+	case errors.Is(err, eventstore.ErrUnknown):
+		acc.forget()
+		t.number = 0 // it may be in the log
+		return Answer{}, false, fmt.Errorf("%w (%w)", ErrUnknown, err)
+	case errors.Is(err, eventstore.ErrUnavailable):
+		return Answer{}, false, fmt.Errorf("%w (%w)", ErrUnavailable, err)
+	default:
+		return Answer{}, false, err
+	}
+	t.number = 0
+	acc.apply(domain.Recorded{At: now, Position: position}, events)
+	acc.sequence, acc.hash, acc.latest = position, eventstore.HashOf(payload), true
+	acc.remember(recent{id: t.req.ID, position: position, content: t.content}, e.config.Store.Position())
+	if strings.HasPrefix(t.req.ID, FactPrefix) {
+		e.facts.remember(t.req.ID, position, e.config.Store.Position())
+	}
+	e.appeared(t.req.Account, events)
+	return Answer{Appended, position, appOf(acc.state, events), head(acc.state), events}, false, nil
+}
+
+func (t *try) encode(now domain.Instant, events []domain.Event) ([]byte, nats.Header, error) {
+	commit := eventstore.Commit{
+		Account: t.req.Account, ID: t.req.ID, Command: t.req.Command.Name(), Content: t.content,
+		Actor: t.req.Actor, Reason: t.req.Reason, Correlation: t.req.Correlation,
+		RecordedAt: int64(now), Previous: t.acc.hash, Events: make([]eventstore.Event, len(events)),
+	}
+	var err error
+	for i, event := range events {
+		if commit.Events[i], err = t.engine.codec.Encode(event); err != nil {
+			return nil, nil, err
+		}
+	}
+	payload, err := commit.Encode()
+	return payload, nil, err
+}
+
+// giveBack returns a number that no app got.
+func (t *try) giveBack() {
+	if t.number != 0 {
+		t.engine.numbers.giveBack(t.number)
+	}
+}
+
+// app is a copy of the app that the command is about.
+func (t *try) app(state *domain.Account) *domain.App {
+	if app := state.Apps[t.req.Command.Subject()]; app != nil {
+		return app.Clone()
+	}
+	return nil
+}
+
+// appOf is a copy of the app that the events are about.
+func appOf(state *domain.Account, events []domain.Event) *domain.App {
+	for _, event := range events {
+		if app := state.Apps[event.Subject()]; app != nil {
+			return app.Clone()
+		}
+	}
+	return nil
+}
+
+// head is a copy of the account without its apps.
+func head(state *domain.Account) *domain.Account {
+	copied := *state
+	copied.Apps = nil
+	return &copied
+}
+
+// repeat gives the answer that the command got when it was committed: the app as it was then.
+func (e *Engine) repeat(ctx context.Context, acc *account, at recent, content eventstore.Hash) (Answer, error) {
+	if at.content != content {
+		return Answer{}, ErrIDReused
+	}
+	answer := Answer{Outcome: Repeated, Position: at.position}
+	then := domain.NewAccount(acc.id)
+	for m, err := range e.config.Log.Account(ctx, acc.id, 0, at.position) {
+		if err != nil {
+			return Answer{}, fmt.Errorf("%w (%w)", ErrUnavailable, err)
+		}
+		commit, events, err := e.decode(&m)
+		if err != nil {
+			return Answer{}, err
+		}
+		then.Apply(domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}, events...)
+		answer.Events = events
+	}
+	answer.App, answer.Account = appOf(then, answer.Events), head(then)
+	return answer, nil
+}

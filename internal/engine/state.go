@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// account is a cached account. Whoever holds its lock may use it.
+type account struct {
+	id       string
+	state    *domain.Account // nil: to be loaded
+	sequence uint64          // of its last commit; 0 before the first
+	hash     eventstore.Hash // of that commit
+	latest   bool            // the state came from the log or from an append of ours, not only from a projection that may lag
+	recent   []recent        // commands that the projections may not have yet
+	pruneAt  int             // how many of them are looked through next
+}
+
+// recent is a command that was committed.
+type recent struct {
+	id       string
+	position uint64
+	content  eventstore.Hash
+}
+
+// pruneRecent is how many remembered commands an account may have before those are dropped that the projections have.
+const pruneRecent = 32
+
+func (a *account) apply(at domain.Recorded, events []domain.Event) { a.state.Apply(at, events...) }
+
+func (a *account) remember(r recent, projected uint64) {
+	if len(a.recent) >= max(a.pruneAt, pruneRecent) {
+		kept := a.recent[:0]
+		for _, old := range a.recent {
+			if old.position > projected {
+				kept = append(kept, old)
+			}
+		}
+		a.recent, a.pruneAt = kept, 2*len(kept) // so that a lagging projection does not make each command look at all
+	}
+	a.recent = append(a.recent, r)
+}
+
+// forget drops a state that may be wrong; the next command loads it again.
+func (a *account) forget() {
+	a.state, a.sequence, a.hash, a.latest, a.recent, a.pruneAt = nil, 0, eventstore.Hash{}, false, nil, 0
+}
+
+// load brings the account in from the projections, unless the cache has it.
+func (e *Engine) load(ctx context.Context, acc *account) error {
+	if acc.state != nil {
+		return nil
+	}
+	row, found, err := e.config.Store.LoadAccount(ctx, acc.id)
+	if err != nil {
+		return fmt.Errorf("engine: loading an account: %w", err)
+	}
+	if !found {
+		acc.state = domain.NewAccount(acc.id)
+		return nil
+	}
+	acc.state, acc.sequence, acc.hash = row.Account, row.Sequence, row.Hash
+	return nil
+}
+
+// catchUp folds what the log has of the account beyond the state.
+func (e *Engine) catchUp(ctx context.Context, acc *account) error {
+	for m, err := range e.config.Log.Account(ctx, acc.id, acc.sequence, 0) {
+		if err != nil {
+			return e.unreadable(err)
+		}
+		commit, events, err := e.decode(&m)
+		if err == nil {
+			err = eventstore.CheckLink(&m, &commit, acc.hash)
+		}
+		if err != nil {
+			acc.forget()
+			return err
+		}
+		acc.apply(domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}, events)
+		acc.sequence, acc.hash = m.Sequence, m.Hash()
+		acc.remember(recent{commit.ID, m.Sequence, commit.Content}, e.config.Store.Position())
+	}
+	acc.latest = true
+	return nil
+}
+
+// overtaken asks the log whether the account has moved beyond the state, and catches up if it has.
+func (e *Engine) overtaken(ctx context.Context, acc *account) (bool, error) {
+	if acc.latest && e.config.Alone {
+		return false, nil
+	}
+	last, found, err := e.config.Log.Last(ctx, acc.id)
+	switch {
+	case err != nil:
+		return false, e.unreadable(err)
+	case !found || last.Sequence <= acc.sequence:
+		acc.latest = true
+		return false, nil
+	}
+	return true, e.catchUp(ctx, acc)
+}
+
+// find looks for the commit of a command id.
+func (e *Engine) find(ctx context.Context, acc *account, id string) (recent, bool, error) {
+	for _, r := range acc.recent {
+		if r.id == id {
+			return r, true, nil
+		}
+	}
+	candidates, err := e.config.Store.Seen(ctx, acc.id, id)
+	if err != nil {
+		return recent{}, false, fmt.Errorf("engine: looking a command id up: %w", err)
+	}
+	if at, known := e.facts.seen(id); known {
+		candidates = append(candidates, at)
+	}
+	for _, position := range candidates {
+		m, err := e.config.Log.Get(ctx, position)
+		if err != nil {
+			return recent{}, false, e.unreadable(err)
+		}
+		commit, err := eventstore.DecodeCommit(m.Payload)
+		if err != nil {
+			return recent{}, false, err
+		}
+		if commit.ID == id && (commit.Account == acc.id || strings.HasPrefix(id, FactPrefix)) {
+			return recent{id, position, commit.Content}, true, nil
+		}
+	}
+	return recent{}, false, nil
+}
+
+func (e *Engine) decode(m *eventstore.Message) (eventstore.Commit, []domain.Event, error) {
+	commit, err := eventstore.DecodeCommit(m.Payload)
+	if err != nil {
+		return commit, nil, err
+	}
+	events := make([]domain.Event, len(commit.Events))
+	for i, stored := range commit.Events {
+		if events[i], err = e.codec.Decode(stored); err != nil {
+			return commit, nil, err
+		}
+	}
+	return commit, events, nil
+}
+
+// unreadable is a log that does not answer: the command can be sent again. Corruption stays what it is.
+func (e *Engine) unreadable(err error) error {
+	var corrupt *eventstore.CorruptError
+	if errors.As(err, &corrupt) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", ErrUnavailable, err)
+}

@@ -1,0 +1,89 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sundial/domain"
+)
+
+// Clock tells the time to the engine and the scheduler.
+type Clock interface{ Now() time.Time }
+
+// System is the machine's clock.
+type System struct{}
+
+// Now is the machine's time.
+func (System) Now() time.Time { return time.Now() }
+
+// ErrBackwards is a sandbox's clock that should be set to a time before its own.
+var ErrBackwards = errors.New("the clock of a sandbox moves forward only: name a time that is not before its present one")
+
+// Sandbox is a clock that moves only when it is told to, forward. It is kept in a file and goes on from there.
+type Sandbox struct {
+	path string
+	mu   sync.RWMutex
+	now  domain.Instant
+}
+
+// OpenSandbox reads the clock's file; where there is none the clock stands at start.
+func OpenSandbox(path string, start time.Time) (*Sandbox, error) {
+	s := &Sandbox{path: path, now: domain.InstantOf(start)}
+	kept, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return s, s.keep(s.now)
+	case err != nil:
+		return nil, fmt.Errorf("the sandbox's clock: %w", err)
+	}
+	if err := s.now.UnmarshalText(kept); err != nil {
+		return nil, fmt.Errorf("the sandbox's clock in %s is unreadable: write a time such as 2021-01-01T00:00:00.000Z into it: %w", path, err)
+	}
+	return s, nil
+}
+
+// Now is the time that the clock stands at.
+func (s *Sandbox) Now() time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.now.Time()
+}
+
+// set moves the clock to a time that is not before its own, and keeps it.
+func (s *Sandbox) set(to domain.Instant) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to < s.now {
+		return ErrBackwards
+	}
+	if to == s.now {
+		return nil
+	}
+	if err := s.keep(to); err != nil {
+		return err
+	}
+	s.now = to
+	return nil
+}
+
+// keep replaces the clock's file whole, so that a crash leaves the old one or the new one.
+func (s *Sandbox) keep(now domain.Instant) error {
+	fail := func(err error) error { return fmt.Errorf("keeping the sandbox's clock: %w", err) }
+	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // gone already where the rename succeeded
+	_, err = f.WriteString(now.String())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(f.Name(), s.path); err != nil {
+		return fail(err)
+	}
+	return nil
+}
