@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,11 +29,13 @@ const (
 	// queueMax bounds the appends that wait; more block their callers until there is room or their context ends.
 	queueMax = 4 * batchMax
 
-	// linger is how long the writers of a batch that is done are waited for, so that the next one holds them
-	// all. The first of them to come back would otherwise go alone and the others pay for it.
-	linger = 500 * time.Microsecond
+	// linger is how long the writers of a batch that is done are waited for, so that the next one holds most of
+	// them. The first of them to come back would otherwise go alone and the others pay for it. A second batch in
+	// flight instead was no faster: it halves the batches, and their staging is what costs.
+	linger = time.Millisecond
 
-	// retryEvery is how often one append is let through after a failure, to see whether it succeeds.
+	// retryEvery is how often one append is let through after the server did not answer, to see whether it does
+	// again; and how often the log is looked at anew while that fails.
 	retryEvery = 250 * time.Millisecond
 )
 
@@ -76,15 +79,21 @@ type appender struct {
 	stopping chan struct{} // closed by Close
 	stopped  chan struct{} // closed when run has ended
 
-	acknowledged atomic.Uint64 // the highest sequence acknowledged
-	failed       atomic.Pointer[failure]
+	acknowledged atomic.Uint64           // the highest sequence acknowledged
+	failed       atomic.Pointer[failure] // nil while all is well
+
+	// recheck tells whether the log still is what it was, after the connection was away. It runs beside the
+	// collector, in recheckers, and its result comes through rechecked.
+	recheck    func(context.Context) error
+	rechecked  chan error
+	rechecking bool
+	recheckers sync.WaitGroup
 
 	acks   chan *nats.Msg
 	sub    *nats.Subscription
 	status chan nats.Status
 	prefix string // of reply subjects
-
-	batchPrefix string
+	batch  string // prefix of batch ids
 
 	// An account is in lanes while an append of it is ready or in flight; the others of it wait there.
 	lanes  map[string][]*request
@@ -103,21 +112,26 @@ type appender struct {
 	scratch []byte
 }
 
+// failure is why appends are refused.
 type failure struct {
 	err   error
-	retry time.Time // when to let one append through
+	retry time.Time // when to let one append through; zero: the log must be looked at first
+	final bool      // it is corrupt: never again
 }
 
-func newAppender(nc *nats.Conn, config Config) (*appender, error) {
+func newAppender(nc *nats.Conn, config Config, recheck func(context.Context) error) (*appender, error) {
 	a := &appender{
-		config:   config,
-		nc:       nc,
-		in:       make(chan *request, batchMax),
-		stopping: make(chan struct{}),
-		stopped:  make(chan struct{}),
+		config:    config,
+		nc:        nc,
+		recheck:   recheck,
+		rechecked: make(chan error, 1),
+		in:        make(chan *request, batchMax),
+		stopping:  make(chan struct{}),
+		stopped:   make(chan struct{}),
 		// One acknowledgement for each flight; were it full, the connection would drop some.
 		acks:    make(chan *nats.Msg, 4*batchMax),
 		prefix:  nc.NewInbox() + ".",
+		batch:   rand.Text()[:12] + "-",
 		lanes:   make(map[string][]*request),
 		flights: make(map[uint64]*flight),
 		header:  make(nats.Header, 8),
@@ -128,7 +142,6 @@ func newAppender(nc *nats.Conn, config Config) (*appender, error) {
 		return nil, fmt.Errorf("eventstore: subscribing to acknowledgements: %w", err)
 	}
 	a.status = nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
-	go a.run()
 	return a, nil
 }
 
@@ -193,14 +206,15 @@ func (a *appender) failure() error {
 
 // run is the collector. It ends when it was told to stop and nothing is in flight.
 func (a *appender) run() {
+	ctx, cancel := context.WithCancel(context.Background())
 	defer close(a.stopped)
+	defer a.recheckers.Wait()
+	defer cancel()
 	defer a.nc.RemoveStatusListener(a.status)
 	defer func() { _ = a.sub.Unsubscribe() }()
 	stopping := a.stopping
-	var failed <-chan struct{}
-	if a.config.Failed != nil {
-		failed = a.config.Failed()
-	}
+	failed := a.restarted()
+	again, pause := false, time.Duration(0) // whether to look at the log anew, and when
 	for {
 		in := a.in
 		if len(a.ready)+a.behind >= queueMax {
@@ -218,13 +232,16 @@ func (a *appender) run() {
 			a.drain()
 		case s := <-a.status:
 			if s != nats.CONNECTED {
-				a.lost(fmt.Errorf("the connection to the NATS server is %s", s))
+				a.lost(fmt.Errorf("the connection to the NATS server is %s", strings.ToLower(s.String())))
 			}
+			again, pause = s == nats.CONNECTED, 0
 		case <-failed:
-			a.lost(errors.New("the NATS server cannot write to its disk"))
+			a.lost(errors.New("the NATS server cannot write to its disk: free space, then restart it"))
 			failed = nil
-		case <-a.timer.C:
-			a.expire(time.Now())
+		case err := <-a.rechecked:
+			again, pause = !a.judge(err) || again, retryEvery
+		case now := <-a.timer.C:
+			a.expire(now)
 		case <-stopping:
 			stopping = nil
 			a.refuse(errClosed)
@@ -236,16 +253,23 @@ func (a *appender) run() {
 				return
 			}
 		}
-		if failed == nil && a.config.Failed != nil {
+		if failed == nil {
 			failed = a.restarted()
+		}
+		if again && !a.rechecking && stopping != nil {
+			again = false
+			a.lookAgain(ctx, pause)
 		}
 		a.dispatch()
 		a.arm()
 	}
 }
 
-// restarted gives the channel of a server that works again, nil while it does not.
+// restarted gives the channel that tells of failed writes, nil while the server has not been restarted after one.
 func (a *appender) restarted() <-chan struct{} {
+	if a.config.Failed == nil {
+		return nil
+	}
 	c := a.config.Failed()
 	select {
 	case <-c:
@@ -253,6 +277,36 @@ func (a *appender) restarted() <-chan struct{} {
 	default:
 		return c
 	}
+}
+
+// lookAgain starts to check the log, after a pause.
+func (a *appender) lookAgain(ctx context.Context, pause time.Duration) {
+	a.rechecking = true
+	a.recheckers.Go(func() {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		a.rechecked <- a.recheck(ctx)
+	})
+}
+
+// judge takes the result; false if the log must be looked at again.
+func (a *appender) judge(err error) bool {
+	a.rechecking = false
+	f := a.failed.Load()
+	var corrupt *CorruptError
+	switch {
+	case f == nil || f.final:
+		return true
+	case errors.As(err, &corrupt) || errors.Is(err, ErrMissing):
+		a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, err), final: true})
+		return true
+	case err != nil || !a.nc.IsConnected() || a.config.Failed != nil && a.restarted() == nil:
+		return false
+	}
+	a.failed.Store(nil)
+	return true
 }
 
 // drain takes what is queued without waiting.
@@ -366,12 +420,12 @@ func (a *appender) dispatch() {
 	}
 }
 
-// attempt lets one append through after a failure, when it is time; the others are refused, so that nobody waits
-// for a server that does not answer.
+// attempt lets one append through, when it is time, after the server did not answer; the others are refused, so that
+// nobody waits for it.
 func (a *appender) attempt(f *failure) {
-	if len(a.flights) == 0 && time.Now().After(f.retry) && a.nc.IsConnected() && (a.config.Failed == nil || a.restarted() != nil) {
+	if now := time.Now(); len(a.flights) == 0 && !f.retry.IsZero() && now.After(f.retry) {
 		if first := a.pick(1); len(first) == 1 {
-			a.failed.Store(&failure{err: f.err, retry: time.Now().Add(retryEvery)})
+			a.failed.Store(&failure{err: f.err, retry: now.Add(retryEvery)})
 			a.sendSingle(first[0])
 		}
 	}
@@ -401,7 +455,7 @@ func (a *appender) sendSingle(r *request) {
 	token := a.token()
 	err := a.publish(r, a.reply(token), "", 0, false)
 	if err != nil {
-		a.unsent(r, err)
+		a.unsent(r, err, true)
 		return
 	}
 	f := &flight{deadline: time.Now().Add(a.config.AckTimeout)}
@@ -429,7 +483,7 @@ func (a *appender) sendBatch(batch []*request) {
 		if err := a.publish(r, reply, id, i+1, final); err != nil {
 			// Without its final message the server drops the whole of it.
 			for _, r := range batch {
-				a.unsent(r, err)
+				a.unsent(r, err, final)
 			}
 			return
 		}
@@ -438,9 +492,30 @@ func (a *appender) sendBatch(batch []*request) {
 	a.batches++
 }
 
-// unsent answers a request that could not be handed to the connection.
-func (a *appender) unsent(r *request, err error) {
-	a.answer(r, outcome{err: fmt.Errorf("%w: %w", ErrUnavailable, err)})
+// unsent answers a request that the connection did not take, or may not have taken whole.
+func (a *appender) unsent(r *request, err error, final bool) {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case final && !refusedByConnection(err):
+		err = fmt.Errorf("%w: %w", ErrUnknown, err)
+	default:
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	a.answer(r, outcome{err: err})
+}
+
+// refusedByConnection tells whether an error of publishing came before anything was written.
+func refusedByConnection(err error) bool {
+	for _, e := range []error{
+		nats.ErrInvalidConnection, nats.ErrConnectionClosed, nats.ErrConnectionDraining, nats.ErrReconnectBufExceeded,
+		nats.ErrBadSubject, nats.ErrHeadersNotSupported, nats.ErrBadHeaderMsg,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *appender) token() uint64 {
@@ -455,10 +530,7 @@ func (a *appender) reply(token uint64) string {
 
 // batchID is unique among all nodes, and short: it is stored with every message.
 func (a *appender) batchID(token uint64) string {
-	if a.batchPrefix == "" {
-		a.batchPrefix = rand.Text()[:12] + "-"
-	}
-	a.scratch = strconv.AppendUint(append(a.scratch[:0], a.batchPrefix...), token, 36)
+	a.scratch = strconv.AppendUint(append(a.scratch[:0], a.batch...), token, 36)
 	return string(a.scratch)
 }
 
@@ -504,13 +576,13 @@ func (a *appender) acked(m *nats.Msg) {
 		a.rejected(f, apiErr)
 	default:
 		a.land(token, f)
-		a.failed.Store(nil)
+		a.answered()
 		if seq > a.acknowledged.Load() {
 			a.acknowledged.Store(seq)
 		}
 		n := uint64(len(f.requests))
 		if n > 1 {
-			a.expecting, a.lingering = len(f.requests), time.Now().Add(linger)
+			a.expecting, a.lingering = len(f.requests)-len(f.requests)/8, time.Now().Add(linger)
 		}
 		for i, r := range f.requests {
 			a.stale(r.account, seq-n+1+uint64(i))
@@ -549,7 +621,7 @@ func (a *appender) rejected(f *flight, e *apiError) {
 	r := f.requests[0]
 	switch {
 	case e.conflict():
-		a.failed.Store(nil) // it answers
+		a.answered()
 		a.answer(r, outcome{err: &ConflictError{Account: r.account, Expected: r.expected}})
 	case e.ErrCode == codeMessageTooLarge || e.ErrCode == codeHeaderTooLarge:
 		a.answer(r, outcome{err: fmt.Errorf("%w: %w", ErrTooLarge, e)})
@@ -558,19 +630,17 @@ func (a *appender) rejected(f *flight, e *apiError) {
 	}
 }
 
-// lost gives up everything in flight: no acknowledgement will come.
+// lost gives up everything in flight, since no acknowledgement will come, and refuses appends until the log was
+// looked at again.
 func (a *appender) lost(cause error) {
 	unknown := fmt.Errorf("%w: %w", ErrUnknown, cause)
 	for token, f := range a.flights {
 		a.land(token, f)
 		a.fail(f.requests, unknown)
 	}
-	a.trip(cause, 0)
-}
-
-// trip makes the log refuse appends but for one at a time.
-func (a *appender) trip(cause error, wait time.Duration) {
-	a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, cause), retry: time.Now().Add(wait)})
+	if f := a.failed.Load(); f == nil || !f.final {
+		a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, cause)})
+	}
 }
 
 // expire gives up the flights that were not answered in time.
@@ -579,10 +649,19 @@ func (a *appender) expire(now time.Time) {
 		if now.Before(f.deadline) {
 			continue
 		}
-		a.land(token, f)
 		cause := fmt.Errorf("the NATS server did not answer within %s", a.config.AckTimeout)
+		a.land(token, f)
 		a.fail(f.requests, fmt.Errorf("%w: %w", ErrUnknown, cause))
-		a.trip(cause, retryEvery)
+		if a.failed.Load() == nil {
+			a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, cause), retry: now.Add(retryEvery)})
+		}
+	}
+}
+
+// answered takes back that the server does not answer.
+func (a *appender) answered() {
+	if f := a.failed.Load(); f != nil && !f.retry.IsZero() {
+		a.failed.CompareAndSwap(f, nil)
 	}
 }
 

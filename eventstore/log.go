@@ -152,10 +152,11 @@ func Open(ctx context.Context, nc *nats.Conn, config Config) (*Log, error) {
 	if err := l.ensureProbe(ctx); err != nil {
 		return nil, err
 	}
-	l.appender, err = newAppender(nc, config)
+	l.appender, err = newAppender(nc, config, l.Recheck)
 	if err != nil {
 		return nil, err
 	}
+	go l.appender.run()
 	return l, nil
 }
 
@@ -240,9 +241,9 @@ func (l *Log) Append(ctx context.Context, account string, expected uint64, paylo
 	return l.appender.append(ctx, account, expected, payload, header)
 }
 
-// Failure tells why appends are being refused, nil if they are not: after an append whose outcome is unknown, or
-// while there is no connection. It heals by itself when an append succeeds again; a server that met a full disk
-// must be restarted for that.
+// Failure tells why appends are being refused, nil if they are not. It heals by itself: once the server answers an
+// append or a probe again after it was silent; once there is a connection again and the log was found to be what it
+// was. A server that met a full disk must be restarted for that. Only a corrupt log (*CorruptError) stays refused.
 func (l *Log) Failure() error { return l.appender.failure() }
 
 // Close stops appending: what was sent is waited for, what waits is refused with ErrUnavailable. The connection is

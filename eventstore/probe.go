@@ -27,11 +27,15 @@ func (l *Log) ensureProbe(ctx context.Context) error {
 	return nil
 }
 
-// Probe tells whether the log can be written, by writing to a stream of its own beside it: what readiness asks. It
-// first gives what Failure gives, since a log can be stuck while its neighbour is not.
+// Probe tells whether the log can be written, by writing to a stream of its own beside it: what readiness asks. A log
+// can be stuck while its neighbour is not, so that what Failure gives comes first; but after mere silence of the
+// server an answer to the probe lets appends through again.
 func (l *Log) Probe(ctx context.Context) error {
-	if err := l.Failure(); err != nil {
-		return err
+	silent := false
+	if f := l.appender.failed.Load(); f != nil {
+		if silent = !f.retry.IsZero(); !silent {
+			return f.err
+		}
 	}
 	if l.config.Space != nil {
 		if err := l.config.Space(); err != nil {
@@ -43,6 +47,9 @@ func (l *Log) Probe(ctx context.Context) error {
 	stamp := time.Now().UTC().Format(time.RFC3339Nano) // for whoever looks at the stream
 	if _, err := l.js.Publish(ctx, l.config.Subject+"-probe", []byte(stamp), jetstream.WithRetryAttempts(0)); err != nil {
 		return fmt.Errorf("%w: probing: %w", ErrUnavailable, err)
+	}
+	if silent {
+		l.appender.answered()
 	}
 	return nil
 }

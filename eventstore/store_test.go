@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,13 +85,23 @@ func encode(t testing.TB, c eventstore.Commit) []byte {
 type writer struct {
 	log      *eventstore.Log
 	account  string
-	n        int
+	name     string // makes the ids of its commands, the account if empty
+	n        int    // how many it appended
 	last     uint64
 	previous eventstore.Hash
 }
 
+func (w *writer) catchUp(ctx context.Context) error {
+	m, _, err := w.log.Last(ctx, w.account)
+	if err != nil {
+		return err
+	}
+	w.last, w.previous = m.Sequence, m.Hash()
+	return nil
+}
+
 func (w *writer) append(ctx context.Context) error {
-	c := commit(w.account, fmt.Sprintf("%s-%d", w.account, w.n), w.previous)
+	c := commit(w.account, fmt.Sprintf("%s-%d", cmp.Or(w.name, w.account), w.n), w.previous)
 	b, err := c.Encode()
 	if err != nil {
 		return err
@@ -183,41 +194,22 @@ func TestManyWriters(t *testing.T) {
 	ctx := t.Context()
 	const accounts, writers, each = 50, 300, 20
 	// The writers of one account race, as they would on several nodes: each catches up after a conflict.
-	var mu sync.Mutex
-	state := make(map[string]*writer)
-	for i := range accounts {
-		a := fmt.Sprintf("acct-%d", i)
-		state[a] = &writer{log: l, account: a}
-	}
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
 	for i := range writers {
 		wg.Go(func() {
-			a := fmt.Sprintf("acct-%d", i%accounts)
-			for n := range each {
-				for {
-					mu.Lock()
-					w := *state[a]
-					mu.Unlock()
-					c := commit(a, fmt.Sprintf("w%d-%d", i, n), w.previous)
-					b, err := c.Encode()
+			w := writer{log: l, account: fmt.Sprintf("acct-%d", i%accounts), name: fmt.Sprintf("w%d", i)}
+			for w.n < each {
+				var conflict *eventstore.ConflictError
+				if err := w.append(ctx); errors.As(err, &conflict) {
+					err = w.catchUp(ctx)
 					if err != nil {
 						errs <- err
 						return
 					}
-					seq, err := l.Append(ctx, a, w.last, b, nil)
-					var conflict *eventstore.ConflictError
-					if errors.As(err, &conflict) {
-						continue
-					}
-					if err != nil {
-						errs <- err
-						return
-					}
-					mu.Lock()
-					state[a].last, state[a].previous = seq, eventstore.HashOf(b)
-					mu.Unlock()
-					break
+				} else if err != nil {
+					errs <- err
+					return
 				}
 			}
 		})

@@ -1,0 +1,176 @@
+package eventstore_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/eventstore"
+)
+
+// payload700 is of the size of a typical commit.
+func payload700(b testing.TB) []byte {
+	c := typical()
+	p, err := c.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+func typical() eventstore.Commit {
+	c := commit("acme", "billing/8f14e45f-ceea-467f-a8a1-1d1f0d1f3a10", eventstore.HashOf([]byte("x")))
+	c.Command = "report_order_paid"
+	c.Actor = "billing:upstream"
+	c.Correlation = "4bf92f3577b34da6a3ce929d0e0e4736"
+	c.Events = []eventstore.Event{
+		{Type: "app.order_paid.v1", Data: []byte(`{"app":1400000001,"order":"ord-2021-000017","edition":"pro","effective_at":"2021-01-01T00:00:00.000Z","paid_until":"2021-02-01T00:00:00.000Z","amount":{"currency":"CNY","minor":99900}}`)},
+		{Type: "app.edition_changed.v1", Data: []byte(`{"app":1400000001,"from":"trial","to":"pro"}`)},
+	}
+	return c
+}
+
+// BenchmarkAppend appends with several writers, each on accounts of its own.
+func BenchmarkAppend(b *testing.B) {
+	for _, writers := range []int{1, 16, 30, 64, 256, 1024} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			l, _, _ := newLog(b)
+			p := payload700(b)
+			b.SetBytes(int64(len(p)))
+			b.ReportAllocs()
+			b.ResetTimer()
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			for w := range writers {
+				wg.Go(func() {
+					account, last := fmt.Sprintf("a%d", w), uint64(0)
+					for next.Add(1) <= int64(b.N) {
+						seq, err := l.Append(context.Background(), account, last, p, nil)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						last = seq
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+		})
+	}
+}
+
+// BenchmarkRawPublish is what BenchmarkAppend with one writer is held against.
+func BenchmarkRawPublish(b *testing.B) {
+	_, _, nc := newLog(b)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := payload700(b)
+	last := uint64(0)
+	b.ResetTimer()
+	for range b.N {
+		ack, err := js.PublishMsg(context.Background(), &nats.Msg{Subject: "events.a0", Data: p}, jetstream.WithExpectLastSequencePerSubject(last))
+		if err != nil {
+			b.Fatal(err)
+		}
+		last = ack.Sequence
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+// fill appends n commits quickly.
+func fill(b testing.TB, l *eventstore.Log, n int) {
+	b.Helper()
+	p := payload700(b)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for w := range 1000 {
+		wg.Go(func() {
+			account, last := fmt.Sprintf("a%d", w), uint64(0)
+			for next.Add(1) <= int64(n) {
+				seq, err := l.Append(context.Background(), account, last, p, nil)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				last = seq
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkFollow(b *testing.B) {
+	l, _, nc := newLog(b)
+	const n = 200_000
+	fill(b, l, n)
+	b.Run("follower", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			f, err := l.Follow(b.Context(), 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for done := 0; done < n; {
+				batch, err := f.Next(b.Context(), 5000)
+				if err != nil {
+					b.Fatal(err)
+				}
+				done += len(batch)
+			}
+			f.Close()
+		}
+		b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "messages/s")
+	})
+	b.Run("ordered-consumer", func(b *testing.B) {
+		js, err := jetstream.New(nc)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range b.N {
+			c, err := js.OrderedConsumer(b.Context(), "SUNDIAL_EVENTS", jetstream.OrderedConsumerConfig{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			it, err := c.Messages(jetstream.PullMaxMessages(5000))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for range n {
+				if _, err := it.Next(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			it.Stop()
+		}
+		b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "messages/s")
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	c := typical()
+	b.ReportAllocs()
+	for range b.N {
+		if _, err := c.Encode(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeCommit(b *testing.B) {
+	p := payload700(b)
+	b.SetBytes(int64(len(p)))
+	b.ReportAllocs()
+	for range b.N {
+		if _, err := eventstore.DecodeCommit(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
