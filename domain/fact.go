@@ -1,5 +1,7 @@
 package domain
 
+import "reflect"
+
 // By says what brought a change about.
 type By string
 
@@ -22,45 +24,53 @@ type trigger struct {
 
 func (t trigger) byUpstream() bool { return t.by != byTime && t.by != byStart }
 
-// record takes a billing fact in, and lets the app's state follow from it: what changes now is told now. What is due by
-// time is left to the scheduler, also where its due has passed: it may fire only after all that had arrived by then was
-// taken in.
+// take records a fact about an app. A message of the billing system is evidence and is kept even if it says nothing new;
+// a command that says nothing new is silence.
+func (d *draft) take(fact Event, effectiveAt Instant, by By, report *Report) error {
+	app, err := d.app(fact.Subject())
+	switch {
+	case err != nil:
+		return err
+	case report == nil && app.knows(fact):
+		return nil
+	case app.DeletedAt != 0:
+		return refuse(AppDeletedAlready)
+	}
+	return d.record(app, effectiveAt, by, fact)
+}
+
+// knows says whether a fact says nothing beyond what was said before.
+func (a *App) knows(fact Event) bool {
+	told := a.Clone()
+	fact.apply(&Account{Apps: map[AppID]*App{a.ID: told}})
+	return reflect.DeepEqual(a.Orders, told.Orders) && reflect.DeepEqual(a.Invoices, told.Invoices)
+}
+
+// record takes a billing fact in, and lets the app's state follow from it: what the fact changes is told now.
+//
+// What is due by time is left to the scheduler, also where its due has passed (an outage, the moment before a tick): it
+// may fire only after all that had arrived by then was taken in. Until then the app's coverage stands where the last
+// tick left it, just before the change that is due, and the fact is judged on that.
 func (d *draft) record(app *App, effectiveAt Instant, by By, fact Event) error {
 	if effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
 		return refuse(EffectiveTooFar)
 	}
-	before := app.coverageAt(d.at.Now)
-	d.emit(fact)
-	why := trigger{by, effectiveAt}
-	after := app.coverageAt(d.at.Now)
-	if next, pending := d.pending(app); after == before && pending {
-		d.reschedule(app, next)
-	} else {
-		d.cover(app, after, why)
-		d.schedule(app, d.at.Now)
+	asOf := d.at.Now
+	if due := app.Term.Due; due != 0 && due <= asOf {
+		asOf = due - 1
 	}
+	why := trigger{by, effectiveAt}
+	d.emit(fact)
+	d.cover(app, app.coverageAt(asOf), why)
+	d.schedule(app, asOf)
 	d.owe(app, why)
 	return nil
 }
 
-// pending finds the change of coverage that was due and has not fired yet. It is false if nothing was due, and also
-// where the fact just recorded took its due time away, so that no tick would find it.
-func (d *draft) pending(app *App) (Term, bool) {
-	due := app.Term.Due
-	if due == 0 || due > d.at.Now {
-		return Term{}, false
-	}
-	next := app.nextTerm(due-1, app.covered())
-	return next, next.Due != 0 && next.Due <= d.at.Now
-}
-
-// schedule sets when time changes the coverage next.
+// schedule sets when time changes the coverage next after an instant.
 func (d *draft) schedule(app *App, after Instant) {
-	d.reschedule(app, app.nextTerm(after, app.covered()))
-}
-
-func (d *draft) reschedule(app *App, next Term) {
-	if set := app.Term; next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
+	next, set := app.nextTerm(after, app.covered()), app.Term
+	if next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
 		d.emit(TermScheduled{About{app.ID}, next.Due, next.To, next.Cause})
 	}
 }

@@ -1,9 +1,13 @@
 package domain
 
+import (
+	"slices"
+)
+
 // ImportApp moves an app in from another system: it keeps its number, creation time and edition. A paid edition comes
-// with its orders; without one it counts as an open-ended order named "import", effective at the app's creation. The
-// quota counts the app and does not refuse it. That the number was never used in another account is seen to by the
-// engine.
+// with its orders; without one that buys an edition it counts as an open-ended order named "import", effective at the
+// app's creation. The quota counts the app and does not refuse it. That the number was never used in another account is
+// seen to by the engine.
 type ImportApp struct {
 	App          AppID        `json:"app"`
 	AppName      string       `json:"name"`
@@ -36,8 +40,9 @@ func (c ImportApp) decide(d *draft) error {
 	if err := c.check(d); err != nil {
 		return err
 	}
-	if c.Edition.Paid() && len(c.Orders) == 0 {
-		c.Orders = []OrderTerms{{ID: ImportedOrder, Edition: c.Edition, EffectiveAt: c.CreatedAt}}
+	if c.Edition.Paid() && !slices.ContainsFunc(c.Orders, func(t OrderTerms) bool { return t.Edition != "" }) {
+		implied := OrderTerms{ID: ImportedOrder, Edition: c.Edition, EffectiveAt: c.CreatedAt}
+		c.Orders = append(slices.Clip(c.Orders), implied)
 	}
 	if known := d.from.Apps[c.App]; known != nil {
 		if c.describes(known) {

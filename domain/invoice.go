@@ -12,8 +12,8 @@ type Invoice struct {
 	Closed   int64     `json:"closed,omitzero"`    // the last version that closed it
 	ClosedBy By        `json:"closed_by,omitzero"` // settlement or voiding; absent while nothing closed it
 	Overdue  []Overdue `json:"overdue,omitzero"`   // above the last version that closed it, oldest version first
-	Latest   Overdue   `json:"latest"`             // what it was last said to be
-	Amount   Money     `json:"amount"`             // as Latest says
+	Latest   Overdue   `json:"latest,omitzero"`    // what it was last said to be; absent while it was only said to be closed
+	Amount   Money     `json:"amount,omitzero"`    // as Latest says
 }
 
 // Overdue is one statement that an invoice is owed and late.
@@ -74,18 +74,6 @@ func (i *Invoice) close(version int64, by By) {
 		open = len(i.Overdue)
 	}
 	i.Overdue = slices.Clone(i.Overdue[open:])
-}
-
-func (i Invoice) same(o Invoice) bool {
-	return i.Closed == o.Closed && i.ClosedBy == o.ClosedBy && i.Latest == o.Latest && i.Amount == o.Amount &&
-		slices.Equal(i.Overdue, o.Overdue)
-}
-
-func (a *App) invoice(id string) Invoice {
-	if i := a.findInvoice(id); i < len(a.Invoices) && a.Invoices[i].ID == id {
-		return a.Invoices[i]
-	}
-	return Invoice{ID: id}
 }
 
 func (a *App) findInvoice(id string) int {

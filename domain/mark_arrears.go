@@ -25,7 +25,7 @@ func (c MarkArrears) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceOverdueRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Amount, c.Report}
-	return d.recordInvoice(c.Invoice, c.EffectiveAt, byOverdue, fact, c.Report)
+	return d.take(fact, c.EffectiveAt, byOverdue, c.Report)
 }
 
 func checkInvoice(invoice string, version int64, effectiveAt Instant, p *problems) {
@@ -34,25 +34,4 @@ func checkInvoice(invoice string, version int64, effectiveAt Instant, p *problem
 		p.add("version", "out_of_range", "must be from 0 to 9007199254740991")
 	}
 	checkEffective("effective_at", effectiveAt, p)
-}
-
-// recordInvoice records a fact about an invoice. A message of the billing system is evidence and is kept even if it
-// says nothing new; a command that says nothing new is silence.
-func (d *draft) recordInvoice(id string, effectiveAt Instant, by By, fact Event, report *Report) error {
-	app, err := d.app(fact.Subject())
-	if err != nil {
-		return err
-	}
-	if report == nil {
-		said := *d.from
-		said.Apps = map[AppID]*App{app.ID: app.Clone()}
-		fact.apply(&said)
-		if said.Apps[app.ID].invoice(id).same(app.invoice(id)) {
-			return nil
-		}
-	}
-	if app.DeletedAt != 0 {
-		return refuse(AppDeletedAlready)
-	}
-	return d.record(app, effectiveAt, by, fact)
 }

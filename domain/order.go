@@ -2,9 +2,10 @@ package domain
 
 import (
 	"cmp"
+	"slices"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"slices"
 )
 
 // OrderTerms is what was bought: an edition for a term or open-ended, with or without add-ons, or add-ons alone.
@@ -192,11 +193,8 @@ func (c RecordOrder) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.living(c.App)
-	if err != nil {
-		return err
-	}
-	return d.record(app, c.Order.EffectiveAt, byOrder, OrderRecorded{About{c.App}, c.Order, Billing, c.Report})
+	fact := OrderRecorded{About{c.App}, c.Order, Billing, c.Report}
+	return d.take(fact, c.Order.EffectiveAt, byOrder, c.Report)
 }
 
 // Report says which message of the billing system a fact came with: unique by source and id. What the engine does not

@@ -27,17 +27,8 @@ func (c Refund) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.app(c.App)
-	if err != nil {
-		return err
-	}
-	if known := app.order(c.Order); c.Report == nil && known != nil && known.RefundedAt != 0 && known.RefundedAt <= c.EffectiveAt {
-		return nil
-	}
-	if app.DeletedAt != 0 {
-		return refuse(AppDeletedAlready)
-	}
-	return d.record(app, c.EffectiveAt, byRefund, RefundRecorded{About{c.App}, c.Order, c.EffectiveAt, c.Amount, c.Report})
+	fact := RefundRecorded{About{c.App}, c.Order, c.EffectiveAt, c.Amount, c.Report}
+	return d.take(fact, c.EffectiveAt, byRefund, c.Report)
 }
 
 // RefundRecorded is the fact that an order was refunded.

@@ -22,5 +22,5 @@ func (c SettleArrears) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceSettledRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.recordInvoice(c.Invoice, c.EffectiveAt, bySettlement, fact, c.Report)
+	return d.take(fact, c.EffectiveAt, bySettlement, c.Report)
 }

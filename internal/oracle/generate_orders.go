@@ -141,6 +141,7 @@ func (s *story) upgrade(id string, base, end int64) {
 	if end == never {
 		end = base + s.days(20, 60)
 	}
+	end = max(base, end) // a restated order may end before it was first said to begin
 	at := s.between(base, end)
 	paid := Fact{Kind: OrderPaid, Order: id, Edition: Flagship, Effective: at, Amount: yuan(299900)}
 	switch s.rng.IntN(4) {
