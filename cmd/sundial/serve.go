@@ -1,4 +1,135 @@
 package main
 
-type serveCmd struct{}
-func (*serveCmd) Run() error { return nil }
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"sundial/domain"
+)
+
+// serveCmd are the flags of a node. The defaults serve a newcomer and one machine.
+type serveCmd struct {
+	Data         string    `help:"The data directory; made if there is none. One process a directory." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
+	Listen       string    `help:"Where HTTP is served; port 0 means any free one." default:"127.0.0.1:8080" env:"SUNDIAL_LISTEN" placeholder:"HOST:PORT"`
+	NATSListen   string    `help:"Where NATS clients connect; '' for nowhere." name:"nats-listen" default:"127.0.0.1:4222" env:"SUNDIAL_NATS_LISTEN" placeholder:"HOST:PORT"`
+	Sandbox      bool      `help:"Play with time: the clock moves only when told (see: clock advance)." env:"SUNDIAL_SANDBOX"`
+	SandboxStart time.Time `help:"Where a new sandbox's clock stands." default:"2020-01-01T00:00:00Z" placeholder:"TIME"`
+
+	policyFlags
+	outsideFlags
+
+	TLSCert  string `help:"Certificate (PEM) of both listeners." name:"tls-cert" env:"SUNDIAL_TLS_CERT" placeholder:"FILE"`
+	TLSKey   string `help:"Its key (PEM)." name:"tls-key" env:"SUNDIAL_TLS_KEY" placeholder:"FILE"`
+	Insecure bool   `help:"Listen beyond this machine without TLS." env:"SUNDIAL_INSECURE"`
+
+	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info" env:"SUNDIAL_LOG_LEVEL" placeholder:"LEVEL"`
+	LogFormat string     `help:"text or json." enum:"text,json" default:"text" env:"SUNDIAL_LOG_FORMAT" placeholder:"FORMAT"`
+}
+
+// policyFlags are the numbers that a vendor chooses.
+type policyFlags struct {
+	Grace time.Duration `help:"From arrears or a lapse to the stop. Due times that are set already stay." default:"168h" env:"SUNDIAL_GRACE" placeholder:"DURATION"`
+	Quota int           `help:"How many apps an account may have unless an operator says otherwise." default:"100" env:"SUNDIAL_QUOTA" placeholder:"N"`
+}
+
+func (f policyFlags) policy() domain.Policy {
+	p := domain.DefaultPolicy()
+	p.Grace, p.Quota = f.Grace, f.Quota
+	return p
+}
+
+// outsideFlags say where the log is, if not in the data directory.
+type outsideFlags struct {
+	NATS            string `help:"A NATS cluster to use instead of the embedded server." name:"nats" env:"SUNDIAL_NATS" placeholder:"URL"`
+	NATSCreds       string `help:"Credentials for it." name:"nats-creds" env:"SUNDIAL_NATS_CREDS" placeholder:"FILE"`
+	NATSSystemCreds string `help:"Credentials of its system account, to see that its servers sync every write." name:"nats-system-creds" env:"SUNDIAL_NATS_SYSTEM_CREDS" placeholder:"FILE"`
+	NATSSyncsAlways bool   `help:"Vouch for that instead." name:"nats-syncs-always" env:"SUNDIAL_NATS_SYNCS_ALWAYS"`
+	Replicas        int    `help:"Copies of every stream: 1, 3 or 5; by default 3 with --nats, else 1." env:"SUNDIAL_REPLICAS" placeholder:"N"`
+}
+
+func (f outsideFlags) outside() (*OutsideNATS, int, error) {
+	replicas := f.Replicas
+	if f.NATS == "" {
+		if f.NATSCreds != "" || f.NATSSystemCreds != "" || f.NATSSyncsAlways {
+			return nil, 0, misused("--nats-creds, --nats-system-creds and --nats-syncs-always belong to a cluster: give its address with --nats")
+		}
+		return nil, max(replicas, 1), nil
+	}
+	if replicas == 0 {
+		replicas = 3
+	}
+	return &OutsideNATS{URL: f.NATS, Creds: f.NATSCreds, SystemCreds: f.NATSSystemCreds, SyncsAlways: f.NATSSyncsAlways}, replicas, nil
+}
+
+// Help shows how.
+func (*serveCmd) Help() string {
+	return `When it serves it prints one line on standard output, with the ports that it has: ready http://127.0.0.1:8080 nats://127.0.0.1:4222. Logs go to standard error. SIGINT or SIGTERM ends it in order.
+
+On its first start it makes the log, and writes an operator's token to DIR/operator.token, which the other verbs find by --data.
+
+Examples:
+
+    sundial serve
+    sundial serve --sandbox --sandbox-start 2021-01-01T00:00:00Z --data play
+    sundial serve --listen 0.0.0.0:8080 --tls-cert cert.pem --tls-key key.pem
+    sundial serve --nats nats://n1:4222,nats://n2:4222,nats://n3:4222 --nats-creds sundial.creds --nats-system-creds sys.creds`
+}
+
+// config gathers the flags; Config.check judges them.
+func (v *serveCmd) config(errs io.Writer) (Config, error) {
+	tls, err := loadTLS(v.TLSCert, v.TLSKey)
+	if err != nil {
+		return Config{}, err
+	}
+	outside, replicas, err := v.outside()
+	if err != nil {
+		return Config{}, err
+	}
+	return Config{
+		Dir: v.Data, Listen: v.Listen, NATSListen: v.NATSListen,
+		Sandbox: v.Sandbox, SandboxStart: v.SandboxStart,
+		Outside: outside, Replicas: replicas,
+		TLS: tls, Insecure: v.Insecure,
+		Policy: v.policy(),
+		Logger: newLogger(errs, v.LogLevel, v.LogFormat),
+	}, nil
+}
+
+// Run serves until the context ends.
+func (v *serveCmd) Run(ctx context.Context, c *console) error {
+	config, err := v.config(c.err)
+	if err != nil {
+		return err
+	}
+	tuneMemory()
+	p := NewProgram(config)
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "ready %s %s\n", p.HTTPURL(), p.NATSURL())
+	select {
+	case <-ctx.Done():
+		config.Logger.Info("ending")
+	case err = <-p.Ended():
+	}
+	if closeErr := p.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// tuneMemory has the collector run when the heap has grown by half rather than doubled: of a million apps most of the
+// memory is the NATS server's index and the page caches, which live long, so that doubling would mostly be waste.
+func tuneMemory() { debug.SetGCPercent(50) }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"sundial/domain"
+)
+
+// Config is what a node runs with. The verbs fill it from flags, and check judges it, once, before anything starts.
+type Config struct {
+	Dir string // the data directory, one process a directory
+
+	Listen     string // HTTP, host:port; port 0 means any free one
+	NATSListen string // NATS clients, likewise, of the embedded server; "" for none
+
+	Sandbox      bool      // the clock moves only when told
+	SandboxStart time.Time // where it stands on its first start
+
+	Outside *OutsideNATS // nil: the NATS server is embedded
+
+	TLS      *tls.Config // of both listeners; nil: none
+	Insecure bool        // listening beyond loopback without TLS is wanted
+
+	Policy   domain.Policy
+	Replicas int // of every stream
+
+	Logger *slog.Logger
+}
+
+// OutsideNATS is a NATS cluster that others run.
+type OutsideNATS struct {
+	URL         string // nats://host:port, several with commas
+	Creds       string // file of credentials; "" if the URL has what it takes
+	SystemCreds string // file of credentials of the system account, to see that the servers sync; "" if not given
+	SyncsAlways bool   // somebody vouches for that
+}
+
+const (
+	minGrace = time.Minute
+	maxGrace = 10 * 365 * 24 * time.Hour
+)
+
+// check gives what makes no sense, a misuse.
+func (c *Config) check() error {
+	if c.Dir == "" {
+		return misused("--data: want a directory")
+	}
+	for _, l := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--nats-listen", c.NATSListen}} {
+		if l.flag == "--nats-listen" && (l.address == "" || c.Outside != nil) {
+			continue
+		}
+		if err := c.checkListen(l.flag, l.address); err != nil {
+			return err
+		}
+	}
+	if c.Sandbox && (domain.InstantOf(c.SandboxStart) <= 0 || domain.InstantOf(c.SandboxStart) > domain.MaxInstant) {
+		return misused("--sandbox-start: want a time between 1970 and 9999, such as 2020-01-01T00:00:00Z")
+	}
+	if c.Policy.Grace < minGrace || c.Policy.Grace > maxGrace || c.Policy.Grace%time.Millisecond != 0 {
+		return misused("--grace: want whole milliseconds from %s to %s, such as 168h", minGrace, maxGrace)
+	}
+	if c.Policy.Quota < 1 || c.Policy.Quota > domain.MaxQuota {
+		return misused("--quota: want 1 to %d", domain.MaxQuota)
+	}
+	switch c.Replicas {
+	case 1:
+	case 3, 5:
+		if c.Outside == nil {
+			return misused("--replicas %d: the embedded server is one; more take a cluster (--nats URL)", c.Replicas)
+		}
+	default:
+		return misused("--replicas: want 1, 3 or 5")
+	}
+	if o := c.Outside; o != nil {
+		for address := range strings.SplitSeq(o.URL, ",") {
+			if u, err := url.Parse(strings.TrimSpace(address)); err != nil || u.Host == "" {
+				return misused("--nats: want addresses such as nats://127.0.0.1:4222, with commas between them")
+			}
+		}
+		if o.SystemCreds == "" && !o.SyncsAlways {
+			return misused("it cannot be seen whether the servers of --nats sync before they acknowledge, and without that a power cut loses what they acknowledged\n" +
+				"  fix: give --nats-system-creds FILE so that it can be checked, or vouch for it with --nats-syncs-always (sync_interval: always in their jetstream block)")
+		}
+	}
+	return nil
+}
+
+// checkListen refuses to serve tokens and bills in the clear to a network unless that is wanted.
+func (c *Config) checkListen(flag, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return misused("%s %q: want host:port, such as 127.0.0.1:8080 (port 0 for any free one)", flag, address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return misused("%s %q: %w", flag, address, err)
+	}
+	if c.TLS != nil || c.Insecure || loopback(host) {
+		return nil
+	}
+	return misused("%s %s is reached from other machines, and without TLS tokens and bills would pass in the clear\n"+
+		"  fix: give --tls-cert and --tls-key, or --insecure if something before it does TLS", flag, address)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// loadTLS reads a certificate with its key; nil if neither is given.
+func loadTLS(certFile, keyFile string) (*tls.Config, error) {
+	if certFile == "" && keyFile == "" {
+		return nil, nil
+	}
+	if certFile == "" || keyFile == "" {
+		return nil, misused("--tls-cert and --tls-key go together")
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, misused("--tls-cert, --tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// scheme is that of the node's HTTP addresses.
+func (c *Config) scheme() string {
+	if c.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// httpURL is where a listener is reached.
+func (c *Config) httpURL(l net.Listener) string {
+	return fmt.Sprintf("%s://%s", c.scheme(), l.Addr())
+}

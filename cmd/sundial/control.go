@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/projections"
+)
+
+// maxSocketPath is what a Unix socket's address holds, less its final zero.
+const maxSocketPath = 107
+
+// control takes orders from whoever has the data directory, on a socket in it: what the verb rebuild asks of a process
+// that serves. Who may open the socket may read and write everything beside it anyway, so there is no token.
+type control struct {
+	server     *http.Server
+	background sync.WaitGroup
+
+	mu   sync.Mutex
+	life *engineLife // nil while there is none
+}
+
+// openControl listens. Without the socket everything else goes on, so a failure is only logged.
+func (p *Program) openControl() *control {
+	c := &control{}
+	path := p.dir.file(socketFile)
+	if len(path) > maxSocketPath {
+		p.Config.Logger.Warn("the data directory's path is too long for a socket in it: sundial rebuild works only while the engine is stopped", "path", path)
+		return c
+	}
+	_ = os.Remove(path) // one of a process that was killed: the lock says that nobody else serves
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", path)
+	if err != nil {
+		p.Config.Logger.Warn("no socket in the data directory: sundial rebuild works only while the engine is stopped", "error", err)
+		return c
+	}
+	routes := http.NewServeMux()
+	routes.HandleFunc("POST /rebuild", c.rebuild)
+	routes.HandleFunc("POST /check", c.check)
+	c.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second}
+	c.background.Go(func() { _ = c.server.Serve(l) }) // ends with Close
+	return c
+}
+
+// attend names the life of the engine that orders go to; nil for none.
+func (c *control) attend(l *engineLife) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.life = l
+}
+
+// Close ends orders under way.
+func (c *control) Close() {
+	if c == nil || c.server == nil {
+		return
+	}
+	_ = c.server.Close() // nothing is lost: a rebuild that is cut short leaves what was there
+	c.background.Wait()
+}
+
+// told is a line of the answer to an order: how far it is, and in the end what came of it.
+type told struct {
+	Done        uint64                   `json:"done"`
+	Total       uint64                   `json:"total"`
+	Ended       bool                     `json:"ended,omitzero"`
+	Error       string                   `json:"error,omitzero"`
+	Differences []projections.Difference `json:"differences,omitzero"`
+}
+
+func (c *control) rebuild(w http.ResponseWriter, r *http.Request) {
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) ([]projections.Difference, error) {
+		return nil, l.rebuild(ctx, progress)
+	})
+}
+
+func (c *control) check(w http.ResponseWriter, r *http.Request) {
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) ([]projections.Difference, error) {
+		return l.check(ctx, progress)
+	})
+}
+
+// work does what was ordered and tells of it as it goes, at most ten times a second.
+func (c *control) work(
+	w http.ResponseWriter, r *http.Request,
+	do func(context.Context, *engineLife, func(done, total uint64)) ([]projections.Difference, error),
+) {
+	c.mu.Lock()
+	l := c.life
+	c.mu.Unlock()
+	tell := func(t told) {
+		if line, err := json.Marshal(t); err == nil {
+			_, _ = w.Write(append(line, '\n')) // who ordered is gone if it fails, and the context with it
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+	if l == nil {
+		tell(told{Ended: true, Error: "the engine is being started anew: try again"})
+		return
+	}
+	var mu sync.Mutex // progress may be told from several goroutines
+	var last time.Time
+	var latest told
+	differences, err := do(r.Context(), l, func(done, total uint64) {
+		mu.Lock()
+		defer mu.Unlock()
+		latest = told{Done: done, Total: total}
+		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond {
+			last = now
+			tell(latest)
+		}
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	latest.Ended, latest.Differences = true, differences
+	if err != nil {
+		latest.Error = err.Error()
+	}
+	tell(latest)
+}
+
+// order gives an order to the process that serves from a directory. It tells whether there is such a process.
+func (d dirPath) order(ctx context.Context, verb string, progress func(done, total uint64)) (served bool, differences []projections.Difference, err error) {
+	dialer := &net.Dialer{}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", string(d.file(socketFile)))
+	}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sundial/"+verb, http.NoBody)
+	if err != nil {
+		return false, nil, err
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			return false, nil, nil
+		}
+		return true, nil, err
+	}
+	defer resp.Body.Close()
+	var last told
+	err = eachLine(resp.Body, func(_ int, line jsontext.Value) error {
+		last = told{}
+		if err := json.Unmarshal(line, &last); err != nil {
+			return err
+		}
+		progress(last.Done, last.Total)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return true, nil, fmt.Errorf("the serving process: %w", err)
+	case !last.Ended:
+		return true, nil, errors.New("the serving process ended before the work was done")
+	case last.Error != "":
+		return true, nil, errors.New(last.Error)
+	}
+	return true, last.Differences, nil
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sys/unix"
+
+	"sundial/eventstore"
+	"sundial/internal/auth"
+)
+
+// What a data directory holds beside the projections' files.
+const (
+	lockFile     = "lock"          // held by the process that has the directory
+	identityFile = "log.identity"  // names the log that belongs here; there since the first start
+	natsDir      = "nats"          // the embedded server's files, the log among them
+	sandboxFile  = "sandbox.clock" // a sandbox's time
+	socketFile   = "sundial.sock"  // where the serving process takes orders from whoever has the directory
+)
+
+// directory is a data directory that this process has to itself.
+type directory struct {
+	path    string
+	lock    *os.File
+	started bool // it was there before this process, with a log or what goes with one
+}
+
+// openDirectory makes the directory if there is none, and locks it. A directory with other things in it is refused.
+func openDirectory(path string) (*directory, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	strange, started, err := survey(path)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if !started && strange != "" {
+		return nil, fmt.Errorf("%s is not empty and not a data directory (it holds %s)\n  fix: name an empty or a new directory with --data", path, strange)
+	}
+	lock, err := lockDirectory(path)
+	if err != nil {
+		return nil, err
+	}
+	return &directory{path: path, lock: lock, started: started}, nil
+}
+
+// survey looks at what is in a directory: something that is not ours, and whether an engine was started on it before.
+func survey(path string) (strange string, started bool, err error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return "", false, err
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == identityFile, name == auth.TokenFile, name == sandboxFile, strings.HasPrefix(name, "projections"):
+			started = true
+		case name == lockFile, name == natsDir, name == socketFile, name == "lost+found",
+			strings.HasPrefix(name, "."), strings.HasPrefix(name, sandboxFile+"."):
+			// What a first start leaves that was cut short, and what is in the root of a file system.
+		default:
+			strange = name
+		}
+	}
+	return strange, started, nil
+}
+
+// lockDirectory takes the lock, which ends with the process however that ends.
+func lockDirectory(path string) (*os.File, error) {
+	name := filepath.Join(path, lockFile)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder := make([]byte, 20)
+		n, _ := f.Read(holder) // only to name the other process
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &lockedError{path: path, holder: strings.TrimSpace(string(holder[:n]))}
+		}
+		return nil, fmt.Errorf("data directory: locking: %w", err)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		if err != nil && !errors.Is(err, unix.ENOSPC) { // the lock is what counts, not what is in it
+			f.Close()
+			return nil, fmt.Errorf("data directory: locking: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// lockedError says that another process has the directory.
+type lockedError struct{ path, holder string }
+
+func (e *lockedError) Error() string {
+	return fmt.Sprintf("%s is in use by another process (%s): one process a directory\n  fix: stop that one, or name another directory with --data", e.path, e.holder)
+}
+
+func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
+
+// Close gives the directory up.
+func (d *directory) Close() { d.lock.Close() }
+
+// identity is the log's that belongs to the directory, "" before the first start is through.
+func (d *directory) identity() (string, error) {
+	text, err := os.ReadFile(d.file(identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("data directory: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// openLog opens the log that belongs to the directory. On the very first start it creates it; a directory that was
+// started before never gets a new, empty log in the place of one that was lost.
+func (d *directory) openLog(ctx context.Context, nc *nats.Conn, config eventstore.Config) (*eventstore.Log, error) {
+	known, err := d.identity()
+	if err != nil {
+		return nil, err
+	}
+	log, err := eventstore.Open(ctx, nc, config)
+	if errors.Is(err, eventstore.ErrMissing) {
+		if d.started {
+			return nil, fmt.Errorf("%s was started before, and its log is gone: %w\n"+
+				"  fix: restore the log (the directory, or the stream of the cluster) from a backup; only if nothing of it is wanted, start with an empty directory",
+				d.path, err)
+		}
+		log, err = eventstore.Create(ctx, nc, config)
+		if errors.Is(err, eventstore.ErrExists) { // another node was first
+			log, err = eventstore.Open(ctx, nc, config)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if known == "" {
+		err = d.keepIdentity(log.Identity())
+	} else if known != log.Identity() {
+		err = fmt.Errorf("%s belongs to another log than the one that was found\n"+
+			"  fix: check --data and --nats; if the log was replaced on purpose, start with an empty directory", d.path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, log.Close(ctx))
+	}
+	d.started = true
+	return log, nil
+}
+
+// keepIdentity writes the marker whole or not at all, also across a power cut.
+func (d *directory) keepIdentity(identity string) error {
+	fail := func(err error) error { return fmt.Errorf("data directory: keeping the log's identity: %w", err) }
+	f, err := os.CreateTemp(d.path, "."+identityFile+".*")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // gone already where the rename succeeded
+	_, err = f.WriteString(identity + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(f.Name(), d.file(identityFile)); err != nil {
+		return fail(err)
+	}
+	dir, err := os.Open(d.path)
+	if err != nil {
+		return fail(err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fail(err)
+	}
+	return nil
+}

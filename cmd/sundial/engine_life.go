@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sundial/internal/auth"
+	"sundial/internal/engine"
+	"sundial/internal/lease"
+	"sundial/projections"
+	"sundial/scheduler"
+)
+
+// leases is the bucket of the nodes' leases.
+const leases = "SUNDIAL_LEASES"
+
+// engineLife is one life of the engine: every part, opened from the log up, each with its goroutines.
+type engineLife struct {
+	*logLife
+	store   *projections.Store
+	handler http.Handler
+
+	faults chan error // why a part ended of itself
+}
+
+// openEngine opens all parts; it returns when what is in the log can be read and commands are taken.
+func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineLife, err error) {
+	log, err := openLog(ctx, config, dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &engineLife{logLife: log, faults: make(chan error, 16)}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	tokens, err := auth.Open(ctx, l.js, auth.Config{
+		Replicas: config.Replicas, Now: time.Now, Log: config.Logger, Ended: l.disconnect,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.onClose(tokens.Close)
+	wrote, err := auth.Bootstrap(ctx, tokens, dir.path)
+	if err != nil {
+		return nil, err
+	}
+	if wrote {
+		config.Logger.Info("an operator's token was written", "file", dir.file(auth.TokenFile))
+	}
+
+	var clock scheduler.Clock = scheduler.System{}
+	if config.Sandbox {
+		if clock, err = scheduler.OpenSandbox(dir.file(sandboxFile), config.SandboxStart); err != nil {
+			return nil, err
+		}
+	}
+
+	rows := l.projections()
+	rows.Registerer = metrics
+	if l.store, err = projections.Open(ctx, rows); err != nil {
+		return nil, err
+	}
+	l.onClose(func() {
+		if err := l.store.Close(); err != nil {
+			config.Logger.Error("closing the projections", "error", err)
+		}
+	})
+	l.run("projections", l.store.Run)
+
+	e, err := engine.New(engine.Config{
+		Log: l.log, Store: l.store, JetStream: l.js, Policy: config.Policy, Now: clock.Now,
+		Node: l.node(), Replicas: config.Replicas, Alone: config.Outside == nil,
+		Logger: config.Logger, Registerer: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	_ = e
+	_ = lease.DefaultTTL
+	l.handler = http.NotFoundHandler()
+	return l, nil
+}
+
+// disconnect ends the NATS connections of a token that has stopped to work.
+func (l *logLife) disconnect(tokenID string) {
+	if l.server == nil {
+		return
+	}
+	if _, err := l.server.Disconnect(tokenID); err != nil {
+		l.config.Logger.Error("a token's connections could not be closed", "token", tokenID, "error", err)
+	}
+}
+
+// run runs a part until the life ends. A part that ends before that ends the life.
+func (l *engineLife) run(name string, part func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := part(ctx)
+		if ctx.Err() == nil {
+			l.faults <- fmt.Errorf("%s ended: %w", name, err)
+		}
+	}()
+	l.onClose(func() {
+		cancel()
+		<-done
+	})
+}
+
+// watch waits for a reason to end this life: nil when the context ended, which is the program's.
+func (l *engineLife) watch(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-l.faults:
+		return err
+	case <-l.failed():
+		return l.failure()
+	}
+}
+
+// rebuild builds the projections anew and puts them in the place of those that serve.
+func (l *engineLife) rebuild(ctx context.Context, progress func(done, total uint64)) error {
+	return l.store.Rebuild(ctx, progress)
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sundial/domain"
+)
+
+// TestMain lets this test binary be sundial itself: in scripts, and for tests that kill it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sundial": main})
+}
+
+// start boots the whole program on free ports, in a sandbox that stands at 2021.
+func start(t testing.TB, change func(*Config)) *Program {
+	t.Helper()
+	config := testConfig(t.TempDir())
+	if change != nil {
+		change(&config)
+	}
+	p := NewProgram(config)
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func testConfig(dir string) Config {
+	return Config{
+		Dir: dir, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0",
+		Sandbox: true, SandboxStart: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC),
+		Policy: domain.DefaultPolicy(), Replicas: 1, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// TestScripts runs the command line as a person would, against a whole engine.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SUNDIAL_DATA", filepath.Join(env.WorkDir, "data"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// engine starts an engine in a sandbox on $SUNDIAL_DATA, and names it in SUNDIAL_SERVER; "engine stop" ends it.
+			"engine": func(ts *testscript.TestScript, _ bool, args []string) {
+				if len(args) > 0 && args[0] == "stop" {
+					p, _ := ts.Value(engineKey{}).(**Program)
+					_ = p
+				}
+			},
+		},
+	})
+}
+
+type engineKey struct{}
+
+// process is sundial serve in a process of its own.
+type process struct {
+	cmd       *exec.Cmd
+	http      string
+	nats      string
+	logs      *bytes.Buffer
+	directory string
+}
+
+// spawn starts sundial serve on a directory and waits for its ready line.
+func spawn(t testing.TB, dir string, flags ...string) *process {
+	t.Helper()
+	p := &process{logs: &bytes.Buffer{}, directory: dir}
+	p.cmd = sundial(t, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0"}, flags...)...)
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = p.logs
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.kill(t) })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		p.kill(t)
+		t.Fatalf("no ready line: %v\n%s", err, p.logs)
+	}
+	if n, err := fmt.Sscanf(line, "ready %s %s", &p.http, &p.nats); n != 2 {
+		t.Fatalf("ready line %q: %v", line, err)
+	}
+	if line != "ready "+p.http+" "+p.nats+"\n" {
+		t.Errorf("ready line %q", line)
+	}
+	return p
+}
+
+func (p *process) kill(t testing.TB) {
+	t.Helper()
+	_ = p.cmd.Process.Kill() // gone already is as well
+	_ = p.cmd.Wait()
+}
+
+// client speaks to the process as its operator.
+func (p *process) client(t testing.TB) *client {
+	t.Helper()
+	c, err := (&remote{Server: p.http, Data: p.directory}).client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// sundial is this test binary as the program, without flags or tokens of the environment.
+func sundial(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	name, err := exec.LookPath("sundial") // testscript puts it there
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(name, args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "SUNDIAL_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	return cmd
+}
+
+// create makes an app and gives its number.
+func (c *client) create(t testing.TB, account, name string) uint64 {
+	t.Helper()
+	a, err := c.do(t.Context(), request{method: http.MethodPost, path: route("/v1/accounts/%s/apps", account), body: map[string]string{"name": name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var app appView
+	if err := a.into(&app); err != nil {
+		t.Fatal(err)
+	}
+	return app.App
+}
+
+func TestKilledAndStartedAgainKeepsWhatWasAcknowledged(t *testing.T) {
+	dir := t.TempDir()
+	p := spawn(t, dir)
+	app := p.client(t).create(t, "acme", "shop chat")
+	if err := p.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.cmd.Wait()
+
+	p = spawn(t, dir)
+	if _, err := p.client(t).do(t.Context(), request{method: http.MethodGet, path: route("/v1/apps/%d", app)}); err != nil {
+		t.Errorf("after a kill: %v\n%s", err, p.logs)
+	}
+}
+
+func TestEndsInOrderOnATerminationSignal(t *testing.T) {
+	p := spawn(t, t.TempDir())
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("ended with %v\n%s", err, p.logs)
+	}
+}
+
+func TestOneProcessADirectory(t *testing.T) {
+	dir := t.TempDir()
+	p := spawn(t, dir)
+	code, said := fails(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
+	if code != exitFailed || !strings.Contains(said, "in use by another process") {
+		t.Errorf("a second process: exit code %d, %s", code, said)
+	}
+	p.client(t).create(t, "acme", "shop chat") // the first is none the worse
+}
+
+func TestADirectoryWithoutItsLogIsRefused(t *testing.T) {
+	for _, lost := range []string{natsDir, natsDir + "/jetstream"} {
+		t.Run(lost, func(t *testing.T) {
+			dir := t.TempDir()
+			p := spawn(t, dir)
+			p.client(t).create(t, "acme", "shop chat")
+			p.kill(t)
+			if err := os.RemoveAll(filepath.Join(dir, lost)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the refusal must not make the directory look new
+				code, said := fails(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
+				if code != exitFailed || !strings.Contains(said, "its log is gone") {
+					t.Errorf("exit code %d, %s", code, said)
+				}
+			}
+		})
+	}
+}
+
+func TestADirectoryWithOtherThingsInItIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "letter.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, said := fails(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
+	if code != exitFailed || !strings.Contains(said, "letter.txt") {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+}
+
+func TestIdleEngineIsReadySoonAndSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes its own time and memory")
+	}
+	dir := t.TempDir()
+	spawn(t, dir).kill(t) // the first start makes the log; from the second on it only opens it
+	began := time.Now()
+	p := spawn(t, dir)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("ready after %s, want 1s at most", took)
+	}
+	time.Sleep(2 * time.Second) // at rest, that is
+	if mb := resident(t, p.cmd.Process.Pid); mb > 80 {
+		t.Errorf("%d MB resident, want 80 at most", mb)
+	}
+}
+
+// resident gives the memory of a process in MB, as Linux counts it.
+func resident(t testing.TB, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skip("no /proc here")
+	}
+	for line := range strings.Lines(string(text)) {
+		var kb int
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
+			return kb >> 10
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}
+
+// fails runs sundial to its end, which should be a failure, and gives what it said on standard error.
+func fails(t testing.TB, args ...string) (code int, said string) {
+	t.Helper()
+	cmd := sundial(t, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })()
+	_ = cmd.Run() // the exit code tells
+	if strings.Contains(out.String(), "ready") {
+		t.Errorf("said that it was ready: %s", out.String())
+	}
+	return cmd.ProcessState.ExitCode(), errs.String()
+}
