@@ -45,6 +45,7 @@ var rooms = map[string][]string{
 	},
 	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
 	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd"}, // for tests only
+	"internal/bench":      {anything},                                                                   // measures all parts, put together as the program does it
 	"examples":            {},                                                                           // an example feed, embedded
 }
 

@@ -1,0 +1,145 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/engine"
+)
+
+// committed measures commands answered when they are committed.
+func committed(writers int) func(context.Context, *run) (Result, error) {
+	return func(ctx context.Context, r *run) (Result, error) { return r.commands(ctx, writers, true) }
+}
+
+// projected measures commands answered when the projections have them.
+func projected(ctx context.Context, r *run) (Result, error) {
+	return r.commands(ctx, manyWriters, false)
+}
+
+// commands holds the engine against appending messages of the same size to a second log on the same server, from as
+// many writers, each with a subject of its own.
+func (r *run) commands(ctx context.Context, writers int, durable bool) (result Result, err error) {
+	err = during(ctx, r.dir, wall, func(n *node) error {
+		all := tenants(writers)
+		if err := n.moveIn(ctx, all); err != nil {
+			return err
+		}
+		ours := n.commanding(all, durable)
+		if _, err := ours(ctx, r.Slot/3); err != nil {
+			return err
+		}
+		theirs, err := n.appending(ctx, writers)
+		if err != nil {
+			return err
+		}
+		result, err = r.compare(ctx, pairs, ours, theirs)
+		return err
+	})
+	return result, err
+}
+
+// moveIn gives each tenant its apps, with a plan that does not end.
+func (n *node) moveIn(ctx context.Context, all []tenant) error {
+	now := domain.InstantOf(wall())
+	return n.seed(ctx, len(all), now, func(i int) iter.Seq[engine.Request] {
+		return values(all[i].imports(now.Add(-1000*time.Hour), plan(now.Add(-1000*time.Hour))))
+	})
+}
+
+func values[T any](of []T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, v := range of {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// commanding is the engine under a writer for each tenant.
+func (n *node) commanding(all []tenant, durable bool) side {
+	return func(ctx context.Context, slot time.Duration) (float64, error) {
+		perSecond, err := load(ctx, len(all), slot, func(ctx context.Context, writer int) error {
+			request := all[writer].next(n.engine.Now())
+			request.Durable = durable
+			answer, err := n.engine.Execute(ctx, request)
+			if err == nil && answer.Outcome != engine.Appended {
+				err = fmt.Errorf("%s was %s: it should have changed something", request.Command.Name(), answer.Outcome)
+			}
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		return perSecond, n.settle(ctx)
+	}
+}
+
+// appending is the log alone: with many writers, appends of payloads that mean nothing, of the sizes that the engine's
+// last commits have, which share batches as the engine's do. A single writer publishes with what NATS itself offers.
+func (n *node) appending(ctx context.Context, writers int) (side, error) {
+	payloads, err := n.payloads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := logConfig(n.nats)
+	config.Stream, config.Subject = "BARE", "bare"
+	if n.bare, err = eventstore.Create(ctx, n.conn, config); err != nil {
+		return nil, err
+	}
+	last, turn := make([]uint64, writers), make([]int, writers)
+	append := func(ctx context.Context, writer int, payload []byte) (uint64, error) {
+		return n.bare.Append(ctx, "tenant-"+strconv.Itoa(writer), last[writer], payload, nil)
+	}
+	if writers == 1 {
+		append = func(ctx context.Context, _ int, payload []byte) (uint64, error) {
+			ack, err := n.js.PublishMsg(ctx, &nats.Msg{Subject: "bare.tenant-0", Data: payload}, jetstream.WithExpectLastSequencePerSubject(last[0]))
+			if err != nil {
+				return 0, err
+			}
+			return ack.Sequence, nil
+		}
+	}
+	return func(ctx context.Context, slot time.Duration) (float64, error) {
+		return load(ctx, writers, slot, func(ctx context.Context, writer int) (err error) {
+			payload := payloads[(writer+turn[writer])%len(payloads)]
+			turn[writer]++
+			last[writer], err = append(ctx, writer, payload)
+			return err
+		})
+	}, nil
+}
+
+// payloads are the engine's last commits, up to a thousand.
+func (n *node) payloads(ctx context.Context) ([][]byte, error) {
+	const most = 1000
+	head, err := n.log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := n.log.Follow(ctx, head-min(head, most))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var payloads [][]byte
+	for at := uint64(0); at < head; {
+		messages, err := f.Next(ctx, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range messages {
+			payloads, at = append(payloads, m.Payload), m.Sequence
+		}
+	}
+	return payloads, nil
+}
