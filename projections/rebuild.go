@@ -20,6 +20,10 @@ const (
 	buildApps  = 300_000
 )
 
+// closeEnough is how many commits a rebuild may lag when it swaps: while it catches up with them, reads see nothing
+// new, for some tens of milliseconds.
+const closeEnough = 2000
+
 // Rebuild builds the projections from the log, into a new file beside the serving one, and puts it in that one's
 // place. The directory must not be open in a Store (ErrInUse): a running server uses Store.Rebuild. Progress is told
 // in commits, and may be nil.
@@ -28,7 +32,7 @@ func Rebuild(ctx context.Context, config Config, progress func(done, total uint6
 	if err != nil {
 		return err
 	}
-	held, err := lock(config.Dir)
+	held, err := lock(config.Dir, servingLock, ErrInUse)
 	if err != nil {
 		return err
 	}
@@ -37,49 +41,129 @@ func Rebuild(ctx context.Context, config Config, progress func(done, total uint6
 }
 
 func rebuild(ctx context.Context, config Config, codec *eventstore.Codec[domain.Event], progress func(done, total uint64)) error {
-	path := filepath.Join(config.Dir, fileName+".new")
+	b, err := newBuilder(config, codec, newFile(config))
+	if err != nil {
+		return err
+	}
 	head, err := config.Log.Head(ctx)
 	if err == nil {
-		err = build(ctx, config, codec, path, head, progress)
+		err = b.build(ctx, head, progress)
 	}
-	if err != nil {
-		return err
+	if err := errors.Join(err, b.close()); err != nil {
+		return errors.Join(err, remove(newFile(config)))
 	}
-	return replace(filepath.Join(config.Dir, fileName), path)
+	return replace(filepath.Join(config.Dir, fileName), newFile(config))
 }
 
-// build writes the projections of the log up to a position into a new file; what a build before left there goes.
-func build(ctx context.Context, config Config, codec *eventstore.Codec[domain.Event], path string, upTo uint64, progress func(done, total uint64)) error {
-	if err := remove(path); err != nil {
-		return err
-	}
-	c, err := create(path, config.Log.Identity())
+func newFile(config Config) string { return filepath.Join(config.Dir, fileName+".new") }
+
+// errSwapped ends a turn of Run: another file has taken the place of the one that it wrote.
+var errSwapped = errors.New("projections: rebuilt")
+
+// Rebuild builds the projections anew while they go on serving, and swaps when the new file has caught up. For the
+// moment of the swap reads wait. One rebuild runs at a time; another waits for it.
+func (s *Store) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
+	s.rebuilding.Lock()
+	defer s.rebuilding.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.background, func() { cancel(ErrClosed) })()
+
+	b, err := newBuilder(s.config, s.codec, newFile(s.config))
 	if err != nil {
 		return err
 	}
-	err = fill(ctx, config, codec, c, upTo, progress)
-	if err := errors.Join(err, c.close()); err != nil {
-		return errors.Join(err, remove(path))
+	for lag := uint64(closeEnough); err == nil && lag >= closeEnough; {
+		var head uint64
+		if head, err = s.config.Log.Head(ctx); err == nil {
+			lag = head - b.at.position
+			err = b.build(ctx, head, progress)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, b.close(), remove(newFile(s.config)))
+	}
+	defer s.pause(errSwapped)()
+	if err := errors.Join(context.Cause(ctx), b.build(ctx, s.at.position, nil), b.close()); err != nil {
+		return errors.Join(err, remove(newFile(s.config)))
+	}
+	if err := s.swap(b.at); err != nil {
+		err = fmt.Errorf("projections: swapping in what was rebuilt: %w; restart the server", err)
+		s.fail(err)
+		return err
 	}
 	return nil
 }
 
-func fill(ctx context.Context, config Config, codec *eventstore.Codec[domain.Event], c *conn, upTo uint64, progress func(done, total uint64)) error {
-	w, err := newWriter(c)
+// swap puts the new file in the place of the serving one; running is held.
+func (s *Store) swap(at checkpoint) error {
+	old := s.db.Load()
+	if old == nil {
+		return ErrClosed
+	}
+	if err := old.close(); err != nil {
+		return err
+	}
+	if err := replace(s.path, newFile(s.config)); err != nil {
+		return err
+	}
+	db, err := openDatabase(s.path)
 	if err != nil {
 		return err
 	}
-	l, err := newLookup(c)
-	if err != nil {
-		return err
+	s.at = at
+	s.db.Store(db)
+	close(old.gone)
+	s.progress.reach(at.position)
+	return nil
+}
+
+// builder writes the projections into a file that nobody else sees. It has one connection: what the folder reads
+// back, it reads through the one that writes, between two batches.
+type builder struct {
+	config Config
+	codec  *eventstore.Codec[domain.Event]
+	at     checkpoint
+
+	mu     sync.Mutex // guards the rest
+	writer *writer
+	rows   lookup
+}
+
+// newBuilder begins a new file; what an earlier build left there goes.
+func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path string) (*builder, error) {
+	if err := remove(path); err != nil {
+		return nil, err
 	}
-	b := &builder{writer: w, rows: l}
-	if upTo > 0 {
-		p := &pipeline{log: config.Log, codec: codec, batch: buildBatch, upTo: upTo, folder: newFolder(b, checkpoint{}, buildApps)}
+	c, err := create(path, config.Log.Identity())
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{config: config, codec: codec}
+	if b.writer, err = newWriter(c); err == nil {
+		b.rows, err = newLookup(c)
+	}
+	if err == nil {
+		b.at, err = c.checkpoint()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return b, nil
+}
+
+// build goes on from where the file stands up to a position, and then makes the indexes that are not there yet.
+func (b *builder) build(ctx context.Context, upTo uint64, progress func(done, total uint64)) error {
+	if upTo > b.at.position {
+		p := &pipeline{
+			log: b.config.Log, codec: b.codec, batch: buildBatch, upTo: upTo,
+			folder: newFolder(b, b.at, buildApps),
+		}
 		p.write = func(r *rows) error {
 			if err := b.write(r); err != nil {
 				return err
 			}
+			b.at.position, b.at.hash = r.position, r.hash
 			if progress != nil {
 				progress(r.position, upTo)
 			}
@@ -89,20 +173,20 @@ func fill(ctx context.Context, config Config, codec *eventstore.Codec[domain.Eve
 			return fmt.Errorf("projections: building: %w", err)
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, i := range indexes {
-		if err := c.exec(i); err != nil {
+		if err := b.writer.exec(i); err != nil {
 			return fmt.Errorf("projections: making indexes: %w", err)
 		}
 	}
 	return nil
 }
 
-// builder is the one connection of a build. What the folder reads back, it reads through the same connection that
-// writes, between two batches.
-type builder struct {
-	mu     sync.Mutex
-	writer *writer
-	rows   lookup
+func (b *builder) write(r *rows) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.writer.write(r)
 }
 
 func (b *builder) loadAccount(id string) (Row, bool, error) {
@@ -117,11 +201,7 @@ func (b *builder) loadApp(id domain.AppID) (*domain.App, bool, error) {
 	return b.rows.loadApp(id)
 }
 
-func (b *builder) write(r *rows) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.writer.write(r)
-}
+func (b *builder) close() error { return b.writer.close() }
 
 func remove(path string) error {
 	for _, p := range []string{path, path + walSuffix, path + shmSuffix, path + "-journal"} {

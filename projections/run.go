@@ -30,12 +30,14 @@ func (s *Store) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if errors.Is(err, errSwapped) {
+			continue
+		}
 		if errors.Is(err, ErrClosed) {
 			return err
 		}
 		if final(err) {
-			s.failed.Store(&err)
-			s.progress.end(err)
+			s.fail(err)
 			s.config.Logger.Error("the projections have stopped", "position", s.Position(), "error", err)
 			return err
 		}
@@ -50,6 +52,11 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, retryLast)
 	}
+}
+
+func (s *Store) fail(err error) {
+	s.failed.CompareAndSwap(nil, &err)
+	s.progress.end(err)
 }
 
 // final tells whether an error stays however often it is tried again.
@@ -69,8 +76,12 @@ func final(err error) bool {
 
 // follow runs the pipeline until it fails or the context ends.
 func (s *Store) follow(ctx context.Context) error {
+	s.turn.Lock()
 	s.running.Lock()
 	defer s.running.Unlock()
+	ctx, s.interrupt = context.WithCancelCause(ctx)
+	defer s.interrupt(nil)
+	s.turn.Unlock()
 	db := s.db.Load()
 	if db == nil {
 		return ErrClosed
@@ -91,6 +102,7 @@ func (s *Store) commit(db *database, r *rows) error {
 	}
 	s.at.position, s.at.hash = r.position, r.hash
 	s.progress.reach(r.position)
+	s.growSeen()
 	s.metrics.batch(len(r.commits), time.Since(began)) //nolint:forbidigo // measures a duration
 	return nil
 }

@@ -53,8 +53,8 @@ var tables = []string{
 
 // indexes are made last in a rebuild: sorting once is far cheaper than keeping order all along.
 var indexes = []string{
-	`CREATE INDEX apps_by_account ON apps (account)`,
-	`CREATE INDEX commits_by_key ON commits (key)`,
+	`CREATE INDEX IF NOT EXISTS apps_by_account ON apps (account)`,
+	`CREATE INDEX IF NOT EXISTS commits_by_key ON commits (key)`,
 }
 
 // servingPragmas are for the connection that writes the serving file.

@@ -57,6 +57,8 @@ type seen struct {
 	// filter the next one, under it, finds on disk afterwards what was not added to that filter.
 	mu   sync.Mutex
 	next *filter // being filled
+
+	filling atomic.Bool
 }
 
 // add takes in the keys of a batch that is about to be committed; mu is held.
@@ -71,10 +73,17 @@ func (s *seen) add(keys []commitRow) {
 	}
 }
 
-// tooSmall tells whether the filter should be made anew for so many keys.
-func (s *seen) tooSmall(keys uint64) bool {
-	f := s.current.Load()
-	return f == nil || keys > f.capacity
+// growSeen makes the filter anew, in the background, when there are more keys than it was made for.
+func (s *Store) growSeen() {
+	if f := s.seen.current.Load(); f != nil && s.Position() <= f.capacity || !s.seen.filling.CompareAndSwap(false, true) {
+		return
+	}
+	s.work.Go(func() {
+		defer s.seen.filling.Store(false)
+		if err := s.fillSeen(s.background); err != nil && s.background.Err() == nil {
+			s.config.Logger.Error("the filter of commands seen could not be filled; look-ups go to the file", "error", err)
+		}
+	})
 }
 
 // fillChunk is how many keys are read in one go: a read that lasts keeps the write-ahead log from being reused.
@@ -89,6 +98,9 @@ func (s *Store) fillSeen(ctx context.Context) error {
 	s.seen.mu.Unlock()
 	row := make([]driver.Value, 2)
 	for at := uint64(0); at < upTo; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		before := at
 		err := s.read(ctx, func(r *reader) error {
 			return r.keys.each(context.Background(), row, func() (bool, error) {

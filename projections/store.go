@@ -38,9 +38,14 @@ type Store struct {
 	metrics  *metrics
 	failed   atomic.Pointer[error]
 
-	running sync.Mutex // held by Run while it follows the log, and by a swap
-	stop    context.CancelCauseFunc
-	work    sync.WaitGroup // what goes on in the background: filling the filter
+	running    sync.Mutex // held by Run while it follows the log, by a swap, and by Close
+	turn       sync.Mutex // held by who is about to take running: a swap comes before the next turn of Run
+	interrupt  context.CancelCauseFunc
+	rebuilding sync.Mutex
+
+	background context.Context // ends with Close
+	stop       context.CancelCauseFunc
+	work       sync.WaitGroup // what goes on in the background: filling the filter
 }
 
 // Open opens the projections of a log. Where there are none, or those of another version or another log, they are
@@ -55,7 +60,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{config: config, path: filepath.Join(config.Dir, fileName), codec: codec}
-	if s.lock, err = lock(config.Dir); err != nil {
+	s.background, s.stop = context.WithCancelCause(context.Background())
+	if s.lock, err = lock(config.Dir, servingLock, ErrInUse); err != nil {
 		return nil, err
 	}
 	if err := s.open(ctx); err != nil {
@@ -65,13 +71,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	background, stop := context.WithCancelCause(context.Background())
-	s.stop = stop
-	s.work.Go(func() {
-		if err := s.fillSeen(background); err != nil && background.Err() == nil {
-			config.Logger.Error("the filter of commands seen could not be filled; look-ups go to the file", "error", err)
-		}
-	})
+	s.growSeen()
 	return s, nil
 }
 
@@ -154,14 +154,13 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// Close ends reads and closes the file. Run must have ended, or its context been cancelled: Close waits for it.
+// Close ends reads, Run and a rebuild, waits for them, and closes the file.
 func (s *Store) Close() error {
-	if s.stop != nil {
-		s.stop(ErrClosed)
-	}
+	s.stop(ErrClosed)
+	s.rebuilding.Lock()
+	defer s.rebuilding.Unlock()
+	defer s.pause(ErrClosed)()
 	s.work.Wait()
-	s.running.Lock()
-	defer s.running.Unlock()
 	db := s.db.Swap(nil)
 	if db == nil {
 		return nil
@@ -171,4 +170,17 @@ func (s *Store) Close() error {
 	err := db.close()
 	s.metrics.unregister(s.config.Registerer)
 	return errors.Join(err, s.lock.Close())
+}
+
+// pause keeps Run from following the log until the function it gives is called.
+func (s *Store) pause(why error) (resume func()) {
+	s.turn.Lock()
+	if s.interrupt != nil {
+		s.interrupt(why)
+	}
+	s.running.Lock()
+	return func() {
+		s.running.Unlock()
+		s.turn.Unlock()
+	}
 }

@@ -1,0 +1,149 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// load appends commits to many accounts at once: each account creates apps (every third with an order), edits them,
+// and gets invoices and orders, commits each in all.
+func (w *world) load(accounts, commits int) {
+	w.t.Helper()
+	const writers = 1024
+	var group sync.WaitGroup
+	for n := range min(writers, accounts) {
+		group.Go(func() {
+			for a := n; a < accounts; a += writers {
+				w.loadAccount(a, commits)
+			}
+		})
+	}
+	group.Wait()
+	head, err := w.log.Head(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.head = head
+}
+
+func (w *world) loadAccount(number, commits int) {
+	acc := domain.NewAccount(fmt.Sprintf("account-%06d", number))
+	var last uint64
+	var previous eventstore.Hash
+	next := domain.FirstApp + domain.AppID(number*100)
+	apps := 0
+	for i := range commits {
+		now := w.now.Add(time.Duration(i) * time.Hour)
+		app := next - domain.AppID(1)
+		var cmd domain.Command
+		switch step := i % 5; {
+		case step == 0:
+			create := domain.CreateApp{AppName: fmt.Sprintf("shop %d of %d", i, number)}
+			if apps++; apps%3 != 0 {
+				order := w.order("first", domain.Pro, now, now.Add(30*day))
+				create.Order = &order
+			}
+			cmd = create
+		case step == 2:
+			cmd = domain.MarkArrears{App: app, Invoice: fmt.Sprint("inv-", i), Version: 1, EffectiveAt: now, Amount: domain.Money{Currency: "CNY", Minor: 500}}
+		case step == 3:
+			cmd = domain.RecordOrder{App: app, Order: w.order(fmt.Sprint("order-", i), domain.Flagship, now, now.Add(60*day))}
+		default:
+			name := fmt.Sprintf("renamed %d", i)
+			cmd = domain.EditAppInfo{App: app, AppName: &name}
+		}
+		events, err := domain.Decide(acc, cmd, domain.Moment{Now: now, Policy: domain.DefaultPolicy(), NewApp: next, Role: domain.Operator})
+		if err != nil || len(events) == 0 {
+			w.t.Errorf("%T: %v, %d events", cmd, err, len(events))
+			return
+		}
+		if i%5 == 0 {
+			next++
+		}
+		c := eventstore.Commit{
+			Account: acc.ID, ID: fmt.Sprintf("0190b5a4-7c00-7000-8000-%06d%06d", number, i), Command: cmd.Name(), Actor: "bench",
+			RecordedAt: int64(now), Previous: previous,
+		}
+		for _, e := range events {
+			stored, err := w.codec.Encode(e)
+			if err != nil {
+				w.t.Error(err)
+				return
+			}
+			c.Events = append(c.Events, stored)
+		}
+		payload, err := c.Encode()
+		if err == nil {
+			last, err = w.log.Append(context.Background(), acc.ID, last, payload, nil)
+		}
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		previous = eventstore.HashOf(payload)
+		acc.Apply(domain.Recorded{At: now, Position: last}, events...)
+	}
+}
+
+// readAll reads the log as an ordered consumer does.
+func (w *world) readAll() time.Duration {
+	w.t.Helper()
+	began := time.Now()
+	f, err := w.log.Follow(w.t.Context(), 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	for at := uint64(0); at < w.head; {
+		batch, err := f.Next(w.t.Context(), 5000)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		at += uint64(len(batch))
+	}
+	return time.Since(began)
+}
+
+func BenchmarkRebuild(b *testing.B) {
+	for _, shape := range []struct{ accounts, commits int }{{256, 400}, {20_000, 10}} {
+		b.Run(fmt.Sprintf("%dx%d", shape.accounts, shape.commits), func(b *testing.B) {
+			w := newWorld(b)
+			w.load(shape.accounts, shape.commits)
+			b.ResetTimer()
+			var reading, building time.Duration
+			for b.Loop() {
+				reading += w.readAll()
+				began := time.Now()
+				if err := Rebuild(b.Context(), w.config(), nil); err != nil {
+					b.Fatal(err)
+				}
+				building += time.Since(began)
+			}
+			b.ReportMetric(float64(w.head)*float64(b.N)/reading.Seconds(), "read/s")
+			b.ReportMetric(float64(w.head)*float64(b.N)/building.Seconds(), "built/s")
+			b.ReportMetric(reading.Seconds()/building.Seconds(), "ratio")
+		})
+	}
+}
+
+func BenchmarkLive(b *testing.B) {
+	w := newWorld(b)
+	s := w.serve()
+	b.ResetTimer()
+	for b.Loop() {
+		began := time.Now()
+		w.load(256, 100)
+		appended := time.Since(began)
+		w.wait(s)
+		b.ReportMetric(float64(w.head)/appended.Seconds(), "appended/s")
+		b.ReportMetric(float64(w.head)/time.Since(began).Seconds(), "projected/s")
+	}
+	_ = filepath.Join
+}
