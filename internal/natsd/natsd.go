@@ -283,6 +283,11 @@ func (s *Server) connect(user string, options []nats.Option) (*nats.Conn, error)
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(50 * time.Millisecond),
 		nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if s.config.Logger != nil {
+				s.config.Logger.Warn("nats: connection inside the process", "error", err)
+			}
+		}),
 		// An outcome that is not known must not be made worse by publishing again behind the caller's back.
 		nats.ReconnectBufSize(-1),
 	}
