@@ -25,7 +25,8 @@ type engineLife struct {
 	store   *projections.Store
 	handler http.Handler
 
-	faults chan error // why a part ended of itself
+	faults  chan error // why a part ended of itself
+	readers int        // how many of the things to close are only needed for reading
 }
 
 // openEngine opens all parts; it returns when what is in the log can be read and commands are taken.
@@ -77,6 +78,7 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 		}
 	})
 	l.run("projections", l.store.Run)
+	l.readers = len(l.ending)
 
 	e, err := engine.New(engine.Config{
 		Log: l.log, Store: l.store, JetStream: l.js, Policy: config.Policy, Now: clock.Now,
@@ -117,6 +119,30 @@ func (l *engineLife) run(name string, part func(context.Context) error) {
 		cancel()
 		<-done
 	})
+}
+
+// stopWriting ends the parts that give commands of their own; reads go on.
+func (l *engineLife) stopWriting() { l.closeTo(l.readers) }
+
+// stuckAfter is how long the log may refuse appends on a disk with room before the server is started anew. A write takes
+// milliseconds; an outcome that stayed unknown heals with the next append.
+const stuckAfter = 5 * time.Second
+
+// stuck is told when the embedded server does not write though it could.
+func (l *engineLife) stuck(ctx context.Context) error {
+	since := time.Time{}
+	for sleep(ctx, time.Second) {
+		err := l.log.Failure()
+		switch {
+		case err == nil || l.server == nil || l.space() != nil:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > stuckAfter:
+			return fmt.Errorf("the log has refused appends for %s: %w", stuckAfter, err)
+		}
+	}
+	return nil
 }
 
 // watch waits for a reason to end this life: nil when the context ended, which is the program's.

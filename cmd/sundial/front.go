@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 )
@@ -23,6 +24,8 @@ type life struct {
 	ctx     context.Context // ends when the life does, and with it every request it still has
 	cancel  context.CancelFunc
 	under   sync.WaitGroup // requests under way
+
+	readOnly atomic.Bool // commands are refused until a person has looked
 }
 
 // serve hands requests to a handler from now on.
@@ -31,6 +34,15 @@ func (f *front) serve(h http.Handler) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.serves = &life{handler: h, ctx: ctx, cancel: cancel}
+}
+
+// freeze refuses everything but reads from now on.
+func (f *front) freeze() {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.serves != nil {
+		f.serves.readOnly.Store(true)
+	}
 }
 
 // pause hands no more requests on, ends those under way and waits for them.
@@ -54,32 +66,55 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.RUnlock()
 	if l == nil {
-		unserved(w, r, why)
+		unserved(w, r, paused(why))
 		return
 	}
 	defer l.under.Done()
+	if l.readOnly.Load() && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		unserved(w, r, frozen)
+		return
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
 	l.handler.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// unserved is the answer between two lives. The process is alive, and not ready.
-func unserved(w http.ResponseWriter, r *http.Request, why string) {
+// outage is why a request is not served.
+type outage struct{ code, detail, fix string }
+
+func paused(why string) outage {
+	return outage{"unavailable", why, "Send it again with the same Idempotency-Key."}
+}
+
+var frozen = outage{
+	"log_corrupt", "The log is not what it was, so nothing is written until an operator has looked; reads go on.",
+	"Ask the operator: /readyz and the server's log say what is wrong and what to do.",
+}
+
+// unserved is the answer in the place of an engine's. The process is alive, and not ready.
+func unserved(w http.ResponseWriter, r *http.Request, o outage) {
 	if r.URL.Path == "/livez" {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintln(w, `{"live":true}`)
 		return
 	}
-	body, err := json.Marshal(map[string]any{
-		"type": "urn:sundial:problem:unavailable", "title": "Unavailable", "status": http.StatusServiceUnavailable,
-		"code": "unavailable", "detail": why, "fix": "Send it again with the same Idempotency-Key.",
-	}, json.Deterministic(true))
-	if err != nil {
+	body, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Code   string `json:"code"`
+		Fix    string `json:"fix"`
+	}{"urn:sundial:problem:" + o.code, "Unavailable", http.StatusServiceUnavailable, o.detail, o.code, o.fix})
+	if err != nil { // the texts are ours
 		body = []byte(`{"status":503,"code":"unavailable"}`)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "1")
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		w.Header().Set("Idempotency-Key", key)
+	}
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_, _ = w.Write(append(body, '\n')) // the client is gone if it fails
 }

@@ -180,8 +180,11 @@ func (l *logLife) node() string {
 func (l *logLife) onClose(f func()) { l.ending = append(l.ending, f) }
 
 // close closes what was opened, in reverse.
-func (l *logLife) close() {
-	for len(l.ending) > 0 {
+func (l *logLife) close() { l.closeTo(0) }
+
+// closeTo closes what was opened after the first so many things.
+func (l *logLife) closeTo(mark int) {
+	for len(l.ending) > mark {
 		last := len(l.ending) - 1
 		f := l.ending[last]
 		l.ending = l.ending[:last]

@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -61,18 +64,58 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// engine starts an engine in a sandbox on $SUNDIAL_DATA, and names it in SUNDIAL_SERVER; "engine stop" ends it.
-			"engine": func(ts *testscript.TestScript, _ bool, args []string) {
-				if len(args) > 0 && args[0] == "stop" {
-					p, _ := ts.Value(engineKey{}).(**Program)
-					_ = p
-				}
-			},
+			"engine":  engineCommand(),
+			"misused": exits(exitMisused),
+			"failed":  exits(exitFailed),
 		},
 	})
 }
 
-type engineKey struct{}
+// exits makes the script commands misused and failed: PATTERN PROGRAM ARG... must end with this exit code and say what the
+// pattern matches on standard error.
+func exits(want int) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		err := ts.Exec(args[1], args[2:]...)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != want {
+			ts.Fatalf("ended with %v, want exit code %d", err, want)
+		}
+		if said := ts.ReadFile("stderr"); !regexp.MustCompile(args[0]).MatchString(said) {
+			ts.Fatalf("said %q, which %q does not match", said, args[0])
+		}
+	}
+}
+
+// engineCommand makes the script command engine: "engine start" starts one in a sandbox on $SUNDIAL_DATA and names its
+// addresses in SUNDIAL_SERVER and NATS, "engine stop" ends it.
+func engineCommand() func(*testscript.TestScript, bool, []string) {
+	var mu sync.Mutex // scripts run side by side
+	running := map[string]*Program{}
+	stop := func(ts *testscript.TestScript, dir string) {
+		mu.Lock()
+		p := running[dir]
+		delete(running, dir)
+		mu.Unlock()
+		if p != nil {
+			ts.Check(p.Close())
+		}
+	}
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		dir := ts.Getenv("SUNDIAL_DATA")
+		if len(args) == 1 && args[0] == "stop" {
+			stop(ts, dir)
+			return
+		}
+		p := NewProgram(testConfig(dir))
+		ts.Check(p.Start(context.Background()))
+		mu.Lock()
+		running[dir] = p
+		mu.Unlock()
+		ts.Defer(func() { stop(ts, dir) })
+		ts.Setenv("SUNDIAL_SERVER", p.HTTPURL())
+		ts.Setenv("NATS", p.NATSURL())
+	}
+}
 
 // process is sundial serve in a process of its own.
 type process struct {

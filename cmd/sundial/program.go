@@ -149,6 +149,8 @@ func (p *Program) live(ctx context.Context, l *engineLife) {
 		if corrupt(why) {
 			// What is projected stays readable; a new life would only meet the same log.
 			p.Config.Logger.Error("the log is not what it was: commands are refused until a person has looked, reads go on", "error", why)
+			p.front.freeze()
+			l.stopWriting()
 			<-ctx.Done()
 			p.retire(l, "The server is being stopped.")
 			return

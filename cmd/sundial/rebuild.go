@@ -82,11 +82,24 @@ func (v *rebuildCmd) here(ctx context.Context, c *console, b *bar) (_ []projecti
 	return nil, projections.Rebuild(ctx, l.projections(), b.set)
 }
 
+// differenceView is a difference as --json prints it.
+type differenceView struct {
+	Kind    string `json:"kind"`
+	Key     string `json:"key"`
+	Field   string `json:"field"`
+	Serving string `json:"serving"`
+	Rebuilt string `json:"rebuilt"`
+}
+
 func (v *rebuildCmd) report(c *console, differences []projections.Difference) error {
 	if v.JSON {
+		rows := []differenceView{}
+		for _, d := range differences {
+			rows = append(rows, differenceView(d))
+		}
 		text, err := json.Marshal(struct {
-			Differences []projections.Difference `json:"differences"`
-		}{differences})
+			Differences []differenceView `json:"differences"`
+		}{rows})
 		if err != nil {
 			return err
 		}
@@ -95,7 +108,7 @@ func (v *rebuildCmd) report(c *console, differences []projections.Difference) er
 	if len(differences) > 0 {
 		if !v.JSON {
 			for _, d := range differences[:min(len(differences), maxDifferencesShown)] {
-				c.say(fmt.Sprint(d))
+				c.say(d.String())
 			}
 		}
 		return errors.New("what is served differs from the log\n  fix: run sundial rebuild, and report it: this is a bug or a broken disk")

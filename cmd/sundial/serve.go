@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"sundial/domain"
@@ -110,7 +112,7 @@ func (v *serveCmd) Run(ctx context.Context, c *console) error {
 	if err := p.Start(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "ready %s %s\n", p.HTTPURL(), p.NATSURL())
+	fmt.Fprintln(c.out, strings.TrimSpace("ready "+p.HTTPURL()+" "+p.NATSURL()))
 	select {
 	case <-ctx.Done():
 		config.Logger.Info("ending")
@@ -130,6 +132,11 @@ func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// tuneMemory has the collector run when the heap has grown by half rather than doubled: of a million apps most of the
-// memory is the NATS server's index and the page caches, which live long, so that doubling would mostly be waste.
-func tuneMemory() { debug.SetGCPercent(50) }
+// tuneMemory has the collector run when the heap has grown by half rather than doubled, unless the environment says
+// otherwise: with a million apps most of the heap is the NATS server's index, which lives long, so that doubling it would
+// be waste. There is no limit (GOMEMLIMIT): the collector would spin where the data has outgrown it.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
