@@ -83,8 +83,13 @@ func (r *remote) showApp(c *console, a answer) error {
 		return err
 	}
 	rows := [][2]string{
-		{"app", strconv.FormatUint(app.App, 10)}, {"account", app.Account}, {"name", app.Name}, {"type", app.Type},
-		{"introduction", app.Introduction}, {"edition", app.Edition}, {"status", app.Status},
+		{"app", strconv.FormatUint(app.App, 10)},
+		{"account", app.Account},
+		{"name", app.Name},
+		{"type", app.Type},
+		{"introduction", app.Introduction},
+		{"edition", app.Edition},
+		{"status", app.Status},
 	}
 	if s := app.Stop; s != nil {
 		rows = append(rows, [2]string{"stopped", fmt.Sprintf("since %s (%s)", s.EffectiveAt, s.Cause)})
@@ -99,8 +104,12 @@ func (r *remote) showApp(c *console, a answer) error {
 		}
 	}
 	c.pairs(append(rows, [][2]string{
-		{"next", app.next()}, {"paid until", app.PaidUntil}, {"created", app.CreatedAt}, {"administrators", strings.Join(app.Admins, ", ")},
-		{"version", strconv.FormatUint(app.Version, 10)}, {"position", strconv.FormatUint(app.Position, 10)},
+		{"next", app.next()},
+		{"paid until", app.PaidUntil},
+		{"created", app.CreatedAt},
+		{"administrators", strings.Join(app.Admins, ", ")},
+		{"version", strconv.FormatUint(app.Version, 10)},
+		{"position", strconv.FormatUint(app.Position, 10)},
 	}...))
 	return nil
 }

@@ -131,7 +131,7 @@ func (c *control) work(
 func (d dirPath) order(ctx context.Context, verb string, progress func(done, total uint64)) (served bool, differences []projections.Difference, err error) {
 	dialer := &net.Dialer{}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "unix", string(d.file(socketFile)))
+		return dialer.DialContext(ctx, "unix", d.file(socketFile))
 	}}
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sundial/"+verb, http.NoBody)

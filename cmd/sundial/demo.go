@@ -49,7 +49,7 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 		if dir, err = os.MkdirTemp("", "sundial-demo-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return misused("--data %s: the demo takes a fresh directory, this one is not empty", dir)

@@ -106,7 +106,7 @@ func (f *feed) read(files fs.FS, name string, take func(jsontext.Value) error) e
 	if err != nil {
 		return fmt.Errorf("the feed: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	err = eachLine(file, func(line int, value jsontext.Value) error {
 		if err := take(value); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)

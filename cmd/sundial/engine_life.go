@@ -88,10 +88,40 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 	if err != nil {
 		return nil, err
 	}
-	_ = e
-	_ = lease.DefaultTTL
+	lead, err := l.lead("scheduler")
+	if err != nil {
+		return nil, err
+	}
+	sched, err := scheduler.New(ctx, scheduler.Config{
+		Engine: e, Store: l.store, Clock: clock, JetStream: l.js, Replicas: config.Replicas, Lead: lead,
+		Logger: config.Logger, Registerer: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.run("the scheduler", sched.Run)
 	l.handler = http.NotFoundHandler()
+	l.run("the watch over the log", l.stuck)
+
+	// What was in the log can be read from the first answer on.
+	if err := e.Settle(ctx); err != nil {
+		return nil, fmt.Errorf("waiting for the projections: %w", err)
+	}
 	return l, nil
+}
+
+// lead makes a function that works only while this node has a lease; nil where there is one node anyway.
+func (l *engineLife) lead(work string) (func(context.Context, func(context.Context) error) error, error) {
+	if l.config.Outside == nil {
+		return nil, nil
+	}
+	held, err := lease.New(l.js, lease.Config{
+		Bucket: leases, Key: work, Node: l.node(), Replicas: l.config.Replicas, Logger: l.config.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return held.Run, nil
 }
 
 // disconnect ends the NATS connections of a token that has stopped to work.

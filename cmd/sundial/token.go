@@ -59,8 +59,13 @@ func (v *tokenCreateCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	c.pairs([][2]string{
-		{"token", t.Token}, {"id", t.ID}, {"role", t.Role}, {"account", t.Account}, {"name", t.Name},
-		{"expires", t.ExpiresAt}, {"NATS inbox prefix", t.Inbox},
+		{"token", t.Token},
+		{"id", t.ID},
+		{"role", t.Role},
+		{"account", t.Account},
+		{"name", t.Name},
+		{"expires", t.ExpiresAt},
+		{"NATS inbox prefix", t.Inbox},
 	})
 	c.say("\nKeep the token now: only its hash is stored, and it cannot be shown again.")
 	return nil
