@@ -37,6 +37,8 @@ func Figures() []Figure {
 		{"committed_256", "256 writers, answered when committed, to the log alone", "commands/s", 0.5, committed(manyWriters)},
 		{"projected_256", "256 writers, answered when projected, to the log alone", "commands/s", 0.3, projected},
 		{"committed_1", "1 writer, answered when committed, to publishes of NATS", "commands/s", 0.7, committed(1)},
+		{"rebuild", "rebuild of the projections, to reading the log", "commits/s", 0.25, rebuild},
+		{"transitions", "100,000 apps due at one instant, to commands of 256 writers", "transitions/s", 0.5, transitions},
 	}
 }
 
@@ -69,6 +71,10 @@ type Config struct {
 	// Front is put before the API as the program does it; nil means nothing.
 	Front func(http.Handler) http.Handler
 
+	// Part scales down what is not measured by time (bills, transitions, commits to rebuild from): tests want less. 0
+	// means 1, the whole.
+	Part float64
+
 	// Profile, if given, begins the names of files with processor profiles, one for each measurement.
 	Profile string
 
@@ -78,7 +84,7 @@ type Config struct {
 
 // Run measures the figures with the given ids, in their own order; none given means all.
 func Run(ctx context.Context, config Config, only []string) ([]Result, error) {
-	config.Slot = cmp.Or(config.Slot, DefaultSlot)
+	config.Slot, config.Part = cmp.Or(config.Slot, DefaultSlot), cmp.Or(config.Part, 1)
 	if config.Progress == nil {
 		config.Progress = func(string) {}
 	}
@@ -118,6 +124,9 @@ func (r *run) path(name string) string { return filepath.Join(r.dir, name) }
 func (r *run) say(format string, args ...any) {
 	r.Progress(r.figure.ID + ": " + fmt.Sprintf(format, args...))
 }
+
+// many is the part that is wanted of a number of things.
+func (r *run) many(whole int) int { return max(int(float64(whole)*r.Part), 1) }
 
 // side measures one side once, and gives what it did a second. A side that has an end of its own ignores the slot.
 type side func(ctx context.Context, slot time.Duration) (perSecond float64, err error)

@@ -124,7 +124,7 @@ func (n *node) close() error {
 }
 
 // during runs a node for as long as a function takes.
-func during(ctx context.Context, dir string, clock func() time.Time, f func(*node) error) (err error) {
+func during(ctx context.Context, dir string, clock func() time.Time, f func(*node) error) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making a folder for a node: %w", err)
 	}
@@ -132,6 +132,11 @@ func during(ctx context.Context, dir string, clock func() time.Time, f func(*nod
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
-	return f(n)
+	return closed(n, f(n))
 }
+
+// closed stops a node after what was done with it, and joins what went wrong.
+func closed(n *node, err error) error { return errors.Join(err, n.close()) }
+
+// stream is the name that a log has where nothing else is said.
+const stream = "SUNDIAL_EVENTS"

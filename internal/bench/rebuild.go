@@ -1,0 +1,102 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/domain"
+	"sundial/internal/engine"
+	"sundial/projections"
+)
+
+const (
+	// rebuiltCommits is how long the log is that projections are rebuilt from.
+	rebuiltCommits = 200_000
+
+	// commitsEach is how many commits a tenant of that log has: its apps moved in, and each of them through all steps of
+	// a month.
+	commitsEach = appsEach + 4*appsEach
+)
+
+// rebuild holds a rebuild of the projections against reading the same log with the ordered consumer of NATS.
+func rebuild(ctx context.Context, r *run) (Result, error) {
+	n, err := openLog(ctx, r.dir)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := func() (Result, error) {
+		commits := r.many(rebuiltCommits)
+		now := domain.InstantOf(wall())
+		err := n.seed(ctx, max(commits/commitsEach, 1), now, func(i int) iter.Seq[engine.Request] { return history(i, now) })
+		if err != nil {
+			return Result{}, err
+		}
+		return r.compare(ctx, pairs, n.rebuilding(r.path("projections")), n.reading())
+	}()
+	return result, closed(n, err)
+}
+
+// history is what happens to a tenant in a month.
+func history(i int, now domain.Instant) iter.Seq[engine.Request] {
+	return func(yield func(engine.Request) bool) {
+		t := tenantOf(i)
+		long := now.Add(-1000 * time.Hour)
+		for _, r := range t.imports(long, plan(long)) {
+			if !yield(r) {
+				return
+			}
+		}
+		for range commitsEach - appsEach {
+			if !yield(t.next(now)) {
+				return
+			}
+		}
+	}
+}
+
+// rebuilding builds the projections from the whole log.
+func (n *node) rebuilding(dir string) side {
+	return func(ctx context.Context, _ time.Duration) (float64, error) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return 0, fmt.Errorf("making a folder for projections: %w", err)
+		}
+		total := uint64(0)
+		elapsed := watch()
+		err := projections.Rebuild(ctx, projections.Config{Dir: dir, Log: n.log}, func(_, all uint64) { total = all })
+		return float64(total) / elapsed().Seconds(), err
+	}
+}
+
+// reading reads the whole log, and does nothing with it.
+func (n *node) reading() side {
+	return func(ctx context.Context, _ time.Duration) (_ float64, err error) {
+		head, err := n.log.Head(ctx)
+		if err != nil {
+			return 0, err
+		}
+		elapsed := watch()
+		consumer, err := n.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
+		if err != nil {
+			return 0, fmt.Errorf("reading the log: %w", err)
+		}
+		messages, err := consumer.Messages(jetstream.PullMaxMessages(readAhead))
+		if err != nil {
+			return 0, fmt.Errorf("reading the log: %w", err)
+		}
+		defer messages.Stop()
+		for range head {
+			if _, err := messages.Next(); err != nil {
+				return 0, fmt.Errorf("reading the log: %w", err)
+			}
+		}
+		return float64(head) / elapsed().Seconds(), nil
+	}
+}
+
+// readAhead is how many messages the consumer of NATS asks for at once: with fewer it is slower, with more not faster.
+const readAhead = 5000
