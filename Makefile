@@ -60,7 +60,7 @@ torture: build ## kill the program COUNT times (default 50) under load and look 
 
 .PHONY: powercut
 powercut: ## cut the power 20 times under load (needs root and loop devices)
-	SUNDIAL_POWERCUTS=20 go test -run '^TestPowerCut' -count=1 -timeout 60m -v ./...
+	SUNDIAL_POWER_CUTS=20 go test -run '^TestPowerCut' -count=1 -timeout 60m -v ./eventstore
 
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (default 20s) each
