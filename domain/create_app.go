@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -28,7 +29,8 @@ func (c CreateApp) decide(d *draft) error {
 	if c.AppType == "" {
 		c.AppType = defaultType
 	}
-	d.checkInfo(c.AppName, c.AppType, c.Introduction, &p)
+	d.checkInfo(c.AppName, c.Introduction, &p)
+	d.checkType(c.AppType, &p)
 	if c.Order != nil {
 		c.Order.checkOrdered(d.at.Now, &p)
 	}
@@ -38,6 +40,9 @@ func (c CreateApp) decide(d *draft) error {
 	if d.from.InUse >= d.from.Cap(d.at.Policy) {
 		return refuse(QuotaExhausted)
 	}
+	if d.from.Apps[d.at.NewApp] != nil {
+		return refuse(AppTaken) // the engine's to prevent, but never at the price of an app
+	}
 	app := About{d.at.NewApp}
 	d.emit(AppCreated{app, c.AppName, c.AppType, c.Introduction, d.at.Now})
 	if c.Order == nil {
@@ -46,17 +51,21 @@ func (c CreateApp) decide(d *draft) error {
 	return d.order(d.work.Apps[app.App], *c.Order, Rising)
 }
 
-// checkInfo holds an app's basic information to the policy.
-func (d *draft) checkInfo(name, appType, introduction string, p *problems) {
+// checkInfo holds an app's name and introduction to the policy.
+func (d *draft) checkInfo(name, introduction string, p *problems) {
 	policy := d.at.Policy
 	if n := utf8.RuneCountInString(name); n < 1 || n > policy.NameRunes || !printable(name, false) {
 		p.add("name", "invalid_name", fmt.Sprintf("must be 1 to %d characters, none of them a control character", policy.NameRunes))
 	}
-	if !slices.Contains(policy.Types, appType) {
-		p.add("type", "unknown_type", "must be one of the types that the documentation lists, such as e-commerce or other")
-	}
 	if utf8.RuneCountInString(introduction) > policy.IntroRunes || !printable(introduction, true) {
 		p.add("introduction", "invalid_introduction", fmt.Sprintf("must be at most %d characters, with no control characters but line breaks and tabs", policy.IntroRunes))
+	}
+}
+
+// checkType holds what an app is for to the policy.
+func (d *draft) checkType(appType string, p *problems) {
+	if types := d.at.Policy.Types; !slices.Contains(types, appType) {
+		p.add("type", "unknown_type", "must be one of: "+strings.Join(types, ", "))
 	}
 }
 

@@ -24,10 +24,9 @@ func (c EditAppInfo) decide(d *draft) error {
 		return nil
 	}
 	var p problems
-	if edited.AppType == app.AppType { // a type that the policy has dropped since stays
-		d.checkInfo(edited.Name, defaultType, edited.Introduction, &p)
-	} else {
-		d.checkInfo(edited.Name, edited.AppType, edited.Introduction, &p)
+	d.checkInfo(edited.Name, edited.Introduction, &p)
+	if edited.AppType != app.AppType { // one that the policy has dropped since may stay
+		d.checkType(edited.AppType, &p)
 	}
 	if err := p.err(); err != nil {
 		return err

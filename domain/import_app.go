@@ -72,7 +72,8 @@ func (c ImportApp) check(d *draft) error {
 	if c.App < MinApp || c.App > MaxApp {
 		p.add("app", "out_of_range", "must be a number of ten digits")
 	}
-	d.checkInfo(c.AppName, c.AppType, c.Introduction, &p)
+	d.checkInfo(c.AppName, c.Introduction, &p)
+	d.checkType(c.AppType, &p)
 	checkEffective("created_at", c.CreatedAt, &p)
 	if c.Edition.Rank() == 0 {
 		p.add("edition", "unknown_edition", "must be trial, trtc_trial, pro or flagship")

@@ -64,7 +64,10 @@ func ticked(at Instant) step {
 
 // decreed is a change of policy, from then on.
 func decreed(change func(*Policy)) step {
-	return func(_ *testing.T, w *world) { change(&w.policy) }
+	return func(_ *testing.T, w *world) {
+		change(&w.policy)
+		w.decreed = true
+	}
 }
 
 func check(t *testing.T, rows []row) {
@@ -196,3 +199,11 @@ func voidOf(invoice string, version int64, at Instant) VoidInvoice {
 func voided(invoice string, version int64, at Instant) InvoiceVoidedRecorded {
 	return InvoiceVoidedRecorded{About: about, Invoice: invoice, Version: version, EffectiveAt: at}
 }
+
+// gone stops a trial and deletes it.
+func gone(at Instant) []step {
+	return []step{did(at, Owner, StopApp{App: testApp}), did(at, Owner, DeleteApp{App: testApp, Confirm: "shop"})}
+}
+
+// deletedTrial is an app that was created and deleted on day 1.
+func deletedTrial() []step { return and([]step{created()}, gone(day(1))...) }

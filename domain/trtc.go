@@ -36,7 +36,7 @@ func (d *draft) noteTRTC(id AppID, stopped bool, noted Event) error {
 	switch {
 	case err != nil:
 		return err
-	case app.TRTCStopped == stopped && app.Edition == TRTCTrial:
+	case app.TRTCStopped == stopped && app.Base == TRTCTrial:
 		return nil
 	case app.DeletedAt != 0:
 		return refuse(AppDeletedAlready)

@@ -2,10 +2,8 @@ package domain
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
-	"testing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,8 +17,8 @@ import (
 // at a time, and a scheduler that fires what is due. Every command that it runs is held against the promises that all
 // commands make.
 type world struct {
-	t        testing.TB
 	policy   Policy
+	decreed  bool // the policy has changed
 	accounts map[string]*Account
 	log      map[string][]commit
 	fired    map[string]bool // ids of the transitions that led to events
@@ -55,7 +53,7 @@ func (w *world) run(t failer, account string, now Instant, role Role, c Command)
 	t.Helper()
 	acc := w.account(account)
 	before := acc.Clone()
-	events, err := Decide(acc, c, Moment{Now: now, Policy: w.policy, Role: role, NewApp: testApp})
+	events, err := Decide(acc, c, Moment{Now: now, Policy: w.policy, Role: role, NewApp: testApp + AppID(len(acc.Apps))})
 	if diff := gocmp.Diff(before, acc); diff != "" {
 		t.Fatalf("deciding %s changed the account (-before +after):\n%s", c.Name(), diff)
 	}
@@ -65,7 +63,7 @@ func (w *world) run(t failer, account string, now Instant, role Role, c Command)
 	w.position++
 	w.log[account] = append(w.log[account], commit{Recorded{now, w.position}, events})
 	acc.Apply(Recorded{now, w.position}, events...)
-	checkPromises(t, before, acc, now, c, events)
+	w.checkPromises(t, before, acc, now, c, events)
 	return events, nil
 }
 
@@ -144,7 +142,7 @@ func (w *world) due(now Instant) []dueCommand {
 }
 
 // checkPromises holds the events of one command against what the lifecycle promises of all of them.
-func checkPromises(t failer, before, after *Account, now Instant, c Command, events []Event) {
+func (w *world) checkPromises(t failer, before, after *Account, now Instant, c Command, events []Event) {
 	t.Helper()
 	_, byTime := c.(FireTransition)
 	for _, e := range events {
@@ -155,9 +153,9 @@ func checkPromises(t failer, before, after *Account, now Instant, c Command, eve
 		case HoldAdded:
 			checkStop(t, app, now, byTime, e.Cause, e.EffectiveAt)
 		case AppReinstated:
-			checkReinstatement(t, app, byTime, e.Cause, e.By, e.EffectiveAt, e.Late)
+			w.checkReinstatement(t, app, byTime, e.Cause, e.By, e.EffectiveAt, e.Late)
 		case HoldEnded:
-			checkReinstatement(t, app, byTime, e.Cause, e.By, e.EffectiveAt, e.Late)
+			w.checkReinstatement(t, app, byTime, e.Cause, e.By, e.EffectiveAt, e.Late)
 		}
 	}
 	for id, app := range after.Apps {
@@ -195,7 +193,7 @@ func checkStop(t failer, app *App, now Instant, byTime bool, cause Cause, effect
 }
 
 // checkReinstatement: every reinstatement has a cause, and time is none.
-func checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
+func (w *world) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
 	t.Helper()
 	causes := map[Cause][]By{
 		CauseArrears:     {bySettlement, byVoiding, byOrder},
@@ -203,6 +201,10 @@ func checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, eff
 		CausePlanExpired: {byOrder},
 		CauseManual:      {byStart},
 		CauseOperator:    {byStart},
+	}
+	if w.decreed { // with another grace, whatever moves a due may lift it above now
+		causes[CauseArrears] = append(causes[CauseArrears], byOverdue)
+		causes[CauseRefund], causes[CausePlanExpired] = []By{byOrder, byRefund}, []By{byOrder, byRefund}
 	}
 	held := slices.IndexFunc(app.holds(), func(s Stop) bool { return s.Cause == cause })
 	switch {
@@ -366,12 +368,4 @@ func told(facts []oracle.Fact) string {
 		b = fmt.Appendf(b, "  %s\n", oracle.EncodeEvent(f))
 	}
 	return string(b)
-}
-
-func refusalOf(err error) (string, bool) {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Code.Code, true
-	}
-	return "", false
 }
