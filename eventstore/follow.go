@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -26,8 +25,15 @@ const (
 	// windowExpires ends a request that was not filled; it is then made again.
 	windowExpires = 30 * time.Second
 
+	// pending is how many messages can be outstanding: what is left of a window when the next is asked for, and
+	// that one. Everything asked for must find room, or the connection drops it.
+	pending = windowMessages + windowMessages/2
+
 	// consumerExpires is when the server forgets the consumer of a follower that is gone.
 	consumerExpires = 60 * time.Second
+
+	// statuses is room for heartbeats and the ends of requests between them.
+	statuses = 64
 
 	// retryFollow is the pause between attempts to make a consumer while the server is away.
 	retryFollow = 100 * time.Millisecond
@@ -41,19 +47,21 @@ type Follower struct {
 	consumer string // name of the server's consumer, "" if another must be made
 	sub      *nats.Subscription
 	messages chan *nats.Msg
+	changes  chan nats.Status // of the connection
 
-	asked     int // messages that were asked for and have not come
-	askedSize int // bytes, likewise
-	heard     time.Time
-	again     bool // whether a gap was already met at last+1 with the consumer before
-	pending   *nats.Msg
-	out       []Message
+	made  time.Time // when the consumer was
+	asked int       // messages that were asked for and have not come
+	heard time.Time // when anything came last
+	again bool      // whether the consumer was made anew because of a gap behind last
+	out   []Message
 }
 
 // Follow starts after a sequence, 0 for the beginning.
 func (l *Log) Follow(ctx context.Context, after uint64) (*Follower, error) {
 	f := &Follower{log: l, last: after}
+	f.changes = l.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
 	if err := f.restart(ctx); err != nil {
+		f.Close()
 		return nil, err
 	}
 	return f, nil
@@ -64,168 +72,158 @@ func (l *Log) Follow(ctx context.Context, after uint64) (*Follower, error) {
 // context ends that.
 func (f *Follower) Next(ctx context.Context, limit int) ([]Message, error) {
 	out := f.out[:0]
-	alarm := time.NewTimer(heartbeat)
-	defer alarm.Stop()
 	for len(out) < limit {
-		m := f.pending
-		f.pending = nil
-		if m == nil {
-			select {
-			case m = <-f.messages:
-			default:
+		if f.consumer == "" {
+			if len(out) > 0 {
+				break
+			}
+			if err := f.recover(ctx); err != nil {
+				return nil, err
+			}
+		}
+		var m *nats.Msg
+		select {
+		case m = <-f.messages:
+		default:
+			if len(out) > 0 {
+				break
+			}
+			var err error
+			if m, err = f.wait(ctx); err != nil {
+				return nil, err
 			}
 		}
 		if m == nil {
 			if len(out) > 0 {
 				break
 			}
-			if err := f.ask(); err != nil {
-				if err := f.recover(ctx); err != nil {
-					return nil, err
-				}
-				continue
-			}
-			select {
-			case m = <-f.messages:
-			case <-ctx.Done():
-				return nil, fmt.Errorf("eventstore: following the log: %w", context.Cause(ctx))
-			case <-alarm.C:
-				alarm.Reset(heartbeat)
-				if time.Since(f.heard) > 2*heartbeat || f.log.nc.IsClosed() {
-					if err := f.recover(ctx); err != nil {
-						return nil, err
-					}
-				}
-				continue
-			}
-		}
-		next, lost, err := f.receive(m)
-		if err != nil {
-			f.out = out
-			return nil, err
-		}
-		if lost {
-			if len(out) > 0 {
-				break // the next call goes on with a consumer that begins behind these
-			}
-			if err := f.recover(ctx); err != nil {
-				return nil, err
-			}
 			continue
+		}
+		next, err := f.receive(m)
+		if err != nil {
+			return nil, err
 		}
 		if next.Sequence > 0 {
 			out = append(out, next)
 		}
 	}
-	if f.consumer != "" && f.asked < windowMessages/2 {
-		_ = f.ask() // an error is met by the next call
+	if f.consumer != "" {
+		f.ask()
 	}
 	f.out = out
 	return out, nil
 }
 
-// receive judges what came: a commit, or a word of the server about the consumer.
-func (f *Follower) receive(m *nats.Msg) (commit Message, lost bool, err error) {
+// wait gives the next message, nil if another consumer is needed first.
+func (f *Follower) wait(ctx context.Context) (*nats.Msg, error) {
+	f.ask()
+	if f.consumer == "" {
+		return nil, nil //nolint:nilnil // the caller looks at the consumer
+	}
+	alarm := time.NewTimer(heartbeat)
+	defer alarm.Stop()
+	select {
+	case m := <-f.messages:
+		return m, nil
+	case <-f.changes:
+		// A server that came back has forgotten the consumer, or what it was asked for.
+		f.consumer = ""
+		return nil, nil //nolint:nilnil // likewise
+	case <-alarm.C:
+		if time.Since(f.heard) > 2*heartbeat {
+			f.consumer = ""
+		}
+		return nil, nil //nolint:nilnil // likewise
+	case <-ctx.Done():
+		return nil, fmt.Errorf("eventstore: following the log: %w", context.Cause(ctx))
+	}
+}
+
+// receive judges what came: a commit, or a word of the server about the consumer (then none). It unsets the consumer
+// if another is needed.
+func (f *Follower) receive(m *nats.Msg) (Message, error) {
 	f.heard = time.Now()
 	if len(m.Data) == 0 && len(m.Header) > 0 {
 		if status := m.Header.Get("Status"); status != "" {
-			return Message{}, f.status(m, status), nil
+			f.status(m, status)
+			return Message{}, nil
 		}
 	}
 	seq, stored, ok := parseReply(m.Reply)
 	if !ok {
-		return Message{}, false, fmt.Errorf("eventstore: following the log: a message of unknown origin, reply %q", m.Reply)
+		return Message{}, fmt.Errorf("eventstore: following the log: a message of unknown origin, reply %q", m.Reply)
 	}
 	f.asked--
-	f.askedSize -= len(m.Data)
 	if seq != f.last+1 {
 		if f.again {
-			return Message{}, false, &GapError{Want: f.last + 1, Got: seq}
+			return Message{}, &GapError{Want: f.last + 1, Got: seq}
 		}
 		// Messages may have been lost on their way; a new consumer shows whether they are in the log.
-		f.again = true
-		f.consumer = ""
-		return Message{}, true, nil
+		f.again, f.consumer = true, ""
+		return Message{}, nil
 	}
-	f.again = false
-	f.last = seq
-	return Message{Sequence: seq, Account: m.Subject[len(f.log.config.Subject)+1:], Payload: m.Data, Stored: stored}, false, nil
+	f.again, f.last = false, seq
+	return Message{Sequence: seq, Account: m.Subject[len(f.log.config.Subject)+1:], Payload: m.Data, Stored: stored}, nil
 }
 
-// status handles a status message; true if the consumer is lost.
-func (f *Follower) status(m *nats.Msg, status string) (lost bool) {
-	switch status {
-	case "100": // a heartbeat
-		return false
-	case "408", "404": // the request's time is over
-	case "409":
-		d := strings.ToLower(m.Header.Get("Description"))
-		if strings.Contains(d, "maxbytes") || strings.Contains(d, "exceeded max") {
-			break
-		}
+// status handles a status message.
+func (f *Follower) status(m *nats.Msg, status string) {
+	switch {
+	case status == "100": // a heartbeat
+		return
+	case status == "408" || status == "404": // the request's time is over
+	case status == "409" && strings.Contains(m.Header.Get("Description"), "MaxBytes"): // the window is full
+	default: // the consumer was deleted, its server stops, or there is none
 		f.consumer = ""
-		return true
-	default:
-		f.consumer = ""
-		return true
+		return
 	}
-	if n, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages")); err == nil {
-		f.asked -= n
-	} else {
-		f.asked = 0
-	}
-	f.asked = max(f.asked, 0)
-	return false
-}
-
-// ask asks for a window more, unless one and a half are on their way.
-func (f *Follower) ask() error {
-	if f.consumer == "" {
-		return errors.New("no consumer")
-	}
-	if f.asked >= windowMessages/2 {
-		return nil
-	}
-	request, err := json.Marshal(struct {
-		Expires   int64 `json:"expires"` // nanoseconds, as is the heartbeat
-		Batch     int   `json:"batch"`
-		MaxBytes  int   `json:"max_bytes"`
-		Heartbeat int64 `json:"idle_heartbeat"`
-	}{int64(windowExpires), windowMessages, windowBytes, int64(heartbeat)})
+	left, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
 	if err != nil {
-		return err
+		left = f.asked
 	}
-	if !f.log.nc.IsConnected() {
-		return nats.ErrDisconnected
+	f.asked = max(f.asked-left, 0)
+}
+
+// nextRequest asks for a window. Times are in nanoseconds.
+var nextRequest = fmt.Appendf(nil, `{"expires":%d,"batch":%d,"max_bytes":%d,"idle_heartbeat":%d}`,
+	windowExpires.Nanoseconds(), windowMessages, windowBytes, heartbeat.Nanoseconds())
+
+// ask asks for another window when less than half of one is on its way. It unsets the consumer if that cannot be.
+func (f *Follower) ask() {
+	if f.asked >= windowMessages/2 {
+		return
 	}
-	if err := f.log.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+f.log.config.Stream+"."+f.consumer, f.sub.Subject, request); err != nil {
-		return err
+	subject := "$JS.API.CONSUMER.MSG.NEXT." + f.log.config.Stream + "." + f.consumer
+	if !f.log.nc.IsConnected() || f.log.nc.PublishRequest(subject, f.sub.Subject, nextRequest) != nil {
+		f.consumer = ""
+		return
 	}
 	f.asked += windowMessages
-	return nil
 }
 
 // recover makes a new consumer after the last one was lost, and waits as long as the server is away.
 func (f *Follower) recover(ctx context.Context) error {
 	for {
-		err := f.restart(ctx)
-		if err == nil || ctx.Err() != nil || errors.Is(err, ErrMissing) || errors.Is(err, nats.ErrConnectionClosed) {
-			return err
-		}
+		// A consumer that is lost as soon as it is made must not keep the server busy.
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryFollow):
+			return fmt.Errorf("eventstore: following the log: %w", context.Cause(ctx))
+		case <-time.After(retryFollow - time.Since(f.made)):
+		}
+		err := f.restart(ctx)
+		if err == nil || errors.Is(err, ErrMissing) || errors.Is(err, nats.ErrConnectionClosed) {
+			return err
 		}
 	}
 }
 
 // restart makes a consumer that begins behind what was delivered last.
 func (f *Follower) restart(ctx context.Context) error {
-	f.Close()
+	f.forget()
+	f.made = time.Now()
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	// Everything asked for must find room, or the connection drops it.
-	f.messages = make(chan *nats.Msg, 2*windowMessages+64)
+	f.messages = make(chan *nats.Msg, pending+statuses)
 	sub, err := f.log.nc.ChanSubscribe(f.log.nc.NewInbox(), f.messages)
 	if err != nil {
 		return fmt.Errorf("eventstore: following the log: %w", err)
@@ -246,15 +244,21 @@ func (f *Follower) restart(ctx context.Context) error {
 		return fmt.Errorf("eventstore: following the log: %w", err)
 	}
 	f.sub, f.consumer, f.asked, f.heard = sub, consumer.CachedInfo().Name, 0, time.Now()
-	return f.ask()
+	f.ask()
+	return nil
 }
 
 // Close ends following. The server forgets the consumer by itself.
 func (f *Follower) Close() {
+	f.forget()
+	f.log.nc.RemoveStatusListener(f.changes)
+}
+
+func (f *Follower) forget() {
 	if f.sub != nil {
 		_ = f.sub.Unsubscribe()
 	}
-	f.sub, f.consumer, f.pending = nil, "", nil
+	f.sub, f.consumer = nil, ""
 }
 
 // parseReply reads sequence and time from a delivered message's reply subject,
