@@ -32,6 +32,8 @@ type child struct {
 	// Writers append until the process is killed; each acknowledgement is a line on standard output: account,
 	// number, sequence. Zero: only the server runs, and its address is the line.
 	Writers int
+
+	Cluster *natsd.Cluster
 }
 
 func TestMain(m *testing.M) {
@@ -51,7 +53,7 @@ func TestMain(m *testing.M) {
 }
 
 func (c child) run() error {
-	s, err := natsd.Start(natsd.Config{Dir: c.Dir, NoSync: c.NoSync, Listen: "127.0.0.1:0", Open: true})
+	s, err := natsd.Start(natsd.Config{Dir: c.Dir, NoSync: c.NoSync, Listen: "127.0.0.1:0", Open: true, Cluster: c.Cluster})
 	if err != nil {
 		return err
 	}
