@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"unicode"
 	"unicode/utf8"
 )
@@ -90,7 +91,7 @@ const MaxIDRunes = 128
 
 func checkID(field, id string, p *problems) {
 	if n := utf8.RuneCountInString(id); n < 1 || n > MaxIDRunes || !printable(id, false) {
-		p.add(field, "invalid_id", "must be 1 to 128 characters, none of them a control character")
+		p.add(field, "invalid_id", fmt.Sprintf("must be 1 to %d characters, none of them a control character", MaxIDRunes))
 	}
 }
 

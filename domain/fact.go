@@ -1,6 +1,9 @@
 package domain
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+)
 
 // By says what brought a change about.
 type By string
@@ -75,8 +78,15 @@ func (d *draft) schedule(app *App, after Instant) {
 	}
 }
 
-// checkEffective requires a time of a fact.
-func checkEffective(field string, at Instant, p *problems) {
+// checkVersion requires a version of a fact, which may be 0.
+func checkVersion(field string, version int64, p *problems) {
+	if version < 0 || version > MaxVersion {
+		p.add(field, "out_of_range", fmt.Sprintf("must be from 0 to %d", MaxVersion))
+	}
+}
+
+// checkTime requires a time.
+func checkTime(field string, at Instant, p *problems) {
 	if at <= 0 || at > MaxInstant {
 		p.add(field, "invalid_time", errInstant.Error())
 	}

@@ -40,7 +40,8 @@ func smallFeed(t *rapid.T) (oracle.Feed, []oracle.Fact) {
 func broughtAlong(t *rapid.T, feed oracle.Feed, facts []oracle.Fact) (orders map[uint64][]oracle.Fact) {
 	orders = map[uint64][]oracle.Fact{}
 	for i, fact := range facts {
-		if fact.Kind == oracle.OrderPaid && rapid.IntRange(0, 5).Draw(t, "brought along") == 5 {
+		if fact.Kind == oracle.OrderPaid && !slices.ContainsFunc(orders[fact.App], func(f oracle.Fact) bool { return f.Order == fact.Order }) &&
+			rapid.IntRange(0, 5).Draw(t, "brought along") == 5 {
 			fact.OwnersWord = true
 			facts[i] = fact
 			orders[fact.App] = append(orders[fact.App], fact)

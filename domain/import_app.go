@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"slices"
 )
 
@@ -50,11 +51,7 @@ func (c ImportApp) decide(d *draft) error {
 		}
 		return refuse(AppTaken)
 	}
-	base := c.Edition
-	if base.Paid() {
-		base = Trial
-	}
-	d.emit(AppImported{About{c.App}, c.AppName, c.AppType, c.Introduction, c.CreatedAt, base})
+	d.emit(AppImported{About{c.App}, c.AppName, c.AppType, c.Introduction, c.CreatedAt, c.base()})
 	app := d.work.Apps[c.App]
 	for _, terms := range c.Orders {
 		if terms.ID != ImportedOrder && terms.EffectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
@@ -74,36 +71,56 @@ func (c ImportApp) check(d *draft) error {
 	}
 	d.checkInfo(c.AppName, c.Introduction, &p)
 	d.checkType(c.AppType, &p)
-	checkEffective("created_at", c.CreatedAt, &p)
+	checkTime("created_at", c.CreatedAt, &p)
 	if c.Edition.Rank() == 0 {
 		p.add("edition", "unknown_edition", "must be trial, trtc_trial, pro or flagship")
 	}
 	if len(c.Orders) > MaxImportedOrders {
-		p.add("orders", "too_many", "must be at most 500")
+		p.add("orders", "too_many", fmt.Sprintf("must be at most %d", MaxImportedOrders))
 	}
+	seen := make(map[string]bool, len(c.Orders))
 	for _, terms := range c.Orders {
 		checkID("orders.id", terms.ID, &p)
+		if seen[terms.ID] {
+			p.add("orders.id", "duplicate", "must be given once for each order")
+		}
+		seen[terms.ID] = true
 		terms.check("orders.", &p)
 		if terms.Edition != "" && !terms.Edition.Paid() {
 			p.add("orders.edition", "unknown_edition", "must be pro or flagship, or absent for add-ons alone")
 		}
-		checkEffective("orders.effective_at", terms.EffectiveAt, &p)
+		checkTime("orders.effective_at", terms.EffectiveAt, &p)
 	}
 	return p.err()
 }
 
-// describes says whether the app is what this import would have made of it, so that an import can be sent again.
+// describes says whether the app is what this import would have made of it, so that an import can be sent again; also
+// after the billing system had its say on the orders.
 func (c ImportApp) describes(app *App) bool {
-	if !app.Imported || app.CreatedAt != c.CreatedAt || app.Name != c.AppName || app.AppType != c.AppType ||
-		app.Introduction != c.Introduction || (!c.Edition.Paid() && app.Base != c.Edition) {
+	if !app.Imported || app.Base != c.base() || app.CreatedAt != c.CreatedAt ||
+		app.Name != c.AppName || app.AppType != c.AppType || app.Introduction != c.Introduction {
 		return false
 	}
 	for _, terms := range c.Orders {
-		if known := app.order(terms.ID); known == nil || known.Terms.EffectiveAt == 0 {
+		known := app.order(terms.ID)
+		if known == nil || !known.Terms.says(terms) && (known.By != Billing || !known.wins(terms, Operator)) {
 			return false
 		}
 	}
-	return true
+	implied := app.order(ImportedOrder)
+	return implied == nil || implied.By != Operator || c.orders(ImportedOrder)
+}
+
+// base is what the app is where no order says more.
+func (c ImportApp) base() Edition {
+	if c.Edition.Paid() {
+		return Trial
+	}
+	return c.Edition
+}
+
+func (c ImportApp) orders(id string) bool {
+	return slices.ContainsFunc(c.Orders, func(t OrderTerms) bool { return t.ID == id })
 }
 
 // AppImported says that the account has an app that came from another system.

@@ -30,8 +30,6 @@ func (c MarkArrears) decide(d *draft) error {
 
 func checkInvoice(invoice string, version int64, effectiveAt Instant, p *problems) {
 	checkID("invoice", invoice, p)
-	if version < 0 || version > MaxVersion {
-		p.add("version", "out_of_range", "must be from 0 to 9007199254740991")
-	}
-	checkEffective("effective_at", effectiveAt, p)
+	checkVersion("version", version, p)
+	checkTime("effective_at", effectiveAt, p)
 }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"fmt"
 
 	"golang.org/x/text/currency"
 )
@@ -26,6 +27,6 @@ func (m Money) check(field string, p *problems) {
 		p.add(field+".currency", "unknown_currency", "must be an ISO 4217 code in capitals, such as CNY")
 	}
 	if m.Minor < 0 || m.Minor > MaxMinor {
-		p.add(field+".minor", "out_of_range", "must be from 0 to 9007199254740991 minor units")
+		p.add(field+".minor", "out_of_range", fmt.Sprintf("must be from 0 to %d minor units", MaxMinor))
 	}
 }

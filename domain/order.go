@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/go-json-experiment/json"
@@ -14,7 +15,7 @@ type OrderTerms struct {
 	Edition     Edition  `json:"edition,omitzero"`      // pro or flagship; absent for add-ons alone
 	EffectiveAt Instant  `json:"effective_at,omitzero"` // absent in a command: now
 	PaidUntil   Instant  `json:"paid_until,omitzero"`   // absent: open-ended
-	Addons      []string `json:"addons,omitzero"`
+	Addons      []string `json:"addons,omitempty"`
 	Version     int64    `json:"version,omitzero"`
 	Amount      Money    `json:"amount,omitzero"` // absent only for what an import implies
 }
@@ -140,13 +141,14 @@ func (t OrderTerms) check(field string, p *problems) {
 		p.add(field+"edition", "nothing_ordered", "must be given unless the order is for add-ons")
 	}
 	if len(t.Addons) > MaxAddons {
-		p.add(field+"addons", "too_many", "must be at most 50")
+		p.add(field+"addons", "too_many", fmt.Sprintf("must be at most %d", MaxAddons))
 	}
 	for _, addon := range t.Addons {
 		checkID(field+"addons", addon, p)
 	}
-	if t.Version < 0 || t.Version > MaxVersion {
-		p.add(field+"version", "out_of_range", "must be from 0 to 9007199254740991")
+	checkVersion(field+"version", t.Version, p)
+	if t.PaidUntil != 0 {
+		checkTime(field+"paid_until", t.PaidUntil, p)
 	}
 	t.Amount.check(field+"amount", p)
 }
@@ -189,7 +191,7 @@ func (c RecordOrder) decide(d *draft) error {
 	if c.Order.Edition != "" && !c.Order.Edition.Paid() {
 		p.add("edition", "unknown_edition", "must be pro or flagship, or absent for add-ons alone")
 	}
-	checkEffective("effective_at", c.Order.EffectiveAt, &p)
+	checkTime("effective_at", c.Order.EffectiveAt, &p)
 	if err := p.err(); err != nil {
 		return err
 	}

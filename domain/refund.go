@@ -20,7 +20,7 @@ func (c Refund) Subject() AppID { return c.App }
 func (c Refund) decide(d *draft) error {
 	var p problems
 	checkID("order", c.Order, &p)
-	checkEffective("effective_at", c.EffectiveAt, &p)
+	checkTime("effective_at", c.EffectiveAt, &p)
 	if c.Amount != (Money{}) {
 		c.Amount.check("amount", &p)
 	}

@@ -63,6 +63,8 @@ func (t OrderTerms) checkOrdered(now Instant, p *problems) {
 	begins := t.EffectiveAt
 	if begins == 0 {
 		begins = now
+	} else {
+		checkTime("order.effective_at", begins, p)
 	}
 	if t.PaidUntil != 0 && t.PaidUntil <= begins {
 		p.add("order.paid_until", "out_of_range", "must be later than the order's beginning")

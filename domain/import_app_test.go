@@ -1,0 +1,160 @@
+package domain
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestImportApp(t *testing.T) {
+	bring := func(e Edition, orders ...OrderTerms) ImportApp {
+		return ImportApp{App: testApp, AppName: "shop", CreatedAt: day(0), Edition: e, Orders: orders}
+	}
+	imported := func(e Edition) AppImported { return AppImported{about, "shop", "other", "", day(0), e} }
+	order := func(terms OrderTerms) OrderRecorded { return OrderRecorded{about, terms, Operator, nil} }
+	implied := OrderTerms{ID: ImportedOrder, Edition: Pro, EffectiveAt: day(0)}
+	addons := OrderTerms{ID: "a1", EffectiveAt: day(1), Addons: []string{"push"}, Amount: price}
+	o1, o2 := terms("o1", Pro, day(1), day(30)), terms("o2", Flagship, day(2), day(20))
+	given := func(c ImportApp) []step { return []step{did(day(5), Operator, c)} }
+	check(t, []row{
+		{
+			name: "an app moves in, with its number and creation time, a trial",
+			as:   Operator, at: day(5), when: bring(""),
+			then: events(imported(Trial)),
+		},
+		{
+			name: "an app of the TRTC side",
+			as:   Operator, at: day(5), when: bring(TRTCTrial),
+			then: events(imported(TRTCTrial)),
+		},
+		{
+			name: "a paid edition without orders counts as an open-ended order, effective at the app's creation",
+			as:   Operator, at: day(5), when: bring(Pro),
+			then: events(imported(Trial), order(implied), EditionChanged{about, Trial, Pro, byOrder, day(0)}),
+		},
+		{
+			name: "add-ons alone do not make it paid: the order is implied beside them",
+			as:   Operator, at: day(5), when: bring(Pro, addons),
+			then: events(imported(Trial), order(addons), order(implied), EditionChanged{about, Trial, Pro, byOrder, day(0)}),
+		},
+		{
+			name: "a paid edition with its orders is what they make of it",
+			as:   Operator, at: day(5), when: bring(Flagship, o1, o2),
+			then: events(imported(Trial), order(o1), order(o2), EditionChanged{about, Trial, Flagship, byOrder, day(0)}, TermScheduled{about, day(20), Pro, CausePlanExpired}),
+		},
+		{
+			name: "orders that are all over bring an expired app, whose stop is left to the tick",
+			as:   Operator, at: day(40), when: bring(Pro, o1),
+			then: events(imported(Trial), order(o1), EditionChanged{about, Trial, Pro, byOrder, day(0)}, Lapsed{about, CausePlanExpired, day(30), day(37)}),
+		},
+		{
+			name:  "a refund of the implied order ends it",
+			given: given(bring(Pro)),
+			as:    Billing, at: day(9), when: refund(ImportedOrder, day(9)),
+			then: events(refundRecorded(ImportedOrder, day(9)), Lapsed{about, CauseRefund, day(9), day(16)}),
+		},
+		{
+			name:  "the quota counts it and does not refuse it",
+			given: []step{decreed(func(p *Policy) { p.Quota = 1 }), did(day(1), Owner, CreateApp{AppName: "a"})},
+			as:    Operator, at: day(5), when: ImportApp{App: testApp + 1, AppName: "shop", CreatedAt: day(0)},
+			then: events(AppImported{About{testApp + 1}, "shop", "other", "", day(0), Trial}),
+		},
+		{
+			name:  "what it counts is in use",
+			given: []step{decreed(func(p *Policy) { p.Quota = 1 }), did(day(5), Operator, bring(""))},
+			as:    Owner, at: day(5), when: CreateApp{AppName: "a"},
+			then: refused(QuotaExhausted),
+		},
+		{
+			name:  "the same app a second time is silence, also after billing went on and it was stopped",
+			given: and(given(bring(Pro)), did(day(9), Billing, refund(ImportedOrder, day(9))), ticked(day(16))),
+			as:    Operator, at: day(20), when: bring(Pro),
+			then: silence,
+		},
+		{
+			name:  "with its orders too, also after the billing system restated them",
+			given: and(given(bring(Pro, o1)), did(day(6), Billing, paid("o1", Pro, day(1), day(60)))),
+			as:    Operator, at: day(7), when: bring(Pro, o1),
+			then: silence,
+		},
+		{
+			name:  "the same app with another order is another app under a number that is taken",
+			given: given(bring(Pro, o1)),
+			as:    Operator, at: day(7), when: bring(Pro, terms("o1", Pro, day(1), day(31))),
+			then: refused(AppTaken),
+		},
+		{
+			name:  "with an order more",
+			given: given(bring(Pro, o1)),
+			as:    Operator, at: day(7), when: bring(Pro, o1, o2),
+			then: refused(AppTaken),
+		},
+		{
+			name:  "with another edition",
+			given: given(bring(Pro)),
+			as:    Operator, at: day(7), when: bring(Flagship),
+			then: refused(AppTaken),
+		},
+		{
+			name:  "without the edition that it came with",
+			given: given(bring(Pro)),
+			as:    Operator, at: day(7), when: bring(""),
+			then: refused(AppTaken),
+		},
+		{
+			name:  "of the other side",
+			given: given(bring("")),
+			as:    Operator, at: day(7), when: bring(TRTCTrial),
+			then: refused(AppTaken),
+		},
+		{
+			name:  "with another name",
+			given: given(bring("")),
+			as:    Operator, at: day(7), when: ImportApp{App: testApp, AppName: "chat", CreatedAt: day(0)},
+			then: refused(AppTaken),
+		},
+		{
+			name:  "a number that was created here",
+			given: []step{created()},
+			as:    Operator, at: day(7), when: bring(""),
+			then: refused(AppTaken),
+		},
+		{
+			name:  "a number that was deleted here is never used again",
+			given: deletedTrial(),
+			as:    Operator, at: day(7), when: bring(""),
+			then: refused(AppTaken),
+		},
+		{
+			name: "an order from too far ahead",
+			as:   Operator, at: day(5), when: bring(Pro, terms("o1", Pro, day(6).Add(ms), 0)),
+			then: refused(EffectiveTooFar),
+		},
+		{
+			name: "fields that make no sense",
+			as:   Operator, at: day(5), when: ImportApp{App: 999_999_999, Edition: "gold", Orders: []OrderTerms{{Edition: Trial, Version: -1}}},
+			then: invalid(
+				"app out_of_range", "name invalid_name", "created_at invalid_time", "edition unknown_edition",
+				"orders.id invalid_id", "orders.version out_of_range", "orders.amount.currency unknown_currency",
+				"orders.edition unknown_edition", "orders.effective_at invalid_time",
+			),
+		},
+		{
+			name: "eleven digits, and more orders than a commit carries",
+			as:   Operator, at: day(5), when: ImportApp{App: 10_000_000_000, AppName: "shop", CreatedAt: day(0), Orders: manyOrders(MaxImportedOrders + 1)},
+			then: invalid("app out_of_range", "orders too_many"),
+		},
+		{
+			name: "an order twice",
+			as:   Operator, at: day(5), when: bring(Pro, o1, o2, o1),
+			then: invalid("orders.id duplicate"),
+		},
+	})
+}
+
+func manyOrders(n int) []OrderTerms {
+	orders := make([]OrderTerms, n)
+	for i := range orders {
+		orders[i] = terms(fmt.Sprint("o", i), Pro, day(0), 0)
+	}
+	return orders
+}
