@@ -11,6 +11,7 @@ import (
 
 	"sundial/internal/auth"
 	"sundial/internal/engine"
+	"sundial/internal/ingest"
 	"sundial/internal/lease"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -88,19 +89,32 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 	if err != nil {
 		return nil, err
 	}
+	intake, err := ingest.Open(ctx, ingest.Config{
+		JetStream: l.js, Engine: e, Replicas: config.Replicas, Alone: config.Outside == nil,
+		Logger: config.Logger, Registerer: metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.onClose(intake.Close)
+	l.run("the intake of bills", intake.Run)
+
 	lead, err := l.lead("scheduler")
 	if err != nil {
 		return nil, err
 	}
 	sched, err := scheduler.New(ctx, scheduler.Config{
-		Engine: e, Store: l.store, Clock: clock, JetStream: l.js, Replicas: config.Replicas, Lead: lead,
+		Engine: e, Store: l.store, Clock: clock, JetStream: l.js, Replicas: config.Replicas,
+		Drain: intake.Drain, Lead: lead,
 		Logger: config.Logger, Registerer: metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.run("the scheduler", sched.Run)
-	l.handler = http.NotFoundHandler()
+	if err := l.openEdges(edges{engine: e, intake: intake, scheduler: sched, tokens: tokens, metrics: metrics}); err != nil {
+		return nil, err
+	}
 	l.run("the watch over the log", l.stuck)
 
 	// What was in the log can be read from the first answer on.

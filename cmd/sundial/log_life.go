@@ -144,7 +144,7 @@ func (l *logLife) reach(ctx context.Context) (err error) {
 	if o.SystemCreds != "" {
 		system, err := nats.Connect(o.URL, with(o.SystemCreds)...)
 		if err != nil {
-			return fmt.Errorf("connecting to %s with --nats-system-creds: %w", o.URL, err)
+			return fmt.Errorf("connecting to %s with --nats-system-creds: %w", hosts(o.URL), err)
 		}
 		defer system.Close()
 		if err := eventstore.CheckSyncAlways(ctx, system); err != nil {
@@ -152,7 +152,7 @@ func (l *logLife) reach(ctx context.Context) (err error) {
 		}
 	}
 	if l.nc, err = nats.Connect(o.URL, with(o.Creds)...); err != nil {
-		return fmt.Errorf("connecting to %s: %w", o.URL, err)
+		return fmt.Errorf("connecting to %s: %w", hosts(o.URL), err)
 	}
 	return nil
 }

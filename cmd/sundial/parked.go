@@ -22,20 +22,20 @@ type parkedListCmd struct {
 func (v *parkedListCmd) Run(ctx context.Context, c *console) error {
 	parked, cursor, err := list[struct {
 		ID       string `json:"id"`
+		ParkedAt string `json:"parked_at"`
 		Code     string `json:"code"`
-		Detail   string `json:"detail"`
 		Reason   string `json:"reason"`
 		Account  string `json:"account"`
-		ParkedAt string `json:"parked_at"`
+		EventID  string `json:"event_id"`
 	}](ctx, c, &v.remote, v.paging, "/v1/parked", url.Values{})
 	if err != nil || v.JSON {
 		return err
 	}
 	var rows [][]string
 	for _, p := range parked {
-		rows = append(rows, []string{p.ID, p.ParkedAt, p.Account, p.Code, p.Detail + p.Reason})
+		rows = append(rows, []string{p.ID, p.ParkedAt, p.Account, p.EventID, p.Code, p.Reason})
 	}
-	c.table("nothing is parked", []string{"id", "parked", "account", "code", "reason"}, rows)
+	c.table("nothing is parked", []string{"id", "parked", "account", "event", "code", "reason"}, rows)
 	c.more(cursor)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sundial/eventstore"
+	"sundial/internal/api"
 )
 
 const (
@@ -77,7 +78,7 @@ func (p *Program) Start(ctx context.Context) (err error) {
 	}
 	p.front.serve(first.handler)
 
-	p.server = &http.Server{Handler: &p.front}
+	p.server = api.Server(&p.front, p.Config.TLS, p.Config.Logger)
 	p.background.Go(func() {
 		var err error
 		if p.Config.TLS != nil {
