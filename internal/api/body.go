@@ -1,0 +1,158 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/domain"
+)
+
+const (
+	// MaxBody bounds a body, over HTTP and NATS, in bytes: the contract's 1 MB, far above the largest command.
+	MaxBody = 1 << 20
+
+	// maxWrongFields bounds how many wrong fields one answer names. Each costs a pass over the body.
+	maxWrongFields = 20
+)
+
+// decode reads a body strictly into a struct: one JSON object in UTF-8, no name twice, none unknown, names in their
+// exact case. What is wrong comes back as a problem that names each field and repeats no value.
+func decode(body []byte, into any) (problem reply, fine bool) {
+	value := jsontext.Value(body)
+	if value.Kind() != '{' || !value.IsValid() {
+		return malformed.reply(), false
+	}
+	var wrong []domain.FieldError
+	for {
+		err := json.Unmarshal(value, into, json.RejectUnknownMembers(true))
+		if err == nil {
+			break
+		}
+		var mistake *json.SemanticError
+		if !errors.As(err, &mistake) {
+			return malformed.reply().because(err), false
+		}
+		wrong = append(wrong, wrongMember(mistake))
+		// What is wrong is left away and the rest read again, so that one answer names all.
+		value, err = without(value, mistake.JSONPointer)
+		if err != nil || mistake.JSONPointer == "" || len(wrong) == maxWrongFields {
+			break
+		}
+		reflect.ValueOf(into).Elem().SetZero()
+	}
+	if len(wrong) > 0 {
+		return invalid.with(wrong...), false
+	}
+	return reply{}, true
+}
+
+// wrongMember says what is wrong with a member.
+func wrongMember(mistake *json.SemanticError) domain.FieldError {
+	name := fieldName(mistake.JSONPointer)
+	if errors.Is(mistake, json.ErrUnknownName) {
+		return field(name, "unknown_field", "is not known here; /openapi.json lists the fields, whose names are in lower case")
+	}
+	if mistake.GoType == reflect.TypeFor[domain.Instant]() {
+		return field(name, "invalid_time",
+			"must be a time as RFC 3339 with a zone, between 1970-01-01T00:00:00.001Z and the year 9999, such as 2021-01-01T00:00:00.000Z")
+	}
+	return field(name, "wrong_type", "must be "+inWords(mistake.GoType))
+}
+
+func inWords(t reflect.Type) string {
+	if t == nil {
+		return "of another type"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return inWords(t.Elem())
+	case reflect.String:
+		return "a string"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number, written without a fraction or an exponent"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number that is not negative, written without a fraction or an exponent"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Struct:
+		return "an object"
+	}
+	return "of another type"
+}
+
+// fieldName writes a JSON pointer as a path with dots. Names come from the client, so one that does not look like the
+// name of a field is not repeated.
+func fieldName(pointer jsontext.Pointer) string {
+	var parts []string
+	for token := range pointer.Tokens() {
+		if !looksLikeName(token) {
+			token = "?"
+		}
+		parts = append(parts, token)
+	}
+	return strings.Join(parts, ".")
+}
+
+// looksLikeName says whether a text is no more than the name of a field or parameter.
+func looksLikeName(s string) bool {
+	if len(s) == 0 || len(s) > 40 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// without copies a JSON value, but for what the pointer points at.
+func without(value jsontext.Value, pointer jsontext.Pointer) (jsontext.Value, error) {
+	var out bytes.Buffer
+	dec, enc := jsontext.NewDecoder(bytes.NewReader(value)), jsontext.NewEncoder(&out)
+	for {
+		kind := dec.PeekKind()
+		if kind == 0 {
+			_, err := dec.ReadToken()
+			if errors.Is(err, io.EOF) {
+				return out.Bytes(), nil
+			}
+			return nil, fmt.Errorf("leaving a member away: %w", err)
+		}
+		token, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		token = token.Clone()
+		if dec.StackPointer() == pointer {
+			// The pointer names a member from its name on, an element from its first token on. Where an element was
+			// there is null then, so that the others keep their places.
+			switch where, length := dec.StackIndex(dec.StackDepth()); {
+			case where == '{' && length%2 == 1 && kind == '"':
+				if err := dec.SkipValue(); err != nil {
+					return nil, err
+				}
+				continue
+			case kind == '{' || kind == '[':
+				for depth := dec.StackDepth(); dec.StackDepth() >= depth; {
+					if _, err := dec.ReadToken(); err != nil {
+						return nil, err
+					}
+				}
+			}
+			token = jsontext.Null
+		}
+		if err := enc.WriteToken(token); err != nil {
+			return nil, err
+		}
+	}
+}

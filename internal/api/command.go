@@ -1,0 +1,172 @@
+package api
+
+import (
+	"fmt"
+	"net/url"
+	"reflect"
+	"unicode"
+	"unicode/utf8"
+
+	"sundial/domain"
+	"sundial/internal/auth"
+)
+
+// command is a row of the one table of commands: how what comes over HTTP or NATS becomes a command of the domain. Who
+// may give it, and on which route and subject, stands in the table of package auth under the same name.
+type command struct {
+	action  auth.Action
+	summary string
+	about   string
+	creates bool         // answers 201
+	onApp   bool         // about one app: HTTP has it in the path, NATS in the body as "app"
+	body    reflect.Type // of HTTP's body; of the query where there is none
+	parse   func(body []byte, app domain.AppID) (order, reply, bool)
+	message func(body []byte) (order, reply, bool)
+	query   func(url.Values, domain.AppID) order // of a route without a body
+	lenient bool                                 // an absent body stands for {}
+	example any
+}
+
+// order is a command as a client gave it.
+type order struct {
+	command domain.Command
+	reason  string
+}
+
+// body is a command's JSON.
+type body interface {
+	command(app domain.AppID) domain.Command
+	why() string
+	missing() []domain.FieldError
+}
+
+// onApp is a body over NATS, where the subject does not carry the app.
+type onApp[B any] struct {
+	App  domain.AppID `json:"app"`
+	Body B            `json:",inline"`
+}
+
+// commandOn makes the row of a command on an app.
+func commandOn[B body](action auth.Action, summary, about string, example any) command {
+	return command{
+		action: action, summary: summary, about: about, onApp: true, body: reflect.TypeFor[B](), example: example,
+		parse: parseBody[B],
+		message: func(text []byte) (order, reply, bool) {
+			var m onApp[B]
+			if problem, fine := decode(text, &m); !fine {
+				return order{}, problem, false
+			}
+			if m.App == 0 {
+				return order{}, invalid.with(field("app", "required", "must be the SDKAppID of the app")), false
+			}
+			return ordered(m.Body, m.App)
+		},
+	}
+}
+
+// commandFor makes the row of a command on an account.
+func commandFor[B body](action auth.Action, summary, about string, example any) command {
+	return command{
+		action: action, summary: summary, about: about, body: reflect.TypeFor[B](), example: example,
+		parse:   parseBody[B],
+		message: func(text []byte) (order, reply, bool) { return parseBody[B](text, 0) },
+	}
+}
+
+func parseBody[B body](text []byte, app domain.AppID) (order, reply, bool) {
+	var b B
+	if problem, fine := decode(text, &b); !fine {
+		return order{}, problem, false
+	}
+	return ordered(b, app)
+}
+
+func ordered(b body, app domain.AppID) (order, reply, bool) {
+	if wrong := joined(b.missing(), checkReason(b.why())); len(wrong) > 0 {
+		return order{}, invalid.with(wrong...), false
+	}
+	return order{b.command(app), b.why()}, reply{}, true
+}
+
+// maxReason bounds a reason, in characters: a few sentences that are kept with the commit forever.
+const maxReason = 500
+
+func checkReason(reason string) []domain.FieldError {
+	fine := utf8.ValidString(reason) && utf8.RuneCountInString(reason) <= maxReason
+	for _, c := range reason {
+		fine = fine && (!unicode.IsControl(c) || c == '\n' || c == '\r' || c == '\t')
+	}
+	if fine {
+		return nil
+	}
+	return []domain.FieldError{field("reason", "invalid_reason",
+		fmt.Sprintf("must be at most %d characters, with no control characters but line breaks and tabs", maxReason))}
+}
+
+func (c command) created() command { c.creates = true; return c }
+
+func (c command) withoutBody() command { c.lenient = true; return c }
+
+func (c command) asQuery(read func(url.Values, domain.AppID) order) command {
+	c.query = read
+	return c
+}
+
+// commands is the table.
+var commands = []command{
+	commandFor[createApp](auth.CreateApp, "Create an app",
+		"Makes a trial, unless an order comes with it. The server gives it its SDKAppID.", exampleCreate).created(),
+	commandFor[importApp](auth.ImportApp, "Import an app",
+		"Moves an app in from another system: it keeps its SDKAppID, creation time and edition. A paid edition comes with "+
+			"its orders; without them it counts as an open-ended order named import. The quota counts it and does not refuse it.",
+		exampleImport).created(),
+	commandFor[setQuota](auth.SetQuota, "Set an account's quota", "How many apps that are not deleted the account may have.",
+		setQuota{Apps: 120}),
+	commandOn[editAppInfo](auth.EditAppInfo, "Edit an app's name, type and introduction", "What is absent stays as it is.",
+		map[string]any{"name": "shop chat"}),
+	commandOn[upgradeEdition](auth.UpgradeEdition, "Order a higher edition, or add-ons", "", exampleOrder),
+	commandOn[renewPlan](auth.RenewPlan, "Order another term of the same edition", "", exampleOrder),
+	commandOn[stopApp](auth.StopApp, "Stop an app",
+		"An owner stops a trial; an operator any app, with a reason.", map[string]any{"reason": "asked for by its owner"}).withoutBody(),
+	commandOn[startApp](auth.StartApp, "Start an app that people stopped",
+		"An owner lifts the own hold, an operator both kinds. Holds for money end with what they are for.",
+		map[string]any{}).withoutBody(),
+	commandOn[deleteApp](auth.DeleteApp, "Delete a stopped trial for good",
+		"Without the app's exact name as confirmation, 409 confirmation_required and the list of what will be lost.",
+		nil).withoutBody().asQuery(deletion),
+	commandOn[markArrears](auth.MarkArrears, "Report that an invoice is overdue",
+		"A billing fact as a single command; it is always recorded.", exampleOverdue),
+	commandOn[settleArrears](auth.SettleArrears, "Report that an invoice was paid",
+		"A billing fact as a single command; it is always recorded.", exampleClosed),
+	commandOn[voidInvoice](auth.VoidInvoice, "Report that an invoice was withdrawn",
+		"A billing fact as a single command; it is always recorded.", exampleClosed),
+	commandOn[refund](auth.Refund, "Report that an order was refunded",
+		"A billing fact as a single command; it is always recorded. It ends the order whole, whatever its amount.", exampleRefund),
+	commandOn[noteTRTCStopped](auth.NoteTRTCStopped, "Note that the app is stopped on the TRTC side", "",
+		map[string]any{}).withoutBody(),
+	commandOn[noteTRTCStarted](auth.NoteTRTCStarted, "Note that the app is in service on the TRTC side", "",
+		map[string]any{}).withoutBody(),
+}
+
+var commandsByName = func() map[string]*command {
+	byName := make(map[string]*command, len(commands))
+	for i := range commands {
+		byName[string(commands[i].action)] = &commands[i]
+	}
+	return byName
+}()
+
+// CommandNames lists the commands that can be given over NATS, as the last part of their subjects.
+func CommandNames() []string {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = string(c.action)
+	}
+	return names
+}
+
+// deletion reads what a deletion has to say from its query.
+func deletion(q url.Values, app domain.AppID) order {
+	b := deleteApp{Confirm: q.Get("confirm"), Reasoned: Reasoned{q.Get("reason")}}
+	return order{b.command(app), b.Reason}
+}

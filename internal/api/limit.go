@@ -1,0 +1,65 @@
+package api
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// DefaultRate is how many requests a second one token may send on average: more than one machine answers, so it
+	// stops a loop gone wild before others suffer and nobody else.
+	DefaultRate = 50_000
+
+	// maxGuestRequests bounds the requests of one token under way: what keeps group commit fed many times over, and a
+	// part of maxRequests, so that one token cannot have them all.
+	maxGuestRequests = 2048
+
+	// maxRequests bounds the requests under way. Each may hold a body of a megabyte at worst, some kilobytes as a rule.
+	maxRequests = 8192
+)
+
+// limits keeps one client from taking everything, and all together from taking more than there is.
+type limits struct {
+	rate     float64
+	underWay atomic.Int64
+	guests   sync.Map // token id -> *guest; at most auth.MaxTokens, and those long forgotten
+}
+
+// enter counts a request in, unless there are too many.
+func (l *limits) enter() bool {
+	if l.underWay.Add(1) > maxRequests {
+		l.underWay.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (l *limits) leave() { l.underWay.Add(-1) }
+
+// guest gives what is counted of a token.
+func (l *limits) guest(token string) *guest {
+	if g, known := l.guests.Load(token); known {
+		return g.(*guest) //nolint:errcheck // the map holds nothing else
+	}
+	// A second's worth at once: clients send in bursts.
+	g, _ := l.guests.LoadOrStore(token, &guest{rate: rate.NewLimiter(rate.Limit(l.rate), max(int(l.rate), 1))})
+	return g.(*guest) //nolint:errcheck // the map holds nothing else
+}
+
+type guest struct {
+	rate     *rate.Limiter
+	underWay atomic.Int64
+}
+
+func (g *guest) enter(now time.Time) bool {
+	if g.underWay.Add(1) > maxGuestRequests || !g.rate.AllowN(now, 1) {
+		g.underWay.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (g *guest) leave() { g.underWay.Add(-1) }

@@ -1,0 +1,230 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"sundial/domain"
+	"sundial/internal/auth"
+	"sundial/internal/engine"
+	"sundial/internal/ingest"
+)
+
+// Problem is an RFC 9457 answer. It never repeats a value that was sent.
+type Problem struct {
+	Type   string              `json:"type" doc:"urn:sundial:problem: and the code" example:"urn:sundial:problem:app_not_found"`
+	Title  string              `json:"title" doc:"The code in words" example:"App not found"`
+	Status int                 `json:"status" doc:"The status of the answer" example:"404"`
+	Detail string              `json:"detail" doc:"What is wrong" example:"The account has no app with this number."`
+	Code   string              `json:"code" doc:"A stable name; codes are never renamed or reused" example:"app_not_found"`
+	Fix    string              `json:"fix,omitzero" doc:"What would make it possible" example:"Check the SDKAppID and the account."`
+	Errors []domain.FieldError `json:"errors,omitzero" doc:"What is wrong with which field, parameter or header"`
+	Losses []string            `json:"losses,omitzero" doc:"With confirmation_required: what will be lost"`
+}
+
+// fault is a problem of this edge: what the domain's refusals are for rules.
+type fault struct {
+	status int
+	code   string
+	detail string
+	fix    string
+}
+
+// The faults, by status.
+var (
+	malformed = fault{http.StatusBadRequest, "malformed", "The body is not one JSON object without duplicate names.",
+		"Send one JSON object in UTF-8, each name in it once."}
+	malformedEvents = fault{http.StatusBadRequest, "malformed_events", "The body is not one JSON object, or an array of them, without duplicate names; nothing of it was taken in.",
+		"Send JSON in UTF-8, each name in an object once: an object as application/cloudevents+json, an array as application/cloudevents-batch+json."}
+	malformedQuery = fault{http.StatusBadRequest, "malformed_query", "The query is not properly encoded.",
+		"Write the query as name=value pairs, joined by & and percent-encoded."}
+	unexpectedBody = fault{http.StatusBadRequest, "unexpected_body", "This request takes no body.",
+		"Send what there is to say as query parameters."}
+	noToken = fault{http.StatusUnauthorized, "no_token", "There is no token.",
+		"Send the header Authorization: Bearer and a token that an operator made."}
+	badToken = fault{http.StatusUnauthorized, "bad_token", "There is no such token.",
+		"Check that the token was copied whole, or ask an operator for a new one."}
+	tokenExpired = fault{http.StatusUnauthorized, "token_expired", "The token has expired.", "Ask an operator for a new one."}
+	tokenRevoked = fault{http.StatusUnauthorized, "token_revoked", "The token was revoked.", "Ask an operator for a new one."}
+	forbidden    = fault{http.StatusForbidden, "forbidden", "The token's role may not do this.",
+		"Use a token of a role that may: the documentation has a table of roles and routes."}
+	noRoute = fault{http.StatusNotFound, "route_not_found", "There is nothing at this path.",
+		"/openapi.json lists every route."}
+	noCommand = fault{http.StatusNotFound, "command_not_found", "There is no command of this name.",
+		"The names are those of the operations in /openapi.json, such as create_app."}
+	noAccount = fault{http.StatusNotFound, "account_not_found", "There is no account of this name.",
+		"Check the account; it exists from its first app or quota on."}
+	noToKnow = fault{http.StatusNotFound, "token_not_found", "No token has this id.", "GET /v1/tokens lists them."}
+	noParked = fault{http.StatusNotFound, "parked_not_found", "Nothing that is parked has this id.",
+		"GET /v1/parked lists what is; what was replayed or discarded is not among it any more."}
+	noSandbox = fault{http.StatusNotFound, "no_sandbox", "Only a sandbox's clock can be moved.",
+		"Start the engine with --sandbox to play with time."}
+	wrongMethod = fault{http.StatusMethodNotAllowed, "method_not_allowed", "This path does not know this method.",
+		"The header Allow lists those that it knows."}
+	parkedClosed = fault{http.StatusConflict, "parked_closed", "The parked event was replayed or discarded before.",
+		"Nothing is left to do with it: what was discarded comes in again only with an id of its own."}
+	tooManyTokens = fault{http.StatusConflict, "too_many_tokens", "There are as many tokens as there may be.",
+		"Revoke some that are not used; their places are free a day later."}
+	clockBackwards = fault{http.StatusConflict, "clock_backwards", "The sandbox's clock moves forward only.",
+		"Give a time that is not before the one that GET /v1/clock shows."}
+	stale = fault{http.StatusPreconditionFailed, "stale_version", "The app has changed since the version in If-Match.",
+		"Read the app again, decide anew, and send its new ETag in If-Match."}
+	tooLarge = fault{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MB.", "Send it in parts."}
+	tooMany  = fault{http.StatusRequestEntityTooLarge, "too_many_events", "The batch has more than 1,000 events.",
+		"Send it in parts, in the same order."}
+	wrongType = fault{http.StatusUnsupportedMediaType, "unsupported_media_type", "The content type says neither one event nor a batch.",
+		"Send Content-Type: application/cloudevents+json with one event, application/cloudevents-batch+json with an array of them."}
+	invalid = fault{http.StatusUnprocessableEntity, "invalid", "Some fields, parameters or headers are not valid; each is named.",
+		"Correct what is named in errors."}
+	keyReused = fault{http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used for another command.",
+		"Make up a new key for each command; repeat one only to send the same command again."}
+	tooFast = fault{http.StatusTooManyRequests, "too_many_requests", "This token sends more than its share.",
+		"Wait as long as Retry-After says, and send less at once."}
+	internal = fault{http.StatusInternalServerError, "internal", "Something went wrong here; it was logged under the request id.",
+		"Report it with the header Sundial-Request-Id; a command may be sent again with the same Idempotency-Key."}
+	busy = fault{http.StatusServiceUnavailable, "busy", "The account changes too fast for this command to be decided.",
+		"Send it again with the same Idempotency-Key."}
+	overloaded = fault{http.StatusServiceUnavailable, "overloaded", "The server has as many requests under way as it takes.",
+		"Wait as long as Retry-After says."}
+	stopping = fault{http.StatusServiceUnavailable, "stopping", "The server is being stopped.",
+		"Send it again with the same Idempotency-Key."}
+	unavailable = fault{http.StatusServiceUnavailable, "unavailable", "The log cannot be written or read now; nothing was written.",
+		"Send it again with the same Idempotency-Key."}
+	notAllTaken = fault{http.StatusServiceUnavailable, "not_all_taken", "Not every event could be taken in or parked now.",
+		"Send the same batch again: what was taken in is answered as a duplicate then."}
+	parkingFull = fault{http.StatusServiceUnavailable, "parking_full", "So much is parked that no more is taken; what was not answered for was not taken in.",
+		"Have an operator replay or discard what is parked, then send it again."}
+	unknown = fault{http.StatusServiceUnavailable, "outcome_unknown", "It is not known whether the command was written.",
+		"Send it again with the same Idempotency-Key: it is done once."}
+	behind = fault{http.StatusServiceUnavailable, "not_yet_projected", "This server does not have the position in Sundial-Min-Position yet.",
+		"Read again as Retry-After says, or without the header."}
+)
+
+// faults lists every fault, for the documentation and its test.
+func faults() []fault {
+	return []fault{
+		malformed, malformedEvents, malformedQuery, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
+		noRoute, noCommand, noAccount, noToKnow, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
+		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, internal, busy, overloaded, stopping,
+		unavailable, notAllTaken, parkingFull, unknown, behind,
+	}
+}
+
+// Code is a stable name of a problem that this edge adds to the domain's refusals.
+type Code struct {
+	Code, Detail, Fix string
+	Status            int
+}
+
+// Codes lists what the API can answer with beside the domain's refusals, for the documentation.
+func Codes() []Code {
+	var all []Code
+	for _, f := range faults() {
+		all = append(all, Code{f.code, f.detail, f.fix, f.status})
+	}
+	return all
+}
+
+// retryAfter is how many seconds a client is asked to wait: commits take milliseconds, an outage is not made worse by
+// one try a second.
+const retryAfter = "1"
+
+func (f fault) reply() reply { return f.with() }
+
+// with gives the fault with what is wrong with single fields.
+func (f fault) with(fields ...domain.FieldError) reply {
+	return problemReply(Problem{Status: f.status, Code: f.code, Detail: f.detail, Fix: f.fix, Errors: fields})
+}
+
+// field is an invalid parameter, header or member.
+func field(name, code, detail string) domain.FieldError {
+	return domain.FieldError{Field: name, Code: code, Detail: detail}
+}
+
+func problemReply(p Problem) reply {
+	p.Type = "urn:sundial:problem:" + p.Code
+	p.Title = title(p.Code)
+	body, err := json.Marshal(p)
+	if err != nil { // its texts are ours and UTF-8
+		body = []byte(`{"status":500,"code":"internal"}`)
+	}
+	r := reply{status: p.Status, code: p.Code, contentType: problemType, body: body}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		r.challenge = `Bearer realm="sundial", error="invalid_token"`
+		if p.Code == noToken.code {
+			r.challenge = `Bearer realm="sundial"`
+		}
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		r.retryAfter = retryAfter
+	}
+	return r
+}
+
+// title writes a code as words.
+func title(code string) string {
+	words := strings.ReplaceAll(code, "_", " ")
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
+// refusalReply translates the domain's no, once for every edge that answers with problems.
+func refusalReply(r *domain.Refusal) reply {
+	p := Problem{Status: http.StatusConflict, Code: r.Code.Code, Detail: r.Message, Fix: r.Fix, Losses: r.Losses}
+	if r.Kind == domain.Absent {
+		p.Status = http.StatusNotFound
+	}
+	return problemReply(p)
+}
+
+// errorReply translates what a command or a read can fail with. Errors of no known kind are logged where the request
+// is, and told as internal.
+func errorReply(err error) reply {
+	var refusal *domain.Refusal
+	var wrong *domain.Invalid
+	var wrongToken *auth.InvalidError
+	switch {
+	case errors.As(err, &refusal):
+		return refusalReply(refusal)
+	case errors.As(err, &wrong):
+		return invalid.with(wrong.Fields...)
+	case errors.As(err, &wrongToken):
+		var fields []domain.FieldError
+		for _, f := range wrongToken.Fields {
+			fields = append(fields, field(f.Field, "invalid_"+f.Field, f.Reason))
+		}
+		return invalid.with(fields...)
+	}
+	for _, known := range []struct {
+		err   error
+		fault fault
+	}{
+		{engine.ErrIDReused, keyReused},
+		{engine.ErrStale, stale},
+		{engine.ErrBusy, busy},
+		{engine.ErrUnknown, unknown},
+		{engine.ErrUnavailable, unavailable},
+		{auth.ErrNoToken, noToken},
+		{auth.ErrBadToken, badToken},
+		{auth.ErrExpired, tokenExpired},
+		{auth.ErrRevoked, tokenRevoked},
+		{ingest.ErrNotParked, noParked},
+		{ingest.ErrParkedFull, parkingFull},
+		{auth.ErrUnknownToken, noToKnow},
+		{auth.ErrTooManyTokens, tooManyTokens},
+		{context.DeadlineExceeded, unknown},
+		{context.Canceled, unknown},
+	} {
+		if errors.Is(err, known.err) {
+			return known.fault.reply().because(err)
+		}
+	}
+	return internal.reply().because(err)
+}
+
+// joined gives the fields of several checks in the order in which they were found.
+func joined(lists ...[]domain.FieldError) []domain.FieldError { return slices.Concat(lists...) }

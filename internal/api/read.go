@@ -1,0 +1,228 @@
+package api
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"sundial/domain"
+	"sundial/projections"
+)
+
+// readApp answers GET /v1/apps/{app}. It is what clients ask for most, so it reads the app once and asks afterwards
+// whether the token may see it.
+func (a *API) readApp(x *exchange) reply {
+	id, isApp := appID(x.r.PathValue("app"))
+	if !isApp {
+		return x.noApp()
+	}
+	app, found, err := a.config.Store.App(x.r.Context(), id)
+	switch {
+	case err != nil:
+		return errorReply(err)
+	case !found:
+		return x.noApp()
+	}
+	if problem, fine := x.allowed(app.Account, appNotFound); !fine {
+		return problem
+	}
+	rep := x.written(appendApp(x.buffer(), app))
+	rep.etag = app.Version
+	return rep
+}
+
+// readAccount answers GET /v1/accounts/{account}.
+func (a *API) readAccount(x *exchange) reply {
+	acc, problem, fine := a.known(x)
+	if !fine {
+		return problem
+	}
+	return x.written(appendAccount(x.buffer(), acc, a.config.Engine.Policy()))
+}
+
+// known gives the account in the path. One in which nothing has happened yet is unknown, but to those whose own it is.
+func (a *API) known(x *exchange) (acc *domain.Account, problem reply, fine bool) {
+	id, problem, fine := x.account()
+	if !fine {
+		return nil, problem, false
+	}
+	acc, found, err := a.config.Store.Account(x.r.Context(), id)
+	switch {
+	case err != nil:
+		return nil, errorReply(err), false
+	case !found && x.who.Account != id:
+		return nil, noAccount.reply(), false
+	case !found:
+		acc = domain.NewAccount(id)
+	}
+	return acc, reply{}, true
+}
+
+// listAccounts answers GET /v1/accounts.
+func (a *API) listAccounts(x *exchange) reply {
+	if problem, fine := x.allowed("", noAccount); !fine {
+		return problem
+	}
+	page, wrong := pageOf(x.query)
+	if wrong != nil {
+		return invalid.with(wrong...)
+	}
+	accounts, next, err := a.config.Store.Accounts(x.r.Context(), page)
+	if err != nil {
+		return listError(err)
+	}
+	policy := a.config.Engine.Policy()
+	return x.written(appendList(x.buffer(), accounts, next, func(b []byte, acc *domain.Account) []byte {
+		return appendAccount(b, acc, policy)
+	}))
+}
+
+// listApps answers GET /v1/apps.
+func (a *API) listApps(x *exchange) reply {
+	if problem, fine := x.allowed("", noAccount); !fine {
+		return problem
+	}
+	return a.appsOf(x, "")
+}
+
+// listAccountApps answers GET /v1/accounts/{account}/apps.
+func (a *API) listAccountApps(x *exchange) reply {
+	acc, problem, fine := a.known(x)
+	if !fine {
+		return problem
+	}
+	return a.appsOf(x, acc.ID)
+}
+
+// maxQueryRunes bounds what is looked for in names: as much as a name can have.
+const maxQueryRunes = 64
+
+func (a *API) appsOf(x *exchange, account string) reply {
+	page, wrong := pageOf(x.query)
+	filter := projections.AppFilter{
+		Account: account, Status: domain.Status(x.query.Get("status")), Edition: domain.Edition(x.query.Get("edition")),
+		Query: x.query.Get("q"),
+	}
+	if x.query.Has("status") && !slices.Contains(domain.Statuses(), filter.Status) {
+		wrong = append(wrong, field("status", "unknown_status", "must be active, expired, stopped or deleted"))
+	}
+	if x.query.Has("edition") && !slices.Contains(domain.Editions(), filter.Edition) {
+		wrong = append(wrong, field("edition", "unknown_edition", "must be trial, trtc_trial, pro or flagship"))
+	}
+	if n := len([]rune(filter.Query)); x.query.Has("q") && (n < 1 || n > maxQueryRunes) {
+		wrong = append(wrong, field("q", "out_of_range", "must be 1 to 64 characters: a part of a name, or an SDKAppID"))
+	}
+	if wrong != nil {
+		return invalid.with(wrong...)
+	}
+	apps, next, err := a.config.Store.Apps(x.r.Context(), filter, page)
+	if err != nil {
+		return listError(err)
+	}
+	return x.written(appendList(x.buffer(), apps, next, appendApp))
+}
+
+// listTransitions answers GET /v1/transitions. A token for one account sees that one's.
+func (a *API) listTransitions(x *exchange) reply {
+	account := x.query.Get("account")
+	if account == "" {
+		account = x.who.Account
+	}
+	if problem, fine := x.allowed(account, noAccount); !fine {
+		return problem
+	}
+	page, wrong := pageOf(x.query)
+	filter := projections.DueFilter{Account: account}
+	if x.query.Has("account") && !accountID(account) {
+		wrong = append(wrong, wrongAccount())
+	}
+	if x.query.Has("before") {
+		before, err := domain.ParseInstant(x.query.Get("before"))
+		if err != nil {
+			wrong = append(wrong, field("before", "invalid_time",
+				"must be a time as RFC 3339 with a zone, such as 2021-01-01T00:00:00.000Z, its + written %2B"))
+		}
+		filter.Before = before
+	}
+	if wrong != nil {
+		return invalid.with(wrong...)
+	}
+	due, next, err := a.config.Store.Transitions(x.r.Context(), filter, page)
+	if err != nil {
+		return listError(err)
+	}
+	return x.written(appendList(x.buffer(), due, next, appendTransition))
+}
+
+// Transition is something that time will do.
+type Transition struct {
+	App     domain.AppID   `json:"app" example:"1400000001"`
+	Account string         `json:"account" example:"acme"`
+	From    string         `json:"from" doc:"A status, or edition: and an edition" example:"expired"`
+	To      string         `json:"to" doc:"A status, or edition: and an edition" example:"stopped"`
+	Due     domain.Instant `json:"due"`
+	Cause   domain.Cause   `json:"cause" enum:"arrears,refund,plan_expired"`
+}
+
+func appendTransition(b []byte, t projections.Transition) []byte {
+	b = append(b, `{"app":`...)
+	b = strconv.AppendUint(b, uint64(t.App), 10)
+	b = appendString(append(b, `,"account":`...), t.Account)
+	b = appendString(append(b, `,"from":`...), t.From)
+	b = appendString(append(b, `,"to":`...), t.To)
+	b = appendInstant(append(b, `,"due":`...), t.At)
+	b = appendString(append(b, `,"cause":`...), string(t.Cause))
+	return append(b, '}')
+}
+
+const (
+	defaultLimit = 50
+	maxLimit     = 500
+	maxCursor    = 512 // the longest key of a list, with room, in bytes
+)
+
+// pageOf reads cursor and limit.
+func pageOf(query url.Values) (projections.Page, []domain.FieldError) {
+	page := projections.Page{Cursor: query.Get("cursor"), Limit: defaultLimit}
+	var wrong []domain.FieldError
+	if query.Has("limit") {
+		n, err := strconv.Atoi(query.Get("limit"))
+		if err != nil || n < 1 || n > maxLimit {
+			wrong = append(wrong, field("limit", "out_of_range", "must be from 1 to 500"))
+		}
+		page.Limit = n
+	}
+	if len(page.Cursor) > maxCursor {
+		wrong = append(wrong, wrongCursor())
+	}
+	return page, wrong
+}
+
+func wrongCursor() domain.FieldError {
+	return field("cursor", "invalid_cursor", "must be the next_cursor of the page before, of the same list")
+}
+
+// appendList appends a page: the last one has no next_cursor.
+func appendList[T any](b []byte, items []T, next string, item func([]byte, T) []byte) []byte {
+	b = append(b, `{"items":[`...)
+	for i, it := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = item(b, it)
+	}
+	b = append(b, ']')
+	if next != "" {
+		b = appendString(append(b, `,"next_cursor":`...), next)
+	}
+	return append(b, '}')
+}
+
+// listError translates what a list can fail with.
+func listError(err error) reply {
+	if errors.Is(err, projections.ErrCursor) {
+		return invalid.with(wrongCursor())
+	}
+	return errorReply(err)
+}

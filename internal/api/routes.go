@@ -1,0 +1,265 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sundial/internal/auth"
+)
+
+// route is how one request is answered and described. Its method, path and roles stand in the table of package auth.
+type route struct {
+	name      string // of the operation and in the metrics
+	action    auth.Action
+	method    string
+	path      string
+	open      bool // takes no token
+	query     []parameter
+	serve     func(*API, *exchange) reply
+	operation *huma.Operation
+	measure   *measure
+}
+
+// command says whether the route changes something, so that it takes an Idempotency-Key and is logged.
+func (rt *route) command() bool { return rt.method != http.MethodGet && !rt.open }
+
+func (rt *route) knows(name string) bool {
+	return slices.ContainsFunc(rt.query, func(p parameter) bool { return p.name == name })
+}
+
+// parameter is a query parameter.
+type parameter struct {
+	name, about, example string
+	schema               huma.Schema
+}
+
+// page is how one route is described beside what the table of roles says.
+type page struct {
+	tag      string
+	summary  string
+	about    string
+	query    []parameter
+	body     reflect.Type
+	types    []string // content types of the body; nil: JSON
+	example  any
+	optional bool // the body may be absent
+	answer   reflect.Type
+	shown    any // an example of the answer
+	status   int // of success; 0 means 200
+	app      bool
+	problems []int
+	serve    func(*API, *exchange) reply
+}
+
+var (
+	cursorParameter = parameter{"cursor", "The next_cursor of the page before", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxCursor)}}
+	limitParameter  = parameter{"limit", "How many at most", "", huma.Schema{
+		Type: huma.TypeInteger, Minimum: pointer(1.0), Maximum: pointer(float64(maxLimit)), Default: defaultLimit,
+	}}
+	paging = []parameter{cursorParameter, limitParameter}
+
+	appFilter = append([]parameter{
+		{"status", "Only apps with this status", "", huma.Schema{Type: huma.TypeString, Enum: []any{"active", "expired", "stopped", "deleted"}}},
+		{"edition", "Only apps of this edition", "", huma.Schema{Type: huma.TypeString, Enum: []any{"trial", "trtc_trial", "pro", "flagship"}}},
+		{"q", "A part of the name, or the SDKAppID", "", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxQueryRunes)}},
+	}, paging...)
+
+	reasonParameter = parameter{"reason", "Why; kept with what it leads to", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxReason)}}
+)
+
+func pointer[T any](v T) *T { return &v }
+
+// listOf describes a page of a list.
+type listOf[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next_cursor,omitempty" doc:"Absent on the last page"`
+}
+
+// pages describes every route that is no command on an app or account; those follow from the table of commands.
+var pages = map[auth.Action]page{
+	auth.ReadApp: {
+		tag: "apps", summary: "Read an app", answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
+		problems: []int{404}, serve: (*API).readApp,
+	},
+	auth.ListApps: {
+		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
+		serve: (*API).listApps,
+	},
+	auth.ListAccountApps: {
+		tag: "apps", summary: "List an account's apps", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
+		problems: []int{404}, serve: (*API).listAccountApps,
+	},
+	auth.ReadAccount: {
+		tag: "accounts", summary: "Read an account: its quota and the apps in use", answer: reflect.TypeFor[Account](),
+		problems: []int{404}, serve: (*API).readAccount,
+	},
+	auth.ListAccounts: {
+		tag: "accounts", summary: "List accounts", query: paging, answer: reflect.TypeFor[listOf[Account]](),
+		serve: (*API).listAccounts,
+	},
+	auth.ListTransitions: {
+		tag: "time", summary: "List what is due, soonest first",
+		query: append([]parameter{
+			{"before", "Only what is due before this time", "2021-02-08T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
+			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
+		}, paging...),
+		answer: reflect.TypeFor[listOf[Transition]](), serve: (*API).listTransitions,
+	},
+	auth.SendBillingEvents: {
+		tag: "billing", summary: "Send billing events",
+		about: "One CloudEvent, or a batch of at most 1,000. What cannot be taken in is parked with its reason and named " +
+			"in the answer, which is in the order sent. An event that comes again is answered as duplicate.",
+		body:  reflect.TypeFor[BillingEvent](),
+		types: []string{eventType, batchType}, example: exampleEvent,
+		answer: reflect.TypeFor[eventOutcomes](), problems: []int{413, 415}, serve: (*API).sendBillingEvents,
+	},
+	auth.ListParked: {
+		tag: "billing", summary: "List what was parked, oldest first", query: paging,
+		answer: reflect.TypeFor[listOf[Parked]](), serve: (*API).listParked,
+	},
+	auth.ReplayParked: {
+		tag: "billing", summary: "Judge a parked message afresh", body: reflect.TypeFor[reasonOnly](), optional: true,
+		answer: reflect.TypeFor[replayed](), problems: []int{404, 409, 413}, serve: (*API).replayParked,
+	},
+	auth.DiscardParked: {
+		tag: "billing", summary: "Discard a parked message", query: []parameter{reasonParameter},
+		answer: reflect.TypeFor[discarded](), problems: []int{404, 409}, serve: (*API).discardParked,
+	},
+	auth.ListTokens: {
+		tag: "tokens", summary: "List tokens, in the order in which they were made", query: paging,
+		answer: reflect.TypeFor[listOf[Token]](), serve: (*API).listTokens,
+	},
+	auth.CreateToken: {
+		tag: "tokens", summary: "Make a token",
+		about: "The answer has the token itself, which cannot be had again. The Idempotency-Key is given back and no more: sent twice, this makes two tokens.",
+		body:  reflect.TypeFor[newToken](), example: map[string]any{"role": "owner", "account": "acme", "name": "console of acme"},
+		answer: reflect.TypeFor[MadeToken](), status: http.StatusCreated, problems: []int{409, 413}, serve: (*API).createToken,
+	},
+	auth.RevokeToken: {
+		tag: "tokens", summary: "Revoke a token", query: []parameter{reasonParameter},
+		answer: reflect.TypeFor[Token](), problems: []int{404}, serve: (*API).revokeToken,
+	},
+	auth.ReadClock: {
+		tag: "time", summary: "Read the engine's clock", answer: reflect.TypeFor[Clock](), serve: (*API).readClock,
+	},
+	auth.AdvanceClock: {
+		tag: "time", summary: "Move a sandbox's clock forward",
+		about: "Answers after every transition then due has fired, in due order, and is visible to reads.",
+		body:  reflect.TypeFor[advanceClock](), example: map[string]any{"by": "168h"},
+		answer: reflect.TypeFor[Clock](), problems: []int{404, 409, 413}, serve: (*API).moveClock,
+	},
+	auth.ConfirmClock: {
+		tag: "time", summary: "Lift a clock hold", body: reflect.TypeFor[reasonOnly](), optional: true,
+		answer: reflect.TypeFor[Clock](), problems: []int{413}, serve: (*API).confirmClock,
+	},
+}
+
+// reasonOnly is the body of what needs no other.
+type reasonOnly struct{ Reasoned }
+
+// publicPages describes the routes that take no token.
+var publicPages = map[string]page{
+	"/livez":  {tag: "operation", summary: "Does the process answer?", answer: reflect.TypeFor[liveness](), serve: (*API).live},
+	"/readyz": {tag: "operation", summary: "Should the node get traffic, and if not, why not?", answer: reflect.TypeFor[Readiness](), serve: (*API).ready},
+	"/metrics": {
+		tag: "operation", summary: "Metrics in the format of Prometheus",
+		about: "Takes no token: it holds nothing of any account. Keep it from the public by listening on loopback or in a proxy.",
+		types: []string{"text/plain"}, serve: nil,
+	},
+	"/openapi.json": {tag: "operation", summary: "This document", answer: reflect.TypeFor[map[string]any](), serve: (*API).openapi},
+}
+
+type liveness struct {
+	Live bool `json:"live"`
+}
+
+// pageOfCommand describes a command from its row.
+func pageOfCommand(row *command) page {
+	p := page{
+		tag: "apps", summary: row.summary, about: row.about, body: row.body, example: row.example, optional: row.lenient,
+		answer: reflect.TypeFor[App](), shown: exampleApp, app: true, problems: []int{404, 409, 412, 413, 503},
+		serve: row.serve,
+	}
+	if row.creates {
+		p.status = http.StatusCreated
+	}
+	if row.action == auth.SetQuota {
+		p.tag, p.answer, p.shown, p.app = "accounts", reflect.TypeFor[Account](), nil, false
+	}
+	if row.query != nil {
+		p.body = nil
+		p.query = []parameter{
+			{"confirm", "The app's exact name", "shop chat", huma.Schema{Type: huma.TypeString}},
+			reasonParameter,
+		}
+	}
+	return p
+}
+
+// described is the routes with the document made of them.
+type described struct {
+	routes   []*route
+	document []byte
+}
+
+// describe makes the routes and the document from the tables. A rule without a page, or a page without a rule, is a
+// mistake of ours that keeps the server from starting.
+func describe() (described, error) {
+	var out described
+	doc := newDocument()
+	written := 0
+	for _, rule := range auth.Table() {
+		p, found := pages[rule.Action]
+		if row := commandsByName[string(rule.Action)]; row != nil {
+			p, found = pageOfCommand(row), true
+		}
+		if !found {
+			return out, fmt.Errorf("api: nothing answers %s %s", rule.Method, rule.Route)
+		}
+		written++
+		rt := &route{
+			name: string(rule.Action), action: rule.Action, method: rule.Method, path: rule.Route,
+			query: p.query, serve: p.serve,
+		}
+		rt.operation = doc.add(rt, p, roles(rule))
+		out.routes = append(out.routes, rt)
+	}
+	if written != len(pages)+len(commands) {
+		return out, errors.New("api: a page or a command has no rule in the table of roles")
+	}
+	for _, path := range auth.Public() {
+		p, found := publicPages[path]
+		if !found {
+			return out, fmt.Errorf("api: nothing answers %s", path)
+		}
+		rt := &route{
+			name: strings.Trim(strings.ReplaceAll(path, ".", "_"), "/"), method: http.MethodGet, path: path, open: true, serve: p.serve,
+		}
+		rt.operation = doc.add(rt, p, "")
+		out.routes = append(out.routes, rt)
+	}
+	var err error
+	out.document, err = doc.json()
+	return out, err
+}
+
+// roles says who may, for readers of the document.
+func roles(rule auth.Rule) string {
+	var names []string
+	for _, role := range auth.Roles() {
+		switch rule.Reach[role] {
+		case auth.Everywhere:
+			names = append(names, string(role))
+		case auth.OwnAccount:
+			names = append(names, string(role)+" (of the account)")
+		case auth.Nowhere:
+		}
+	}
+	return "Roles: " + strings.Join(names, ", ") + "."
+}

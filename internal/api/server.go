@@ -1,0 +1,33 @@
+package api
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Server gives the HTTP server for a handler, with every timeout and limit set. Serving, closing and waiting for the
+// requests under way (Shutdown) are the caller's.
+func Server(handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler:   handler,
+		TLSConfig: tlsConfig,
+		// A client that sends its header in drops holds a connection, not more.
+		ReadHeaderTimeout: 5 * time.Second,
+		// A megabyte in 30 s is 35 kB/s.
+		ReadTimeout: 30 * time.Second,
+		// Reading a body, then commandPatience, then writing. Moving a sandbox's clock sets its own.
+		WriteTimeout: 60 * time.Second,
+		// Longer than the pools of usual clients keep connections, so that they and not we close them.
+		IdleTimeout: 120 * time.Second,
+		// A token, a key and a page's cursor take less than one kilobyte.
+		MaxHeaderBytes: 16 << 10,
+		// OPTIONS * gets a problem like other methods.
+		DisableGeneralOptionsHandler: true,
+	}
+	if logger != nil {
+		s.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
+	}
+	return s
+}
