@@ -68,7 +68,7 @@ func TestCodec(t *testing.T) {
 		}
 	}
 	got, err := c.Decode(eventstore.Event{Type: "app.paid.v1", Data: []byte(`{"order":"o-2","major":7}`)})
-	if err != nil || got != (fact)(paid{Order: "o-2", Minor: 700}) {
+	if err != nil || got != fact(paid{Order: "o-2", Minor: 700}) {
 		t.Errorf("upcast: %+v, %v", got, err)
 	}
 	types := c.Types()

@@ -63,10 +63,8 @@ const (
 	MaxPayload = 1<<20 - 16<<10
 )
 
-// format is the version of the encoding below. A later one gets a decoder of its own beside this one's.
-const format = 1
-
-// Encode gives the payload: JSON with its members always in the same order, absent ones left out.
+// Encode gives the payload: JSON with its members always in the same order, absent ones left out. A later format gets
+// another number and a decoder of its own beside this one's.
 //
 //	{"format":1,"account":"acme","id":"…","command":"create_app","content":"<hex>","actor":"…","reason":"…",
 //	 "correlation":"…","recorded_at":"2021-01-01T00:00:00.000Z","previous":"<hex>","events":[{"type":"…","data":{…}}]}

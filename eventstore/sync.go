@@ -33,11 +33,9 @@ func CheckSyncAlways(ctx context.Context, system *nats.Conn) error {
 	}
 	checked := 0
 	var failed []error
-	for wait := ctx; ; {
-		m, err := inbox.NextMsgWithContext(wait)
+	for {
+		m, err := nextAnswer(ctx, inbox, checked > 0)
 		switch {
-		case errors.Is(err, nats.ErrNoResponders):
-			return ErrSystemConnection
 		case err != nil && checked > 0 && ctx.Err() == nil:
 			return errors.Join(failed...)
 		case err != nil:
@@ -49,11 +47,18 @@ func CheckSyncAlways(ctx context.Context, system *nats.Conn) error {
 		}
 		if with {
 			checked++
-			quiet, cancel := context.WithTimeout(ctx, syncQuiet)
-			defer cancel() //nolint:gocritic // one for each server
-			wait = quiet
 		}
 	}
+}
+
+// nextAnswer waits for a server's answer, for syncQuiet if one has come.
+func nextAnswer(ctx context.Context, inbox *nats.Subscription, some bool) (*nats.Msg, error) {
+	if some {
+		quiet, cancel := context.WithTimeout(ctx, syncQuiet)
+		defer cancel()
+		ctx = quiet
+	}
+	return inbox.NextMsgWithContext(ctx)
 }
 
 // checkServer judges one server's answer, and tells whether it runs JetStream.
