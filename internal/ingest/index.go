@@ -1,0 +1,170 @@
+package ingest
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"sundial/domain"
+)
+
+// appKey names an app that facts wait for.
+type appKey struct {
+	account string
+	app     domain.AppID
+}
+
+// parkedIndex knows what is parked, in memory: keys and a few numbers, never an event. It follows the stream, so that
+// nodes agree; what this node writes is in it before the writer goes on.
+type parkedIndex struct {
+	mu      sync.RWMutex
+	entries map[parkedKey]parkedEntry // open and discarded
+	order   []parkedPlace             // open ones by sequence; closed ones are swept out now and then
+	waiting map[appKey]map[parkedKey]struct{}
+	open    int
+	bytes   int64 // of the open events
+}
+
+type parkedEntry struct {
+	sequence uint64
+	size     int32
+	open     bool
+	waits    bool
+}
+
+type parkedPlace struct {
+	sequence uint64
+	key      parkedKey
+}
+
+func newParkedIndex() *parkedIndex {
+	return &parkedIndex{entries: map[parkedKey]parkedEntry{}, waiting: map[appKey]map[parkedKey]struct{}{}}
+}
+
+// apply takes in what the stream says of a key. What is older than what is known is passed over.
+func (x *parkedIndex) apply(key parkedKey, p *Parked) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	was, known := x.entries[key]
+	if known && was.sequence >= p.sequence {
+		return
+	}
+	if known && was.open {
+		x.open--
+		x.bytes -= int64(was.size)
+	}
+	app := appKey{p.Account, p.App}
+	if was.waits && !p.waits() {
+		delete(x.waiting[app], key)
+		if len(x.waiting[app]) == 0 {
+			delete(x.waiting, app)
+		}
+	}
+	if p.State == StateReplayed { // the log knows it
+		delete(x.entries, key)
+		return
+	}
+	is := parkedEntry{sequence: p.sequence, size: int32(p.Size), open: p.State == StateOpen, waits: p.waits()} //nolint:gosec // at most MaxEvent
+	x.entries[key] = is
+	if is.waits {
+		if x.waiting[app] == nil {
+			x.waiting[app] = map[parkedKey]struct{}{}
+		}
+		x.waiting[app][key] = struct{}{}
+	}
+	if is.open {
+		x.open++
+		x.bytes += int64(is.size)
+		x.place(parkedPlace{p.sequence, key})
+	}
+}
+
+// place keeps the order; what this node writes may come a little out of it.
+func (x *parkedIndex) place(p parkedPlace) {
+	if len(x.order) > 2*x.open+64 {
+		x.order = slices.DeleteFunc(x.order, func(o parkedPlace) bool { return !x.current(o) })
+	}
+	at, _ := slices.BinarySearchFunc(x.order, p, bySequence)
+	x.order = slices.Insert(x.order, at, p)
+}
+
+func bySequence(a, b parkedPlace) int { return cmp.Compare(a.sequence, b.sequence) }
+
+// current tells whether a place is that of an event that is still open.
+func (x *parkedIndex) current(p parkedPlace) bool {
+	e, known := x.entries[p.key]
+	return known && e.open && e.sequence == p.sequence
+}
+
+// has tells whether an event is parked, open or discarded.
+func (x *parkedIndex) has(key parkedKey) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	_, known := x.entries[key]
+	return known
+}
+
+// empty tells whether nothing at all is parked: then no event needs a key.
+func (x *parkedIndex) empty() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.entries) == 0
+}
+
+// size gives the number of open events, their bytes, and the number of all entries.
+func (x *parkedIndex) size() (open int, bytes int64, all int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.open, x.bytes, len(x.entries)
+}
+
+// after lists open events behind a sequence, oldest first.
+func (x *parkedIndex) after(sequence uint64, limit int) []parkedPlace {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	at, _ := slices.BinarySearchFunc(x.order, parkedPlace{sequence: sequence + 1}, bySequence)
+	var out []parkedPlace
+	for _, p := range x.order[at:] {
+		if len(out) == limit {
+			break
+		}
+		if x.current(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// waitingFor lists the events that wait for an app, oldest first.
+func (x *parkedIndex) waitingFor(app appKey) []parkedKey {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	places := make([]parkedPlace, 0, len(x.waiting[app]))
+	for key := range x.waiting[app] {
+		places = append(places, parkedPlace{x.entries[key].sequence, key})
+	}
+	slices.SortFunc(places, bySequence)
+	keys := make([]parkedKey, len(places))
+	for i, p := range places {
+		keys[i] = p.key
+	}
+	return keys
+}
+
+// awaited lists the apps that events wait for.
+func (x *parkedIndex) awaited() []appKey {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	apps := make([]appKey, 0, len(x.waiting))
+	for app := range x.waiting {
+		apps = append(apps, app)
+	}
+	return apps
+}
+
+// awaits tells whether events wait for an app.
+func (x *parkedIndex) awaits(app appKey) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.waiting[app]) > 0
+}

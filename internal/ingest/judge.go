@@ -1,0 +1,297 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sundial/domain"
+	"sundial/internal/engine"
+)
+
+// Kind is what became of an event.
+type Kind string
+
+// What can become of an event.
+const (
+	OutcomeAccepted  Kind = "accepted"  // committed now
+	OutcomeDuplicate Kind = "duplicate" // committed before
+	OutcomeParked    Kind = "parked"    // kept, with a reason, for a person to look at
+)
+
+// Outcome is the answer to one event.
+type Outcome struct {
+	ID       string // the event's own, as far as it could be read
+	Outcome  Kind
+	Code     string // why it is parked
+	Text     string // the same in words
+	Parked   string // the id under which it is parked
+	Position uint64 // of the fact's commit, if it has one
+}
+
+// origin is the way an event came.
+type origin struct {
+	subject string // of NATS; empty for HTTP
+	account string // that the subject names
+	actor   string // who gives the command
+}
+
+// executeTimeout bounds one command: longer than the log waits for an acknowledgement. What has begun is not given up
+// because this node is stopping, so that few outcomes are unknown.
+const executeTimeout = 15 * time.Second
+
+// judge takes an event in or parks it. An error means that neither could be done now: try again. In this order: what
+// cannot be read is parked; what is in the log is a duplicate, or parked if it says something else; what is parked
+// stays so; the engine decides on the rest.
+func (i *Intake) judge(ctx context.Context, b []byte, fact Fact, unread error, from origin) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
+	defer cancel()
+	if unread != nil {
+		var m *Malformed
+		if !errors.As(unread, &m) {
+			return Outcome{}, unread
+		}
+		return i.keep(ctx, keyOfBytes(b), b, &fact, from, m.Code, m.Error())
+	}
+	if from.subject != "" && from.account != fact.Account {
+		key, err := keyOf(&fact, from.subject)
+		if err != nil {
+			return Outcome{}, err
+		}
+		return i.keep(ctx, key, b, &fact, from, codeWrongAccount, "The subject names another account than data.account.")
+	}
+	var key parkedKey
+	if !i.parking.index.empty() {
+		var err error
+		if key, err = keyOf(&fact, ""); err != nil {
+			return Outcome{}, err
+		}
+		if i.parking.index.has(key) {
+			return i.still(ctx, key, &fact)
+		}
+	}
+	answer, err := i.execute(ctx, &fact, from)
+	code, text, refused := refusal(err)
+	switch {
+	case err == nil:
+		return answered(&fact, answer), nil
+	case !refused:
+		return Outcome{}, err
+	}
+	if key == (parkedKey{}) {
+		if key, err = keyOf(&fact, ""); err != nil {
+			return Outcome{}, err
+		}
+	}
+	outcome, err := i.keep(ctx, key, b, &fact, from, code, text)
+	if err != nil || code != domain.AppNotFound.Code {
+		return outcome, err
+	}
+	// The app may have appeared between the refusal and the parking; whoever made it appear has then not found the event.
+	position, err := i.replay(ctx, key, &fact, from, automatic)
+	if err != nil {
+		return outcome, nil //nolint:nilerr // it is parked, and taken in when the app appears
+	}
+	return Outcome{ID: fact.ID, Outcome: OutcomeAccepted, Position: position}, nil
+}
+
+func answered(fact *Fact, answer engine.Answer) Outcome {
+	kind := OutcomeAccepted
+	if answer.Outcome == engine.Repeated {
+		kind = OutcomeDuplicate
+	}
+	return Outcome{ID: fact.ID, Outcome: kind, Position: answer.Position}
+}
+
+// execute hands the fact's command to the engine.
+func (i *Intake) execute(ctx context.Context, fact *Fact, from origin) (engine.Answer, error) {
+	return i.config.Engine.Execute(ctx, engine.Request{
+		Account: fact.Account, ID: fact.CommandID(), Command: fact.Command, Role: domain.Billing,
+		Actor: from.actor, Correlation: fact.Correlation, Durable: true,
+	})
+}
+
+// refusal translates an error of the engine into a reason for parking; false if the fact can be tried again.
+func refusal(err error) (code, text string, refused bool) {
+	var no *domain.Refusal
+	var invalid *domain.Invalid
+	switch {
+	case errors.As(err, &no):
+		return no.Code.Code, no.Message + " " + no.Fix, true
+	case errors.As(err, &invalid) && len(invalid.Fields) > 0:
+		return invalid.Fields[0].Code, invalid.Error(), true
+	case errors.Is(err, engine.ErrIDReused):
+		return codeReused, "Another event with this source and id was taken in before. Give it an id of its own.", true
+	}
+	return "", "", false
+}
+
+// keep parks an event.
+func (i *Intake) keep(ctx context.Context, key parkedKey, b []byte, fact *Fact, from origin, code, text string) (Outcome, error) {
+	again, err := i.parking.park(ctx, key, Parked{
+		Code: code, Text: text,
+		Source: shown(fact.Source), EventID: shown(fact.ID), Type: shown(fact.Type), Account: fact.Account, App: fact.App,
+		Subject: from.subject, Actor: from.actor, ParkedAt: i.config.Engine.Now(), Event: b,
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	if again {
+		return i.still(ctx, key, fact)
+	}
+	i.log.Info("parked an event", "parked", key.String(), "code", code, "account", fact.Account, "app", fact.App)
+	return Outcome{ID: fact.ID, Outcome: OutcomeParked, Code: code, Text: text, Parked: key.String()}, nil
+}
+
+// still answers for an event that was parked before.
+func (i *Intake) still(ctx context.Context, key parkedKey, fact *Fact) (Outcome, error) {
+	outcome := Outcome{ID: fact.ID, Outcome: OutcomeParked, Parked: key.String()}
+	parked, err := i.parking.get(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotParked): // an operator has removed the message; the event is answered all the same
+	case err != nil:
+		return Outcome{}, err
+	case parked.State == StateReplayed:
+		return Outcome{ID: fact.ID, Outcome: OutcomeDuplicate, Position: parked.Position}, nil
+	default:
+		outcome.Code, outcome.Text = parked.Code, parked.Text
+	}
+	return outcome, nil
+}
+
+// automatic is who replays what waited for its app.
+const automatic = "sundial"
+
+// replay judges a parked event afresh and says so in the parking place. It gives the position of the fact's commit; a
+// *StillParkedError if the event stays parked, with the reason of today; another error if it can be tried again.
+func (i *Intake) replay(ctx context.Context, key parkedKey, fact *Fact, from origin, by string) (uint64, error) {
+	if by != automatic {
+		from.actor = by
+	}
+	answer, err := i.execute(ctx, fact, from)
+	code, text, refused := refusal(err)
+	if err != nil && !refused {
+		return 0, err
+	}
+	for {
+		parked, getErr := i.parking.get(ctx, key)
+		if getErr != nil {
+			return 0, getErr
+		}
+		expected := parked.sequence
+		switch {
+		case err == nil:
+			parked.State, parked.Event = StateReplayed, nil
+			parked.Position, parked.ClosedAt, parked.ClosedBy = answer.Position, i.config.Engine.Now(), by
+		case parked.State != StateOpen || parked.Code == code && parked.Text == text:
+			return 0, &StillParkedError{code, text}
+		default:
+			parked.Code, parked.Text = code, text
+		}
+		switch putErr := i.parking.put(ctx, key, &parked, expected); {
+		case errors.Is(putErr, errMoved):
+			continue
+		case putErr != nil:
+			return 0, putErr
+		case err != nil:
+			return 0, &StillParkedError{code, text}
+		}
+		i.log.Info("took in a parked event", "parked", key.String(), "account", fact.Account, "app", fact.App, "by", by, "position", answer.Position)
+		return answer.Position, nil
+	}
+}
+
+// shown cuts what is kept of an event that may not have been looked at closely.
+func shown(s string) string {
+	if len(s) > maxName {
+		return ""
+	}
+	return s
+}
+
+// Parked lists what is parked and open, oldest first. An empty cursor begins, an empty next one ends.
+func (i *Intake) Parked(ctx context.Context, cursor string, limit int) (items []Parked, next string, err error) {
+	after, err := parseCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	limit = min(max(limit, 1), maxPage)
+	places := i.parking.index.after(after, limit+1)
+	if len(places) > limit {
+		places = places[:limit]
+		next = fmt.Sprint(places[limit-1].sequence)
+	}
+	for _, place := range places {
+		parked, err := i.parking.at(ctx, place)
+		if errors.Is(err, ErrNotParked) { // closed meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		items = append(items, parked)
+	}
+	return items, next, nil
+}
+
+// Replay judges a parked event afresh, and gives the position of its commit. ErrNotParked, *ClosedError for a discarded
+// one, *StillParkedError if it is still not taken in; another error means that it may be tried again.
+func (i *Intake) Replay(ctx context.Context, id, actor string) (uint64, error) {
+	key, ok := parseKey(id)
+	if !ok {
+		return 0, ErrNotParked
+	}
+	parked, err := i.parking.get(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	switch parked.State {
+	case StateReplayed:
+		return parked.Position, nil
+	case StateDiscarded:
+		return 0, &ClosedError{parked.State}
+	}
+	return i.replayParked(ctx, key, &parked, actor)
+}
+
+func (i *Intake) replayParked(ctx context.Context, key parkedKey, parked *Parked, by string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
+	defer cancel()
+	fact, err := Decode(parked.Event)
+	var m *Malformed
+	if errors.As(err, &m) {
+		return 0, &StillParkedError{m.Code, m.Error()}
+	}
+	from := origin{subject: parked.Subject, account: accountOf(parked.Subject), actor: parked.Actor}
+	if from.subject != "" && from.account != fact.Account {
+		return 0, &StillParkedError{codeWrongAccount, parked.Text}
+	}
+	return i.replay(ctx, key, &fact, from, by)
+}
+
+// Discard gives a parked event up: its bytes are let go, and it is answered as parked if it comes again. Discarding
+// what was discarded is silence; ErrNotParked, *ClosedError for a replayed one.
+func (i *Intake) Discard(ctx context.Context, id, actor string) error {
+	key, ok := parseKey(id)
+	if !ok {
+		return ErrNotParked
+	}
+	for {
+		parked, err := i.parking.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		switch parked.State {
+		case StateDiscarded:
+			return nil
+		case StateReplayed:
+			return &ClosedError{parked.State}
+		}
+		parked.State, parked.Event = StateDiscarded, nil
+		parked.ClosedAt, parked.ClosedBy = i.config.Engine.Now(), actor
+		if err := i.parking.put(ctx, key, &parked, parked.sequence); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// MaxBatch is how many events HTTP may bring at once.
+	MaxBatch = 1000
+
+	// takeLanes is how many accounts of one batch are taken in at once; several batches share the log's group commits.
+	takeLanes = 64
+
+	// settlePatience is how long an answer waits for this node's projections, so that its sender reads what it wrote.
+	settlePatience = 5 * time.Second
+)
+
+// ErrTooMany: a batch of more than MaxBatch events. Nothing of it was taken in.
+var ErrTooMany = errors.New("a batch holds at most 1000 events: send several")
+
+// Take takes in events that came over HTTP, in their order within an account, and answers in the order sent. An error
+// means that not all could be taken in now, for instance engine.ErrUnavailable or ErrParkedFull: the sender sends the
+// batch again, and what was taken in is answered as a duplicate then.
+func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string) ([]Outcome, error) {
+	if len(events) > MaxBatch {
+		return nil, ErrTooMany
+	}
+	lanes := map[string][]taken{}
+	for n, event := range events {
+		fact, unread := Decode(event)
+		lanes[fact.Account] = append(lanes[fact.Account], taken{n, event, fact, unread})
+	}
+	outcomes := make([]Outcome, len(events))
+	from := origin{actor: actor}
+	slots := make(chan struct{}, takeLanes)
+	var working sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for _, lane := range lanes {
+		slots <- struct{}{}
+		working.Go(func() {
+			defer func() { <-slots }()
+			if err := i.takeLane(ctx, lane, from, outcomes); err != nil {
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+		})
+	}
+	working.Wait()
+	if failed != nil {
+		return nil, fmt.Errorf("taking in billing events: %w", failed)
+	}
+	for _, o := range outcomes {
+		if o.Outcome == OutcomeAccepted {
+			patience, cancel := context.WithTimeout(ctx, settlePatience)
+			defer cancel()
+			if err := i.config.Engine.Settle(patience); err != nil {
+				i.log.Warn("answering before the projections have the events", "error", err)
+			}
+			break
+		}
+	}
+	return outcomes, nil
+}
+
+// taken is one event of a batch.
+type taken struct {
+	place  int
+	event  []byte
+	fact   Fact
+	unread error
+}
+
+func (i *Intake) takeLane(ctx context.Context, lane []taken, from origin, outcomes []Outcome) error {
+	for _, one := range lane {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		outcome, err := i.judge(ctx, one.event, one.fact, one.unread, from)
+		if err != nil {
+			return err
+		}
+		outcomes[one.place] = outcome
+		i.metrics.count("http", outcome.Outcome)
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/engine"
+	"sundial/internal/natsd"
+	"sundial/projections"
+)
+
+var began = time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
+
+// world is a NATS server with a log, on which nodes can be started.
+type world struct {
+	t    testing.TB
+	nats *natsd.Server
+	nc   *nats.Conn // a publisher's
+	js   jetstream.JetStream
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	s, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	w := &world{t: t, nats: s}
+	w.nc, w.js = w.connect()
+	log, err := eventstore.Create(t.Context(), w.nc, eventstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) connect() (*nats.Conn, jetstream.JetStream) {
+	w.t.Helper()
+	nc, err := w.nats.Connect()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return nc, js
+}
+
+// node is an engine with an intake.
+type node struct {
+	*Intake
+	world  *world
+	engine *engine.Engine
+	log    *eventstore.Log
+	clock  atomic.Int64 // milliseconds
+	cancel context.CancelFunc
+	runs   sync.WaitGroup
+	stop   func()
+}
+
+// node starts an engine and an intake that does not run yet; change may alter its configuration.
+func (w *world) node(change ...func(*Config)) *node {
+	t := w.t
+	t.Helper()
+	nc, js := w.connect()
+	log, err := eventstore.Open(t.Context(), nc, eventstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := projections.Open(t.Context(), projections.Config{Dir: t.TempDir(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{world: w, log: log}
+	n.clock.Store(began.UnixMilli())
+	n.engine, err = engine.New(engine.Config{
+		Log: log, Store: store, JetStream: js, Policy: domain.DefaultPolicy(), Node: t.Name(),
+		Now: func() time.Time { return time.UnixMilli(n.clock.Load()) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	following := make(chan error, 1)
+	go func() { following <- store.Run(ctx) }()
+	config := Config{JetStream: js, Engine: n.engine, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, c := range change {
+		c(&config)
+	}
+	n.Intake, err = Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.stop = sync.OnceFunc(func() {
+		n.halt()
+		n.Close()
+		cancel()
+		err := <-following
+		if err := errors.Join(err, store.Close(), log.Close(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(n.stop)
+	return n
+}
+
+// run takes in from NATS until halt.
+func (n *node) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.runs.Go(func() {
+		if err := n.Run(ctx); err != nil {
+			n.world.t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func (n *node) halt() {
+	if n.cancel != nil {
+		n.cancel()
+	}
+	n.runs.Wait()
+}
+
+// drained waits until everything was taken in, and wants no account stuck.
+func (n *node) drained() {
+	n.world.t.Helper()
+	ctx, cancel := context.WithTimeout(n.world.t.Context(), 30*time.Second)
+	defer cancel()
+	stuck, err := n.Drain(ctx)
+	if err != nil || len(stuck) > 0 {
+		n.world.t.Fatalf("drain: stuck %v, %v", stuck, err)
+	}
+}
+
+// app imports an app with an open-ended order, so that what is owed for it counts.
+func (n *node) app(account string, app domain.AppID) {
+	n.world.t.Helper()
+	_, err := n.engine.Execute(n.world.t.Context(), engine.Request{
+		Account: account, ID: fmt.Sprint("import-", app), Role: domain.Operator, Actor: "operator:test",
+		Command: domain.ImportApp{App: app, AppName: "shop", CreatedAt: domain.InstantOf(began.AddDate(-1, 0, 0)), Edition: domain.Pro},
+	})
+	if err != nil {
+		n.world.t.Fatal(err)
+	}
+}
+
+// look reads an app as the engine has it.
+func (n *node) look(account string, app domain.AppID) *domain.App {
+	n.world.t.Helper()
+	acc := domain.NewAccount(account)
+	codec, err := engine.Codec()
+	if err != nil {
+		n.world.t.Fatal(err)
+	}
+	for m, err := range n.log.Account(n.world.t.Context(), account, 0, 0) {
+		if err != nil {
+			n.world.t.Fatal(err)
+		}
+		commit, err := eventstore.DecodeCommit(m.Payload)
+		if err != nil {
+			n.world.t.Fatal(err)
+		}
+		for _, stored := range commit.Events {
+			event, err := codec.Decode(stored)
+			if err != nil {
+				n.world.t.Fatal(err)
+			}
+			acc.Apply(domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}, event)
+		}
+	}
+	return acc.Apps[app]
+}
+
+// publish sends events over NATS, and wants each stored.
+func (w *world) publish(subject string, events ...string) {
+	w.t.Helper()
+	for _, e := range events {
+		if _, err := w.js.Publish(w.t.Context(), subject, []byte(e)); err != nil {
+			w.t.Fatalf("%s: %v", subject, err)
+		}
+	}
+}
+
+// overdue is an event that says that an invoice is owed.
+func overdue(id, account string, app domain.AppID, invoice string) string {
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"urn:test","type":"sundial.billing.invoice.overdue","data":{"account":%q,"app":%d,"effective_at":"2021-05-31T00:00:00Z","invoice":%q,"version":1,"amount":{"currency":"CNY","minor":100}}}`,
+		id, account, app, invoice)
+}
+
+// open lists what is parked, by the event's id.
+func (n *node) open() map[string]Parked {
+	n.world.t.Helper()
+	out := map[string]Parked{}
+	cursor := ""
+	for {
+		items, next, err := n.Parked(n.world.t.Context(), cursor, 7)
+		if err != nil {
+			n.world.t.Fatal(err)
+		}
+		for _, p := range items {
+			out[p.EventID] = p
+		}
+		if next == "" {
+			return out
+		}
+		cursor = next
+	}
+}
+
+// until waits for a state.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// fill puts events into the billing stream, a thousand with one sync.
+func (w *world) fill(count int, event func(n int) (subject, body string)) {
+	w.t.Helper()
+	for n := 0; n < count; {
+		id := nats.NewInbox()[7:]
+		size := min(1000, count-n)
+		for k := 1; k <= size; k++ {
+			subject, body := event(n)
+			n++
+			m := nats.NewMsg(subject)
+			m.Data = []byte(body)
+			m.Header.Set("Nats-Batch-Id", id)
+			m.Header.Set("Nats-Batch-Sequence", fmt.Sprint(k))
+			if k < size {
+				if err := w.nc.PublishMsg(m); err != nil {
+					w.t.Fatal(err)
+				}
+				continue
+			}
+			m.Header.Set("Nats-Batch-Commit", "1")
+			reply, err := w.nc.RequestMsg(m, 30*time.Second)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if ack := string(reply.Data); ack == "" || ack[:9] == `{"error":` {
+				w.t.Fatalf("filling the stream: %s", ack)
+			}
+		}
+	}
+}
