@@ -87,9 +87,12 @@ func newFolder(rows source, at checkpoint, limit int) *folder {
 	}
 }
 
-// fold takes the next commit in.
+// fold takes the next commit in; one that it has had already changes nothing.
 func (f *folder) fold(d *decoded) error {
 	m := &d.message
+	if m.Sequence <= f.position {
+		return nil
+	}
 	if m.Sequence != f.position+1 {
 		return &eventstore.GapError{Want: f.position + 1, Got: m.Sequence}
 	}
@@ -156,7 +159,10 @@ func (f *folder) account(id string) (*folded, error) {
 // change notes that the batch changes an app, and gives it as it is before: nil if it does not exist yet.
 func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	app := acc.Account.Apps[id]
-	if _, noted := f.batch.index[id]; noted {
+	if at, noted := f.batch.index[id]; noted {
+		if f.batch.apps[at].account != acc {
+			return nil, appTaken(f.position + 1)
+		}
 		return app, nil
 	}
 	if app == nil && !acc.whole {

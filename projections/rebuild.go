@@ -124,6 +124,8 @@ type builder struct {
 	config Config
 	codec  *eventstore.Codec[domain.Event]
 	at     checkpoint
+	batch  int // commits in a batch
+	apps   int // apps kept in memory
 
 	mu     sync.Mutex // guards the rest
 	writer *writer
@@ -139,7 +141,7 @@ func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path strin
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{config: config, codec: codec}
+	b := &builder{config: config, codec: codec, batch: buildBatch, apps: buildApps}
 	if b.writer, err = newWriter(c); err == nil {
 		b.rows, err = newLookup(c)
 	}
@@ -156,8 +158,8 @@ func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path strin
 func (b *builder) build(ctx context.Context, upTo uint64, progress func(done, total uint64)) error {
 	if upTo > b.at.position {
 		p := &pipeline{
-			log: b.config.Log, codec: b.codec, batch: buildBatch, upTo: upTo,
-			folder: newFolder(b, b.at, buildApps),
+			log: b.config.Log, codec: b.codec, batch: b.batch, upTo: upTo,
+			folder: newFolder(b, b.at, b.apps),
 		}
 		p.write = func(r *rows) error {
 			if err := b.write(r); err != nil {

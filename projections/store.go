@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/mattn/go-sqlite3"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
@@ -115,11 +116,15 @@ func (s *Store) usable() (bool, error) {
 	}
 	// Not read-only: after a kill the write-ahead log may have to be recovered.
 	c, err := connect(s.path, false, nil)
-	if err != nil {
-		return false, err
+	var at checkpoint
+	if err == nil {
+		defer c.close()
+		at, err = c.checkpoint()
 	}
-	defer c.close()
-	at, err := c.checkpoint()
+	var inFile sqlite3.Error
+	if errors.As(err, &inFile) && inFile.Code == sqlite3.ErrNotADB {
+		err = fmt.Errorf("%w: %w", errNotOurs, err)
+	}
 	switch {
 	case errors.Is(err, errNotOurs):
 		log.Warn("the file is not a projection, building another", "file", s.path, "error", err)

@@ -27,25 +27,47 @@ func (w *world) fill() {
 	w.do("bolt", domain.DeleteApp{App: domain.FirstApp + 1, Confirm: "shop bolt"})
 }
 
+// same holds what is projected against what was decided.
+func (w *world) same(s *Store) {
+	w.t.Helper()
+	for id, want := range w.accounts {
+		got, found, err := s.LoadAccount(w.t.Context(), id)
+		if err != nil || !found {
+			w.t.Fatalf("%s: %t, %v", id, found, err)
+		}
+		if diff := cmp.Diff(*want, got); diff != "" {
+			w.t.Errorf("%s (-decided +projected):\n%s", id, diff)
+		}
+		for number, want := range want.Account.Apps {
+			if owner, _, err := s.AccountOf(w.t.Context(), number); owner != id || err != nil {
+				w.t.Errorf("account of %d: %s, %v; want %s", number, owner, err, id)
+			}
+			app, found, err := s.App(w.t.Context(), number)
+			if diff := cmp.Diff(want, app); diff != "" || !found || err != nil {
+				w.t.Errorf("app %d: %t, %v (-decided +projected):\n%s", number, found, err, diff)
+			}
+		}
+	}
+}
+
+// clean holds the serving file against a fresh fold.
+func (w *world) clean() {
+	w.t.Helper()
+	differences, err := Check(w.t.Context(), w.config(), nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range differences {
+		w.t.Error(d)
+	}
+}
+
 func TestFollow(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	s := w.serve()
 	w.wait(s)
-	for id, want := range w.accounts {
-		got, found, err := s.LoadAccount(t.Context(), id)
-		if err != nil || !found {
-			t.Fatalf("%s: %t, %v", id, found, err)
-		}
-		if diff := cmp.Diff(*want, got); diff != "" {
-			t.Errorf("%s (-decided +projected):\n%s", id, diff)
-		}
-		for app := range want.Account.Apps {
-			if owner, _, err := s.AccountOf(t.Context(), app); owner != id || err != nil {
-				t.Errorf("account of %d: %s, %v; want %s", app, owner, err, id)
-			}
-		}
-	}
+	w.same(s)
 	// One commit more is seen at once.
 	w.do("acme", domain.SetQuota{Apps: 130})
 	w.wait(s)

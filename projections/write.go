@@ -186,7 +186,10 @@ func (w *writer) rows(r *rows) error {
 		}
 	}
 	if err := w.created.insert(len(r.created), app(r.created)); err != nil {
-		return appTaken(err)
+		if isConstraint(err) {
+			err = appTaken(0)
+		}
+		return err
 	}
 	if err := w.relisted.insert(len(r.relisted), app(r.relisted)); err != nil {
 		return err
@@ -229,16 +232,18 @@ func (w *writer) rows(r *rows) error {
 	return w.checkpointed.set(int64(r.position), r.hash[:]).run()
 }
 
-// appTaken says what it means when the row of a new app exists already: two accounts have an app of one number.
-func appTaken(err error) error {
-	var e sqlite3.Error
-	if errors.As(err, &e) && e.Code == sqlite3.ErrConstraint {
-		return &eventstore.CorruptError{
-			Problem: "two accounts have an app with the same number, near the end of the log",
-			Advice:  "find out which node gave the number out twice; the projections cannot hold both",
-		}
+// appTaken says what it means when the row of a new app exists already. The sequence is 0 where it is not known.
+func appTaken(sequence uint64) error {
+	return &eventstore.CorruptError{
+		Sequence: sequence,
+		Problem:  "two accounts have an app with the same number",
+		Advice:   "find out how the number was given out twice; the projections cannot hold both",
 	}
-	return err
+}
+
+func isConstraint(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code == sqlite3.ErrConstraint
 }
 
 // sizes are the numbers of rows that one statement inserts, largest first. The calls cost as much as the rows, so
