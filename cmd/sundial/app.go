@@ -341,15 +341,15 @@ type invoiceFact struct {
 	Reason      string `json:"reason,omitzero"`
 }
 
-func (f invoiceFlags) fact(amount *money, reason string) invoiceFact {
-	return invoiceFact{f.Invoice, f.Version, f.EffectiveAt, amount, reason}
+func (f invoiceFlags) fact(owed *amount, reason string) invoiceFact {
+	return invoiceFact{f.Invoice, f.Version, f.EffectiveAt, (*money)(owed), reason}
 }
 
 type appArrearsCmd struct {
 	conditional
 	App string `arg:"" help:"Its SDKAppID."`
 	invoiceFlags
-	Amount *money `help:"What is owed, in minor units, such as CNY:500." required:"" placeholder:"CURRENCY:MINOR"`
+	Amount *amount `help:"What is owed, in minor units, such as CNY:500." required:"" placeholder:"CURRENCY:MINOR"`
 }
 
 // Help shows how.
@@ -388,10 +388,10 @@ func (v *appVoidCmd) Run(ctx context.Context, c *console) error {
 
 type appRefundCmd struct {
 	conditional
-	App         string `arg:"" help:"Its SDKAppID."`
-	Order       string `help:"The order's id." required:"" placeholder:"ID"`
-	EffectiveAt string `help:"When it was refunded, RFC 3339." required:"" placeholder:"TIME"`
-	Amount      *money `help:"What was given back; the order ends whole in any case." placeholder:"CURRENCY:MINOR"`
+	App         string  `arg:"" help:"Its SDKAppID."`
+	Order       string  `help:"The order's id." required:"" placeholder:"ID"`
+	EffectiveAt string  `help:"When it was refunded, RFC 3339." required:"" placeholder:"TIME"`
+	Amount      *amount `help:"What was given back; the order ends whole in any case." placeholder:"CURRENCY:MINOR"`
 }
 
 // Run records the refund.
@@ -401,5 +401,5 @@ func (v *appRefundCmd) Run(ctx context.Context, c *console) error {
 		EffectiveAt string `json:"effective_at"`
 		Amount      *money `json:"amount,omitzero"`
 		Reason      string `json:"reason,omitzero"`
-	}{v.Order, v.EffectiveAt, v.Amount, v.Reason})
+	}{v.Order, v.EffectiveAt, (*money)(v.Amount), v.Reason})
 }

@@ -56,7 +56,7 @@ func (v *appImportCmd) Run(ctx context.Context, c *console) error {
 	return v.showApp(c, a)
 }
 
-// many imports a file. Apps that were imported already are counted, so that a file can be imported again.
+// many imports a file. To import again what was imported is no error, so that a file can be sent again.
 func (v *appImportCmd) many(ctx context.Context, c *console) error {
 	in, closeIn, err := c.open(v.File)
 	if err != nil {
@@ -68,7 +68,7 @@ func (v *appImportCmd) many(ctx context.Context, c *console) error {
 		return err
 	}
 	var mu sync.Mutex // guards what follows
-	imported, known := 0, 0
+	imported := 0
 	var refused [][]string
 
 	var group errgroup.Group
@@ -89,8 +89,6 @@ func (v *appImportCmd) many(ctx context.Context, c *console) error {
 			switch {
 			case err == nil:
 				imported++
-			case errors.As(err, &p) && p.Code == "app_id_taken":
-				known++
 			case errors.As(err, &p):
 				refused = append(refused, []string{strconv.Itoa(line), p.Code, p.Detail})
 			default:
@@ -104,7 +102,7 @@ func (v *appImportCmd) many(ctx context.Context, c *console) error {
 		return err
 	}
 	if !v.JSON {
-		c.pairs([][2]string{{"imported", strconv.Itoa(imported)}, {"known already", strconv.Itoa(known)}, {"refused", strconv.Itoa(len(refused))}})
+		c.pairs([][2]string{{"imported", strconv.Itoa(imported)}, {"refused", strconv.Itoa(len(refused))}})
 	}
 	if len(refused) > 0 {
 		if !v.JSON {
@@ -126,7 +124,7 @@ type importing struct {
 func importOf(line jsontext.Value, reason string) (importing, error) {
 	var in struct {
 		Account string                    `json:"account"`
-		Rest    map[string]jsontext.Value `json:",inline"`
+		Rest    map[string]jsontext.Value `json:",embed"`
 	}
 	if err := json.Unmarshal(line, &in); err != nil || in.Account == "" {
 		return importing{}, errors.New("want {account, app, name, created_at, edition?}")

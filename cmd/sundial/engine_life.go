@@ -53,6 +53,8 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 		return nil, err
 	}
 	l.onClose(tokens.Close)
+	l.tokens.Store(tokens)
+	close(l.known)
 	wrote, err := auth.Bootstrap(ctx, tokens, dir.path)
 	if err != nil {
 		return nil, err

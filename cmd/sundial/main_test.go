@@ -210,7 +210,7 @@ func TestKilledAndStartedAgainKeepsWhatWasAcknowledged(t *testing.T) {
 	_ = p.cmd.Wait()
 
 	p = spawn(t, dir)
-	if _, err := p.client(t).do(t.Context(), request{method: http.MethodGet, path: route("/v1/apps/%d", app)}); err != nil {
+	if _, err := p.client(t).do(t.Context(), request{method: http.MethodGet, path: fmt.Sprintf("/v1/apps/%d", app)}); err != nil {
 		t.Errorf("after a kill: %v\n%s", err, p.logs)
 	}
 }

@@ -5,20 +5,23 @@ import (
 	"strings"
 )
 
-// money is an amount on the command line: CURRENCY:MINOR, such as CNY:99900.
+// money is an amount as the API has it, in minor units.
 type money struct {
 	Currency string `json:"currency"`
 	Minor    int64  `json:"minor"`
 }
 
+// amount is money on the command line: CURRENCY:MINOR, such as CNY:99900.
+type amount money
+
 // UnmarshalText reads CURRENCY:MINOR.
-func (m *money) UnmarshalText(text []byte) error {
+func (a *amount) UnmarshalText(text []byte) error {
 	currency, minor, ok := strings.Cut(string(text), ":")
 	n, err := strconv.ParseInt(minor, 10, 64)
 	if !ok || err != nil || currency == "" {
 		return misused("want CURRENCY:MINOR, the amount in minor units: CNY:99900 is 999 yuan")
 	}
-	*m = money{Currency: currency, Minor: n}
+	*a = amount{Currency: currency, Minor: n}
 	return nil
 }
 
@@ -28,7 +31,7 @@ type orderFlags struct {
 	Edition     string   `help:"What it buys: pro or flagship; absent for add-ons alone." placeholder:"EDITION"`
 	PaidUntil   string   `help:"The end of its term, RFC 3339; absent if it is open-ended." placeholder:"TIME"`
 	EffectiveAt string   `help:"Since when it counts, RFC 3339; absent: now." placeholder:"TIME"`
-	Amount      *money   `help:"What was paid, in minor units, such as CNY:99900." placeholder:"CURRENCY:MINOR"`
+	Amount      *amount  `help:"What was paid, in minor units, such as CNY:99900." placeholder:"CURRENCY:MINOR"`
 	Addons      []string `help:"Add-ons bought with it." placeholder:"NAME"`
 }
 
@@ -51,7 +54,7 @@ func (f *orderFlags) order() (*order, error) {
 		return nil, nil
 	}
 	return &order{
-		ID: f.Order, Edition: f.Edition, PaidUntil: f.PaidUntil, EffectiveAt: f.EffectiveAt, Amount: f.Amount, Addons: f.Addons,
+		ID: f.Order, Edition: f.Edition, PaidUntil: f.PaidUntil, EffectiveAt: f.EffectiveAt, Amount: (*money)(f.Amount), Addons: f.Addons,
 	}, nil
 }
 

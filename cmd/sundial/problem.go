@@ -26,7 +26,7 @@ type problem struct {
 	} `json:"errors"`
 
 	// More holds what else there is, such as the list of what a deletion loses.
-	More map[string]jsontext.Value `json:",inline"`
+	More map[string]jsontext.Value `json:",embed"`
 }
 
 func newProblem(a answer) *problem {
