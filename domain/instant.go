@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func InstantOf(t time.Time) Instant {
 // an Instant cannot hold, is an error.
 func ParseInstant(s string) (Instant, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	if err != nil || !strict(s) {
 		return 0, errInstant
 	}
 	i := InstantOf(t)
@@ -34,6 +35,17 @@ func ParseInstant(s string) (Instant, error) {
 		return 0, errInstant
 	}
 	return i, nil
+}
+
+// strict refuses what time.Parse reads beyond RFC 3339 (go.dev/issue/54580): an hour of one digit, a comma before the
+// fraction, a zone of a day and more.
+func strict(s string) bool {
+	const hour, second = len("2006-01-02T15"), len("2006-01-02T15:04:05")
+	if s[hour] != ':' || s[second] == ',' {
+		return false
+	}
+	zone := s[len(s)-len("00:00"):]
+	return s[len(s)-1] == 'Z' || zone[:2] < "24" && zone[3:] < "60"
 }
 
 // Time is the instant as a time in UTC; the zero time where it is absent.
@@ -49,17 +61,24 @@ func (i Instant) Add(d time.Duration) Instant {
 	return min(i+Instant(d.Milliseconds()), MaxInstant)
 }
 
-// String is the instant in RFC 3339, or "" where it is absent.
+// String is the instant in RFC 3339, "" where it is absent, and the bare number where it cannot be written.
 func (i Instant) String() string {
 	if i == 0 {
 		return ""
 	}
-	b, _ := i.AppendText(nil)
+	b, err := i.AppendText(nil)
+	if err != nil {
+		return strconv.FormatInt(int64(i), 10)
+	}
 	return string(b)
 }
 
-// AppendText appends the instant in RFC 3339.
+// AppendText appends the instant in RFC 3339. An absent one, and one that could not be read again, is an error: a field
+// that may be absent is left away (omitzero).
 func (i Instant) AppendText(b []byte) ([]byte, error) {
+	if i <= 0 || i > MaxInstant {
+		return b, errInstant
+	}
 	return i.Time().AppendFormat(b, "2006-01-02T15:04:05.000Z"), nil
 }
 
