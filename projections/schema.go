@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/mattn/go-sqlite3"
+
 	"sundial/eventstore"
 )
 
@@ -114,12 +116,12 @@ var errNotOurs = errors.New("projections: the file is not a projection")
 func (c *conn) checkpoint() (checkpoint, error) {
 	query, err := c.prepare(`SELECT version, log, position, hash FROM checkpoint`)
 	if err != nil {
-		return checkpoint{}, fmt.Errorf("%w: %w", errNotOurs, err)
+		return checkpoint{}, notOurs(err)
 	}
 	row := make([]driver.Value, 4)
 	found, err := query.one(row)
 	if err != nil {
-		return checkpoint{}, fmt.Errorf("projections: reading the checkpoint: %w", err)
+		return checkpoint{}, notOurs(fmt.Errorf("projections: reading the checkpoint: %w", err))
 	}
 	if !found {
 		return checkpoint{}, errNotOurs
@@ -127,6 +129,15 @@ func (c *conn) checkpoint() (checkpoint, error) {
 	p := checkpoint{version: int(integer(row[0])), log: text(row[1]), position: uint64(integer(row[2]))}
 	copy(p.hash[:], blob(row[3]))
 	return p, nil
+}
+
+// notOurs makes errNotOurs of an error that says so.
+func notOurs(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && (e.Code == sqlite3.ErrError || e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", errNotOurs, err)
+	}
+	return err
 }
 
 // exists tells whether there is a file at path.

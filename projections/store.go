@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mattn/go-sqlite3"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
@@ -121,11 +120,7 @@ func (s *Store) usable() (bool, error) {
 		defer c.close()
 		at, err = c.checkpoint()
 	}
-	var inFile sqlite3.Error
-	if errors.As(err, &inFile) && inFile.Code == sqlite3.ErrNotADB {
-		err = fmt.Errorf("%w: %w", errNotOurs, err)
-	}
-	switch {
+	switch err = notOurs(err); {
 	case errors.Is(err, errNotOurs):
 		log.Warn("the file is not a projection, building another", "file", s.path, "error", err)
 		return false, nil

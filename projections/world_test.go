@@ -52,17 +52,26 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) start() {
 	w.t.Helper()
-	server, err := natsd.Start(natsd.Config{Dir: filepath.Join(w.dir, "nats"), NoSync: true})
+	server, nc, err := startServer(w.dir)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(server.Shutdown)
-	nc, err := server.Connect()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	w.t.Cleanup(nc.Close)
 	w.server, w.nc = server, nc
+}
+
+// startServer starts a server that does not sync: no test here cuts the power.
+func startServer(dir string) (*natsd.Server, *nats.Conn, error) {
+	server, err := natsd.Start(natsd.Config{Dir: filepath.Join(dir, "nats"), NoSync: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, err := server.Connect()
+	if err != nil {
+		server.Shutdown()
+	}
+	return server, nc, err
 }
 
 func (w *world) use(log *eventstore.Log) {
