@@ -1,0 +1,106 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// statement is a fact about one invoice: owed, or closed.
+type statement struct {
+	closes  By // absent: it is owed
+	version int64
+	at      Instant
+	amount  Money
+}
+
+// TestInvoiceKeepsWhatMatters: what an invoice keeps of what was said about it answers as all of it would, whatever the
+// order and however often it was said. The answers expected are read off the text over the whole set.
+func TestInvoiceKeepsWhatMatters(t *testing.T) {
+	said := rapid.Custom(func(t *rapid.T) statement {
+		return statement{
+			closes:  rapid.SampledFrom([]By{"", "", "", bySettlement, byVoiding}).Draw(t, "closes"),
+			version: rapid.Int64Range(0, 5).Draw(t, "version"),
+			at:      day(rapid.IntRange(0, 5).Draw(t, "at")),
+			amount:  Money{rapid.SampledFrom([]string{"CNY", "USD"}).Draw(t, "currency"), rapid.Int64Range(0, 2).Draw(t, "minor")},
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfN(said, 1, 20).Draw(t, "said")
+		kept := Invoice{ID: "i1"}
+		for i, s := range all {
+			if s.closes == "" {
+				kept.owe(Overdue{s.version, s.at}, s.amount)
+			} else {
+				kept.close(s.version, s.closes)
+			}
+			since, shown := judged(all[:i+1])
+			if got := kept.lateSince(); got != since {
+				t.Fatalf("after %+v: late since %s, want %s", all[:i+1], got, since)
+			}
+			if since == 0 {
+				continue
+			}
+			if got := (statement{"", kept.Latest.Version, kept.Latest.EffectiveAt, kept.Amount}); got != shown {
+				t.Fatalf("after %+v: shown %+v, want %+v", all[:i+1], got, shown)
+			}
+		}
+		again := Invoice{ID: "i1"}
+		for _, s := range rapid.Permutation(all).Draw(t, "in another order") {
+			if s.closes == "" {
+				again.owe(Overdue{s.version, s.at}, s.amount)
+			} else {
+				again.close(s.version, s.closes)
+			}
+		}
+		if diff := gocmp.Diff(kept, again, gocmp.Comparer(func(a, b []Overdue) bool { return slices.Equal(a, b) })); diff != "" {
+			t.Fatalf("in another order something else was kept:\n%s", diff)
+		}
+	})
+}
+
+// judged reads the text over all statements: late since the earliest above the last version that closed it, shown the
+// highest version's, at one version the later effective, then the larger.
+func judged(all []statement) (since Instant, shown statement) {
+	closed := int64(-1)
+	for _, s := range all {
+		if s.closes != "" {
+			closed = max(closed, s.version)
+		}
+	}
+	owed := slices.DeleteFunc(slices.Clone(all), func(s statement) bool { return s.closes != "" || s.version <= closed })
+	if len(owed) == 0 {
+		return 0, statement{}
+	}
+	since = slices.MinFunc(owed, func(a, b statement) int { return cmp.Compare(a.at, b.at) }).at
+	shown = slices.MaxFunc(owed, func(a, b statement) int {
+		return cmp.Or(
+			cmp.Compare(a.version, b.version), cmp.Compare(a.at, b.at),
+			cmp.Compare(a.amount.Minor, b.amount.Minor), cmp.Compare(a.amount.Currency, b.amount.Currency),
+		)
+	})
+	return since, shown
+}
+
+// TestOpenInvoices: what keeps an app in arrears, by id, each from when it counts; the amount shown is the latest word's.
+func TestOpenInvoices(t *testing.T) {
+	dearer := overdue("i1", 2, day(4))
+	dearer.Amount = Money{"CNY", 700}
+	w := newWorld(DefaultPolicy())
+	for _, s := range []step{
+		created(), did(day(5), Billing, overdue("i2", 1, day(2)), overdue("i1", 1, day(4)), dearer, settle("i3", 1, day(1))),
+	} {
+		s(t, w)
+	}
+	if got := w.account(acme).Apps[testApp].OpenInvoices(); got != nil {
+		t.Errorf("an app never billed has open invoices: %v", got)
+	}
+	did(day(5), Billing, paid("o1", Pro, day(3), 0))(t, w)
+	want := []OpenInvoice{{"i1", Money{"CNY", 700}, day(4), 2}, {"i2", debt, day(3), 1}}
+	if diff := gocmp.Diff(want, w.account(acme).Apps[testApp].OpenInvoices()); diff != "" {
+		t.Error(diff)
+	}
+}
