@@ -37,8 +37,10 @@ func Figures() []Figure {
 		{"committed_256", "256 writers, answered when committed, to the log alone", "commands/s", 0.5, committed(manyWriters)},
 		{"projected_256", "256 writers, answered when projected, to the log alone", "commands/s", 0.3, projected},
 		{"committed_1", "1 writer, answered when committed, to publishes of NATS", "commands/s", 0.7, committed(1)},
+		{"ingest", "100,000 bills waiting in NATS, to the same facts of 256 writers", "bills/s", 0.7, taken},
 		{"rebuild", "rebuild of the projections, to reading the log", "commits/s", 0.25, rebuild},
 		{"transitions", "100,000 apps due at one instant, to commands of 256 writers", "transitions/s", 0.5, transitions},
+		{"read", "GET of an app, to a bare handler of the same server", "requests/s", 0.5, read},
 	}
 }
 
@@ -82,12 +84,17 @@ type Config struct {
 	Progress func(line string)
 }
 
+func (c Config) withDefaults() Config {
+	c.Slot, c.Part = cmp.Or(c.Slot, DefaultSlot), cmp.Or(c.Part, 1)
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+	return c
+}
+
 // Run measures the figures with the given ids, in their own order; none given means all.
 func Run(ctx context.Context, config Config, only []string) ([]Result, error) {
-	config.Slot, config.Part = cmp.Or(config.Slot, DefaultSlot), cmp.Or(config.Part, 1)
-	if config.Progress == nil {
-		config.Progress = func(string) {}
-	}
+	config = config.withDefaults()
 	var results []Result
 	for _, f := range Figures() {
 		if len(only) > 0 && !slices.Contains(only, f.ID) {
@@ -145,32 +152,36 @@ func (r *run) compare(ctx context.Context, turns int, ours, theirs side) (Result
 func (r *run) alternate(ctx context.Context, turns int, ours, theirs side) (Result, error) {
 	measured := make([]Result, turns)
 	for turn := range measured {
-		value, err := r.profiled(ctx, fmt.Sprintf("%d-ours", turn+1), ours)
+		value, cost, err := r.profiled(ctx, fmt.Sprintf("%d-ours", turn+1), ours)
 		if err != nil {
 			return Result{}, err
 		}
-		against, err := r.profiled(ctx, fmt.Sprintf("%d-against", turn+1), theirs)
+		against, costAgainst, err := r.profiled(ctx, fmt.Sprintf("%d-against", turn+1), theirs)
 		if err != nil {
 			return Result{}, err
 		}
 		measured[turn] = Result{r.figure.ID, round(value/against, 1000), round(value, 1), round(against, 1), r.figure.Unit}
-		r.say("pair %d of %d: %.0f against %.0f %s, %.2f", turn+1, turns, value, against, r.figure.Unit, value/against)
+		r.say("pair %d of %d: %.0f against %.0f %s, %.2f (%.0f against %.0f us of processor time each)",
+			turn+1, turns, value, against, r.figure.Unit, value/against, cost, costAgainst)
 	}
 	return median(measured), nil
 }
 
-// profiled measures a side. The garbage of whatever came before is not its to collect.
-func (r *run) profiled(ctx context.Context, name string, s side) (float64, error) {
+// profiled measures a side: how much it did a second, and the processor time that each took, in microseconds, which
+// tells more than the clock where the machine has other things to do. The garbage of whatever came before is not its to
+// collect.
+func (r *run) profiled(ctx context.Context, name string, s side) (perSecond, cost float64, err error) {
 	runtime.GC()
-	if r.Profile == "" {
-		return s(ctx, r.Slot)
+	stop := func() error { return nil }
+	if r.Profile != "" {
+		if stop, err = profile(fmt.Sprintf("%s.%s.%s.pprof", r.Profile, r.figure.ID, name)); err != nil {
+			return 0, 0, err
+		}
 	}
-	stop, err := profile(fmt.Sprintf("%s.%s.%s.pprof", r.Profile, r.figure.ID, name))
-	if err != nil {
-		return 0, err
-	}
-	perSecond, err := s(ctx, r.Slot)
-	return perSecond, errors.Join(err, stop())
+	elapsed, before := watch(), processorTime()
+	perSecond, err = s(ctx, r.Slot)
+	cost = float64((processorTime() - before).Microseconds()) / (perSecond * elapsed().Seconds())
+	return perSecond, cost, errors.Join(err, stop())
 }
 
 // median gives the pair in the middle by its ratio.

@@ -97,11 +97,11 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 		return nil, err
 	}
 	last, turn := make([]uint64, writers), make([]int, writers)
-	append := func(ctx context.Context, writer int, payload []byte) (uint64, error) {
+	put := func(ctx context.Context, writer int, payload []byte) (uint64, error) {
 		return n.bare.Append(ctx, "tenant-"+strconv.Itoa(writer), last[writer], payload, nil)
 	}
 	if writers == 1 {
-		append = func(ctx context.Context, _ int, payload []byte) (uint64, error) {
+		put = func(ctx context.Context, _ int, payload []byte) (uint64, error) {
 			ack, err := n.js.PublishMsg(ctx, &nats.Msg{Subject: "bare.tenant-0", Data: payload}, jetstream.WithExpectLastSequencePerSubject(last[0]))
 			if err != nil {
 				return 0, err
@@ -113,7 +113,7 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 		return load(ctx, writers, slot, func(ctx context.Context, writer int) (err error) {
 			payload := payloads[(writer+turn[writer])%len(payloads)]
 			turn[writer]++
-			last[writer], err = append(ctx, writer, payload)
+			last[writer], err = put(ctx, writer, payload)
 			return err
 		})
 	}, nil
