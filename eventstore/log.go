@@ -230,6 +230,10 @@ func (l *Log) Recheck(ctx context.Context) error {
 	return nil
 }
 
+// Acknowledged is the highest sequence that this Log has acknowledged, 0 if none: whoever opens the log again in the same
+// process can see that it ends no earlier.
+func (l *Log) Acknowledged() uint64 { return l.appender.acknowledged.Load() }
+
 // Append writes a commit's payload on its account's subject, if the account's last commit stands at the expected
 // sequence (0: it has none). When it returns, the commit is on disk, at sequence seq. Appends that wait at the same
 // time share one write; one account's appends come one after another. Header may be nil.

@@ -68,6 +68,7 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 
 	began := time.Now()
 	j := &job{console: c, program: p, feed: f, dir: dir}
+	defer j.hangUp()
 	if err := j.run(ctx, all); err != nil {
 		return err
 	}
@@ -154,6 +155,13 @@ func (j *job) run(ctx context.Context, all []*instant) error {
 	}
 	defer s.close()
 	return j.play(ctx, all, s)
+}
+
+// hangUp closes the connections to the program, which would wait for those never used.
+func (j *job) hangUp() {
+	if j.client != nil {
+		j.client.http.CloseIdleConnections()
+	}
 }
 
 func day(t domain.Instant) string { return t.Time().Format(time.DateOnly) }

@@ -88,7 +88,7 @@ func paused(why string) outage {
 }
 
 var frozen = outage{
-	"log_corrupt", "The log is not what it was, so nothing is written until an operator has looked; reads go on.",
+	"corrupt", "What is stored does not fit together, so nothing is written until an operator has looked; reads go on.",
 	"Ask the operator: /readyz and the server's log say what is wrong and what to do.",
 }
 

@@ -52,7 +52,7 @@ func TestAfterCorruptionOnlyReadsGoOn(t *testing.T) {
 	}
 	resp := ask(t, f, "DELETE", "/v1/apps/1")
 	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), `"code":"log_corrupt"`) {
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), `"code":"corrupt"`) {
 		t.Errorf("a command was answered %d %s", resp.StatusCode, body)
 	}
 }

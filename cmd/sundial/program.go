@@ -147,9 +147,9 @@ func (p *Program) live(ctx context.Context, l *engineLife) {
 			p.retire(l, "The server is being stopped.")
 			return
 		}
-		if corrupt(why) {
-			// What is projected stays readable; a new life would only meet the same log.
-			p.Config.Logger.Error("the log is not what it was: commands are refused until a person has looked, reads go on", "error", why)
+		if l.store.Err() != nil {
+			// What is projected stays readable; a new life would only meet the same.
+			p.Config.Logger.Error("what is stored does not fit together: commands are refused until a person has looked, reads go on", "error", why)
 			p.front.freeze()
 			l.stopWriting()
 			<-ctx.Done()
@@ -175,9 +175,10 @@ func (p *Program) renew(ctx context.Context, old *engineLife) *engineLife {
 	// While the disk is full the old life still reads; what it cannot write it refuses at once.
 	for old.space() != nil && sleep(ctx, spaceEvery) {
 	}
+	acknowledged := old.log.Acknowledged()
 	p.retire(old, "The engine is being started anew; nothing was written.")
 	for backoff := minBackoff; ctx.Err() == nil; backoff = min(2*backoff, maxBackoff) {
-		l, err := openEngine(ctx, &p.Config, p.dir)
+		l, err := p.open(ctx, acknowledged)
 		if err == nil {
 			p.front.serve(l.handler)
 			p.control.attend(l)
@@ -190,11 +191,24 @@ func (p *Program) renew(ctx context.Context, old *engineLife) *engineLife {
 	return nil
 }
 
-// corrupt tells whether going on could make things worse.
-func corrupt(err error) bool {
-	var c *eventstore.CorruptError
-	var g *eventstore.GapError
-	return errors.As(err, &c) || errors.As(err, &g)
+// open begins a life on a log that must not be shorter than what this process has acknowledged.
+func (p *Program) open(ctx context.Context, acknowledged uint64) (*engineLife, error) {
+	l, err := openEngine(ctx, &p.Config, p.dir)
+	if err != nil {
+		return nil, err
+	}
+	head, err := l.log.Head(ctx)
+	if err == nil && head < acknowledged {
+		err = &eventstore.CorruptError{
+			Problem: fmt.Sprintf("it ends at sequence %d, but %d was acknowledged", head, acknowledged),
+			Advice:  "stop, keep a copy of the data directory, restore the log from the latest backup",
+		}
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // sleep tells whether it slept through.
