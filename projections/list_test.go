@@ -1,0 +1,313 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sundial/domain"
+)
+
+// numbersOf pages through a list of apps to its end.
+func numbersOf(t *testing.T, s *Store, filter AppFilter, limit int) []domain.AppID {
+	t.Helper()
+	var all []domain.AppID
+	page := Page{Limit: limit}
+	for {
+		apps, next, err := s.Apps(t.Context(), filter, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(apps) > page.limit() || next != "" && len(apps) < page.limit() {
+			t.Fatalf("a page of %d, limit %d, next %q", len(apps), limit, next)
+		}
+		for _, a := range apps {
+			all = append(all, a.ID-domain.FirstApp)
+		}
+		if next == "" {
+			return all
+		}
+		page.Cursor = next
+	}
+}
+
+func TestApps(t *testing.T) {
+	w := newWorld(t)
+	w.fill() // 0 acme, 1 bolt (deleted), 2 acme, 3 cord, 4 acme "Chat" (pro), 5 bolt "100%_sure"
+	s := w.serve()
+	w.wait(s)
+	for _, row := range []struct {
+		filter AppFilter
+		want   []domain.AppID
+	}{
+		{AppFilter{}, []domain.AppID{0, 1, 2, 3, 4, 5}},
+		{AppFilter{Account: "acme"}, []domain.AppID{0, 2, 4}},
+		{AppFilter{Account: "nobody"}, nil},
+		{AppFilter{Status: domain.Deleted}, []domain.AppID{1}},
+		{AppFilter{Status: domain.Active, Account: "bolt"}, []domain.AppID{5}},
+		{AppFilter{Edition: domain.Pro}, []domain.AppID{4}},
+		{AppFilter{Edition: domain.Pro, Account: "bolt"}, nil},
+		{AppFilter{Query: "SHOP"}, []domain.AppID{0, 1, 2, 3}},
+		{AppFilter{Query: "shop", Account: "cord"}, []domain.AppID{3}},
+		{AppFilter{Query: "chat"}, []domain.AppID{4}},
+		{AppFilter{Query: "%_"}, []domain.AppID{5}},
+		{AppFilter{Query: "%"}, []domain.AppID{5}},
+		{AppFilter{Query: "op_"}, nil},
+		{AppFilter{Query: `\`}, nil},
+		{AppFilter{Query: "14"}, []domain.AppID{0, 1, 2, 3, 4, 5}},
+		{AppFilter{Query: "1400000003"}, []domain.AppID{2}},
+		{AppFilter{Query: "100"}, []domain.AppID{5}}, // in a name; no number begins so
+		{AppFilter{Query: "14000000030"}, nil},
+		{AppFilter{Query: "0000003"}, nil}, // not its first digits
+	} {
+		for _, limit := range []int{0, 1, 2, 3, 6, 7} {
+			if diff := cmp.Diff(row.want, numbersOf(t, s, row.filter, limit)); diff != "" {
+				t.Errorf("%+v by %d (-want +got):\n%s", row.filter, limit, diff)
+			}
+		}
+	}
+}
+
+// TestStable writes between pages: what was there all along comes exactly once.
+func TestStable(t *testing.T) {
+	w := newWorld(t)
+	for i := range 10 {
+		w.do("acme", domain.CreateApp{AppName: fmt.Sprint("app ", i)})
+	}
+	s := w.serve()
+	w.wait(s)
+	first, next, err := s.Apps(t.Context(), AppFilter{}, Page{Limit: 4})
+	if err != nil || len(first) != 4 {
+		t.Fatal(len(first), err)
+	}
+	w.do("bolt", domain.ImportApp{App: domain.FirstApp - 1, AppName: "before", CreatedAt: begin})
+	w.do("bolt", domain.ImportApp{App: domain.FirstApp + 100, AppName: "behind", CreatedAt: begin})
+	w.wait(s)
+	rest, last, err := s.Apps(t.Context(), AppFilter{}, Page{Cursor: next})
+	if err != nil || last != "" {
+		t.Fatal(last, err)
+	}
+	var got []domain.AppID
+	for _, a := range slices.Concat(first, rest) {
+		got = append(got, a.ID-domain.FirstApp)
+	}
+	if diff := cmp.Diff([]domain.AppID{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPage(t *testing.T) {
+	for given, want := range map[int]int{-1: 50, 0: 50, 1: 1, 500: 500, 501: 500} {
+		if got := (Page{Limit: given}).limit(); got != want {
+			t.Errorf("limit %d means %d, want %d", given, got, want)
+		}
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	s := w.serve()
+	w.wait(s)
+	var got []string
+	page := Page{Limit: 1}
+	for more := true; more; more = page.Cursor != "" {
+		accounts, next, err := s.Accounts(t.Context(), page)
+		if err != nil || len(accounts) != 1 {
+			t.Fatalf("%d accounts, %v", len(accounts), err)
+		}
+		got = append(got, fmt.Sprint(accounts[0].ID, " ", accounts[0].InUse))
+		page.Cursor = next
+	}
+	if diff := cmp.Diff([]string{"acme 3", "bolt 1", "cord 1"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTransitions(t *testing.T) {
+	w := newWorld(t)
+	at := func(days int) domain.Instant { return begin.Add(time.Duration(days) * day) }
+	create := func(account string, until int) domain.AppID {
+		order := w.order("o", domain.Pro, begin, at(until))
+		w.do(account, domain.CreateApp{AppName: "x", Order: &order})
+		return w.next - 1
+	}
+	b30, a30, a20 := create("b", 30), create("a", 30), create("a", 20)
+	// a falls from flagship to pro after 10 days, and owes since day 3: due on day 10 too.
+	w.do("a", domain.RecordOrder{App: a20, Order: w.order("up", domain.Flagship, begin, at(10))})
+	w.do("a", domain.MarkArrears{App: a20, Invoice: "i", Version: 1, EffectiveAt: at(1), Amount: domain.Money{Currency: "CNY"}})
+	w.now = at(3)
+	w.do("a", domain.MarkArrears{App: a30, Invoice: "i", Version: 1, EffectiveAt: at(3), Amount: domain.Money{Currency: "CNY"}})
+	s := w.serve()
+	w.wait(s)
+	line := func(d Transition) string {
+		return fmt.Sprintf("%s %s %d %s %s -> %s (%s)", d.At, d.Account, d.App, d.Kind, d.From, d.To, d.Cause)
+	}
+	want := []string{
+		fmt.Sprintf("2021-01-09T00:00:00.000Z a %d arrears active -> stopped (arrears)", a20),
+		fmt.Sprintf("2021-01-11T00:00:00.000Z a %d arrears active -> stopped (arrears)", a30),
+		fmt.Sprintf("2021-01-11T00:00:00.000Z a %d term edition:flagship -> edition:pro (plan_expired)", a20),
+		fmt.Sprintf("2021-01-31T00:00:00.000Z a %d term active -> expired (plan_expired)", a30),
+		fmt.Sprintf("2021-01-31T00:00:00.000Z b %d term active -> expired (plan_expired)", b30),
+	}
+	for _, limit := range []int{0, 1, 2, 3} {
+		for _, row := range []struct {
+			filter DueFilter
+			want   []string
+		}{
+			{DueFilter{}, want},
+			{DueFilter{Before: at(30)}, want[:3]},
+			{DueFilter{Before: at(30) + 1}, want},
+			{DueFilter{Account: "b"}, want[4:]},
+			{DueFilter{Account: "a", Before: at(10)}, want[:1]},
+			{DueFilter{Before: at(8)}, nil},
+		} {
+			var got []string
+			page := Page{Limit: limit}
+			for more := true; more; more = page.Cursor != "" {
+				found, next, err := s.Transitions(t.Context(), row.filter, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range found {
+					got = append(got, line(d))
+				}
+				page.Cursor = next
+			}
+			if diff := cmp.Diff(row.want, got); diff != "" {
+				t.Errorf("%+v by %d (-want +got):\n%s", row.filter, limit, diff)
+			}
+		}
+	}
+	for limit, want := range [][]string{nil, want[:1], want[:2], want[:3], want[:3]} {
+		due, err := s.Due(t.Context(), at(10), limit)
+		var got []string
+		for _, d := range due {
+			got = append(got, line(d))
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("due, %d at most: %v (-want +got):\n%s", limit, err, diff)
+		}
+	}
+	if count, oldest, err := s.Backlog(t.Context(), at(8)-1); count != 0 || oldest != 0 || err != nil {
+		t.Errorf("backlog before anything is due: %d, %v, %v", count, oldest, err)
+	}
+}
+
+func TestCursors(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	s := w.serve()
+	w.wait(s)
+	_, apps, err := s.Apps(t.Context(), AppFilter{}, Page{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, transitions, err := s.Transitions(t.Context(), DueFilter{}, Page{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"x", "!", "YXBwczo", "YXBwczp7fQ", apps + "A", transitions} {
+		if _, _, err := s.Apps(t.Context(), AppFilter{}, Page{Cursor: bad}); !errors.Is(err, ErrCursor) {
+			t.Errorf("apps after %q: %v, want ErrCursor", bad, err)
+		}
+	}
+	for _, bad := range []string{apps, "dHJhbnNpdGlvbnM6eyJtb3JlIjoxfQ"} {
+		if _, _, err := s.Transitions(t.Context(), DueFilter{}, Page{Cursor: bad}); !errors.Is(err, ErrCursor) {
+			t.Errorf("transitions after %q: %v, want ErrCursor", bad, err)
+		}
+		if _, _, err := s.Accounts(t.Context(), Page{Cursor: bad}); !errors.Is(err, ErrCursor) {
+			t.Errorf("accounts after %q: %v, want ErrCursor", bad, err)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	for _, last := range []any{domain.FirstApp, "acme", dueKey{1, "acme", domain.FirstApp, 2}} {
+		for _, list := range []string{"apps", "accounts", "transitions"} {
+			c, err := cursor(list, last)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(c)
+		}
+	}
+	f.Fuzz(func(t *testing.T, given string) {
+		var app domain.AppID
+		var account string
+		var due dueKey
+		for list, into := range map[string]any{"apps": &app, "accounts": &account, "transitions": &due} {
+			if err := parseCursor(list, given, into); err != nil && !errors.Is(err, ErrCursor) {
+				t.Errorf("%s after %q: %v", list, given, err)
+			}
+		}
+		if parseCursor("apps", given, &app) == nil {
+			again, err := cursor("apps", app)
+			var back domain.AppID
+			if err != nil || parseCursor("apps", again, &back) != nil || back != app {
+				t.Errorf("%q reads as %d, which reads back as %d", given, app, back)
+			}
+		}
+	})
+}
+
+func TestPointReads(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	s := w.serve()
+	w.wait(s)
+	first := domain.FirstApp
+	for _, row := range []struct {
+		from, to domain.AppID
+		want     domain.AppID
+		found    bool
+	}{
+		{first, domain.MaxApp, first + 5, true},
+		{first, first + 3, first + 2, true},
+		{first + 6, domain.MaxApp, 0, false},
+		{domain.MinApp, first, 0, false},
+	} {
+		if got, found, err := s.HighestApp(t.Context(), row.from, row.to); got != row.want || found != row.found || err != nil {
+			t.Errorf("highest in [%d, %d): %d, %t, %v; want %d", row.from, row.to, got, found, err, row.want)
+		}
+	}
+	if app, found, err := s.App(t.Context(), 1); app != nil || found || err != nil {
+		t.Errorf("an app that never was: %v, %t, %v", app, found, err)
+	}
+	if account, found, err := s.AccountOf(t.Context(), 1); account != "" || found || err != nil {
+		t.Errorf("account of an app that never was: %q, %t, %v", account, found, err)
+	}
+	// bolt's first app was created, stopped and deleted, with others' commits in between.
+	var want []uint64
+	for seq := w.head; seq > 0; seq-- {
+		m, err := w.log.Get(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := decoded{message: m}
+		if err := (&pipeline{codec: w.codec}).decodeOne(&d); err != nil {
+			t.Fatal(err)
+		}
+		if d.events[0].Subject() == first+1 {
+			want = append(want, seq)
+		}
+	}
+	for _, row := range []struct {
+		before uint64
+		limit  int
+		want   []uint64
+	}{{0, 0, want}, {0, 2, want[:2]}, {want[0], 0, want[1:]}, {want[2], 0, nil}} {
+		entries, err := s.History(t.Context(), first+1, row.before, row.limit)
+		var got []uint64
+		for _, e := range entries {
+			got = append(got, e.Position)
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
+			t.Errorf("history before %d, %d at most: %v (-want +got):\n%s", row.before, row.limit, err, diff)
+		}
+	}
+}
