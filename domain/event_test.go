@@ -146,7 +146,7 @@ func TestEveryCommandHasAName(t *testing.T) {
 func methods(t *testing.T, name string) []string {
 	t.Helper()
 	var types []string
-	for _, file := range sources(t) {
+	for _, file := range sources(t, token.NewFileSet()) {
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
 			if ok && f.Recv != nil && f.Name.Name == name {
@@ -160,22 +160,22 @@ func methods(t *testing.T, name string) []string {
 }
 
 // sources are the files of this package, with their comments, tests aside.
-func sources(t *testing.T) map[string]*ast.File {
+func sources(t *testing.T, set *token.FileSet) []*ast.File {
 	t.Helper()
 	names, err := fs.Glob(os.DirFS("."), "*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]*ast.File{}
+	var files []*ast.File
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		file, err := parser.ParseFile(set, name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[name] = file
+		files = append(files, file)
 	}
 	return files
 }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"go/ast"
+	"go/token"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	var written []string
-	for _, file := range sources(t) {
+	for _, file := range sources(t, token.NewFileSet()) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			lit, ok := n.(*ast.CompositeLit)
 			if !ok {
