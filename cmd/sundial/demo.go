@@ -72,7 +72,8 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 	if err := j.run(ctx, all); err != nil {
 		return err
 	}
-	c.say(fmt.Sprintf("\nhalf a year in %.1f s, then:", time.Since(began).Seconds()))
+	days := all[len(all)-1].at.Time().Sub(all[0].at.Time()).Hours() / 24
+	c.say(fmt.Sprintf("\n%.0f days in %.1f s; this is what the apps are at the end of them:\n", days, time.Since(began).Seconds()))
 	if err := j.end(ctx); err != nil {
 		return err
 	}

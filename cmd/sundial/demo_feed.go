@@ -35,9 +35,9 @@ type expectedState struct {
 	Edition      string         `json:"edition"`
 	Status       string         `json:"status"`
 	Invoices     []string       `json:"invoices"`
-	ArrearsSince domain.Instant `json:"arrears_since"`
-	LapseCause   string         `json:"lapse_cause"`
-	LapseSince   domain.Instant `json:"lapse_since"`
+	ArrearsSince domain.Instant `json:"arrears_since,omitzero"`
+	LapseCause   string         `json:"lapse_cause,omitzero"`
+	LapseSince   domain.Instant `json:"lapse_since,omitzero"`
 }
 
 // openFeed reads a feed from a directory, or the one inside the program.

@@ -25,7 +25,7 @@ import (
 
 // TestMain lets this test binary be sundial itself: in scripts, and for tests that kill it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sundial": main})
+	testscript.Main(m, map[string]func(){"sundial": main, "nats-node": natsNode})
 }
 
 // start boots the whole program on free ports, in a sandbox that stands at 2021.

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"sundial/eventstore"
 	"sundial/internal/api"
 )
@@ -17,6 +20,10 @@ import (
 const (
 	// shutdownGrace is how long requests under way may still take once the program was asked to end.
 	shutdownGrace = 10 * time.Second
+
+	// clusterPatience is how long a cluster may take to answer at the start: three nodes that start at the same time agree
+	// within some seconds.
+	clusterPatience = time.Minute
 
 	// spaceEvery is how often it is looked whether a full disk has room again: serving goes on within 10 s of that.
 	spaceEvery = 500 * time.Millisecond
@@ -69,7 +76,7 @@ func (p *Program) Start(ctx context.Context) (err error) {
 	if p.listener, err = net.Listen("tcp", p.Config.Listen); err != nil {
 		return fmt.Errorf("%w\n  fix: free the port, or name another with --listen (port 0 for any free one)", err)
 	}
-	first, err := openEngine(ctx, &p.Config, p.dir)
+	first, err := p.first(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,6 +104,26 @@ func (p *Program) Start(ctx context.Context) (err error) {
 	p.stop = stop
 	p.background.Go(func() { p.live(lives, first) })
 	return nil
+}
+
+// first begins the first life. A cluster that starts at the same time is waited for.
+func (p *Program) first(ctx context.Context) (*engineLife, error) {
+	for deadline := time.Now().Add(clusterPatience); ; {
+		l, err := openEngine(ctx, &p.Config, p.dir)
+		if err == nil || p.Config.Outside == nil || !away(err) || time.Now().After(deadline) || ctx.Err() != nil {
+			return l, err
+		}
+		p.Config.Logger.Warn("the NATS cluster does not answer yet; trying again", "error", err, "in", minBackoff)
+		sleep(ctx, minBackoff)
+	}
+}
+
+// away tells whether an error only says that a cluster does not answer, or not yet.
+func away(err error) bool {
+	var answer *jetstream.APIError
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, eventstore.ErrSystemConnection) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &answer) && answer.Code == http.StatusServiceUnavailable
 }
 
 // HTTPURL is where the API is reached, with the port it really has.
