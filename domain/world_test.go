@@ -347,9 +347,13 @@ func viewOf(app *App) oracle.View {
 func (w *world) checkView(t failer, app oracle.App, facts []oracle.Fact, now Instant) {
 	t.Helper()
 	want := oracle.State(app, facts, int64(now), w.policy.Grace.Milliseconds())
-	got := viewOf(w.account(app.Account).Apps[AppID(app.ID)])
+	compareViews(t, want, viewOf(w.account(app.Account).Apps[AppID(app.ID)]), facts, now)
+}
+
+func compareViews(t failer, want, got oracle.View, facts []oracle.Fact, now Instant) {
+	t.Helper()
 	if diff := gocmp.Diff(inOneOrder(want), inOneOrder(got)); diff != "" {
-		t.Fatalf("app %d at %s (-oracle +domain):\n%s\nfacts:\n%s", app.ID, now, diff, told(facts))
+		t.Fatalf("app %d at %s (-oracle +domain):\n%s\nfacts:\n%s", got.App, now, diff, listed(facts))
 	}
 }
 
@@ -362,7 +366,7 @@ func inOneOrder(v oracle.View) oracle.View {
 	return v
 }
 
-func told(facts []oracle.Fact) string {
+func listed(facts []oracle.Fact) string {
 	var b []byte
 	for _, f := range facts {
 		b = fmt.Appendf(b, "  %s\n", oracle.EncodeEvent(f))
