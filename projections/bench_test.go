@@ -43,17 +43,17 @@ func (w *world) loadAccount(number, commits int) {
 		now := w.now.Add(time.Duration(i) * time.Hour)
 		app := next - domain.AppID(1)
 		var cmd domain.Command
-		switch step := i % 5; {
-		case step == 0:
+		switch i % 5 {
+		case 0:
 			create := domain.CreateApp{AppName: fmt.Sprintf("shop %d of %d", i, number)}
 			if apps++; apps%3 != 0 {
 				order := w.order("first", domain.Pro, now, now.Add(30*day))
 				create.Order = &order
 			}
 			cmd = create
-		case step == 2:
+		case 2:
 			cmd = domain.MarkArrears{App: app, Invoice: fmt.Sprint("inv-", i), Version: 1, EffectiveAt: now, Amount: domain.Money{Currency: "CNY", Minor: 500}}
-		case step == 3:
+		case 3:
 			cmd = domain.RecordOrder{App: app, Order: w.order(fmt.Sprint("order-", i), domain.Flagship, now, now.Add(60*day))}
 		default:
 			name := fmt.Sprintf("renamed %d", i)

@@ -71,7 +71,7 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 	if err != nil {
 		return nil, err
 	}
-	defer serving.close()
+	defer serving.close() //nolint:errcheck // it was only read
 
 	path := filepath.Join(config.Dir, fileName+".check")
 	rebuilt, err := newBuilder(config, codec, path)
@@ -79,7 +79,7 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 		return nil, err
 	}
 	defer remove(path) //nolint:errcheck // a file that stays is removed by the next check
-	defer rebuilt.close()
+	defer rebuilt.close() //nolint:errcheck // it is removed
 	head, err := config.Log.Head(ctx)
 	if err == nil {
 		err = rebuilt.build(ctx, at.position, progress)

@@ -181,7 +181,7 @@ func (c *conn) list(ctx context.Context, query string, args []any, columns int, 
 	}
 	defer func() {
 		c.stmts = c.stmts[:len(c.stmts)-1]
-		s.s.Close()
+		_ = s.s.Close() // gives again the error that the last step gave
 	}()
 	row := make([]driver.Value, columns)
 	return s.each(ctx, row, func() (bool, error) { return true, take(row) }, args...)

@@ -33,7 +33,7 @@ func connect(path string, readOnly bool, pragmas []string) (*conn, error) {
 	c := &conn{c: opened.(*sqlite3.SQLiteConn)} //nolint:forcetypeassert // the driver opens nothing else
 	for _, p := range pragmas {
 		if err := c.exec("PRAGMA " + p); err != nil {
-			c.close()
+			_ = c.close() // why it cannot be used says more
 			return nil, fmt.Errorf("projections: opening %s: pragma %s: %w", path, p, err)
 		}
 	}

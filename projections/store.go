@@ -117,7 +117,7 @@ func (s *Store) usable() (bool, error) {
 	c, err := connect(s.path, false, nil)
 	var at checkpoint
 	if err == nil {
-		defer c.close()
+		defer c.close() //nolint:errcheck // it was only read
 		at, err = c.checkpoint()
 	}
 	switch err = notOurs(err); {

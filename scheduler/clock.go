@@ -18,7 +18,7 @@ type Clock interface{ Now() time.Time }
 type System struct{}
 
 // Now is the machine's time.
-func (System) Now() time.Time { return time.Now() }
+func (System) Now() time.Time { return time.Now() } //nolint:forbidigo // this is the clock that is injected
 
 // ErrBackwards is a sandbox's clock that should be set to a time before its own.
 var ErrBackwards = errors.New("the clock of a sandbox moves forward only: name a time that is not before its present one")

@@ -66,13 +66,13 @@ func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
 // Execute decides a command and commits what it leads to. It answers once the commit is durable and, unless Durable
 // asks for no more than that, once this node's projections have it; if they are slow, after five seconds all the same.
 func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
-	started := time.Now()
+	started := time.Now() //nolint:forbidigo // a duration, for the metrics
 	content, err := ContentHash(req.Account, req.Command)
 	if err != nil {
 		return Answer{}, err
 	}
 	answer, err := e.execute(ctx, req, content)
-	e.metrics.observe(req.Command.Name(), answer.Outcome, err, time.Since(started))
+	e.metrics.observe(req.Command.Name(), answer.Outcome, err, time.Since(started)) //nolint:forbidigo // see above
 	if err != nil || req.Durable || answer.Outcome == Silent {
 		return answer, err
 	}
