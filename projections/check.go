@@ -78,7 +78,7 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 	if err != nil {
 		return nil, err
 	}
-	defer remove(path) //nolint:errcheck // a file that stays is removed by the next check
+	defer remove(path)    //nolint:errcheck // a file that stays is removed by the next check
 	defer rebuilt.close() //nolint:errcheck // it is removed
 	head, err := config.Log.Head(ctx)
 	if err == nil {

@@ -68,7 +68,7 @@ type Scheduler struct {
 // New makes a scheduler; Run starts it.
 func New(ctx context.Context, config Config) (*Scheduler, error) {
 	if config.Elapsed == nil {
-		started := time.Now() //nolint:forbidigo // real time that passes, against which the clock is judged
+		started := time.Now()                                                //nolint:forbidigo // real time that passes, against which the clock is judged
 		config.Elapsed = func() time.Duration { return time.Since(started) } //nolint:forbidigo // see above
 	}
 	if config.Drain == nil {
