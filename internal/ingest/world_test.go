@@ -66,13 +66,14 @@ func (w *world) connect() (*nats.Conn, jetstream.JetStream) {
 // node is an engine with an intake.
 type node struct {
 	*Intake
-	world  *world
-	engine *engine.Engine
-	log    *eventstore.Log
-	clock  atomic.Int64 // milliseconds
-	cancel context.CancelFunc
-	runs   sync.WaitGroup
-	stop   func()
+	world    *world
+	engine   *engine.Engine
+	log      *eventstore.Log
+	clock    atomic.Int64 // milliseconds
+	commands int
+	cancel   context.CancelFunc
+	runs     sync.WaitGroup
+	stop     func()
 }
 
 // node starts an engine and an intake that does not run yet; change may alter its configuration.
@@ -148,6 +149,19 @@ func (n *node) drained() {
 	if err != nil || len(stuck) > 0 {
 		n.world.t.Fatalf("drain: stuck %v, %v", stuck, err)
 	}
+}
+
+// do gives a command.
+func (n *node) do(account string, role domain.Role, command domain.Command) engine.Answer {
+	n.world.t.Helper()
+	n.commands++
+	answer, err := n.engine.Execute(n.world.t.Context(), engine.Request{
+		Account: account, ID: fmt.Sprint("test-", n.commands), Role: role, Actor: string(role) + ":test", Command: command,
+	})
+	if err != nil {
+		n.world.t.Fatal(err)
+	}
+	return answer
 }
 
 // app imports an app with an open-ended order, so that what is owed for it counts.

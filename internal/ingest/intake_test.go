@@ -1,0 +1,470 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/domain"
+)
+
+const shop = domain.AppID(1400000001)
+
+func TestBillsAreTakenInOnce(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.app("acme", shop)
+	w.publish("billing.acme", overdue("e-1", "acme", shop, "inv-1"), overdue("e-1", "acme", shop, "inv-1"), overdue("e-2", "acme", shop, "inv-2"))
+	n.run()
+	n.drained()
+	if app := n.look("acme", shop); len(app.Invoices) != 2 || app.Arrears.Since == 0 {
+		t.Errorf("the app is %+v", app)
+	}
+	if open := n.open(); len(open) != 0 {
+		t.Errorf("parked %v", open)
+	}
+	until(t, "purging what was taken in", func() bool {
+		info, err := n.stream.Info(t.Context())
+		return err == nil && info.State.Msgs == 0
+	})
+	head, _ := n.log.Head(t.Context())
+	n.halt()
+	// The same again, after a restart, is nothing new.
+	w.publish("billing.acme", overdue("e-1", "acme", shop, "inv-1"))
+	n.run()
+	n.drained()
+	if now, _ := n.log.Head(t.Context()); now != head {
+		t.Errorf("a duplicate was committed: the log went from %d to %d", head, now)
+	}
+}
+
+// Bad input is parked, each with its reason, and nothing else stops.
+func TestBadInputIsParked(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.app("acme", shop)
+	n.run()
+	good := overdue("good", "acme", shop, "inv-good")
+	change := func(id, old, with string) string {
+		event := overdue(id, "acme", shop, "inv-"+id)
+		if !strings.Contains(event, old) {
+			t.Fatalf("%s has no %s", event, old)
+		}
+		return strings.Replace(event, old, with, 1)
+	}
+	cases := []struct{ id, subject, event, code string }{
+		{"", "billing.acme", `{"specversion":`, "malformed_json"},
+		{"", "billing.acme", strings.Repeat("\x01\xfe", 1<<19), "malformed_json"},
+		{"type", "billing.acme", change("type", "invoice.overdue", "invoice.eaten"), "unknown_type"},
+		{"account", "billing.acme", change("account", `"acme"`, `"AC ME"`), "invalid_account"},
+		{"subject", "billing.AC-ME", change("subject", `"acme"`, `"acme"`), codeWrongAccount},
+		{"deeper", "billing.acme.eu", change("deeper", `"acme"`, `"acme"`), codeWrongAccount},
+		{"elsewhere", "billing.globex", change("elsewhere", `"acme"`, `"acme"`), codeWrongAccount},
+		{"negative", "billing.acme", change("negative", `"minor":100`, `"minor":-100`), "out_of_range"},
+		{"currency", "billing.acme", change("currency", `"CNY"`, `"XYQ"`), "unknown_currency"},
+		{"zone", "billing.acme", change("zone", `00:00:00Z`, `00:00:00`), "invalid_time"},
+		{"ahead", "billing.acme", change("ahead", `2021-05-31`, `2031-05-31`), "effective_too_far_ahead"},
+		{"huge", "billing.acme", change("huge", `"minor":100`, `"minor":9007199254740993`), "out_of_range"},
+		{"twice", "billing.acme", change("twice", `"version":1`, `"version":1,"version":1`), "duplicate_name"},
+		{"control", "billing.acme", change("control", `inv-control`, `inv\u0007`), "invalid_id"},
+		{"unknown app", "billing.acme", change("unknown app", `1400000001`, `1400000009`), "app_not_found"},
+		{"good", "billing.acme", strings.Replace(good, `"minor":100`, `"minor":200`, 1), codeReused},
+	}
+	w.publish("billing.acme", good)
+	n.drained()
+	for _, c := range cases {
+		w.publish(c.subject, c.event, c.event) // twice: parked once
+	}
+	w.publish("billing.acme", overdue("last", "acme", shop, "inv-last"))
+	n.drained()
+
+	if app := n.look("acme", shop); len(app.Invoices) != 2 {
+		t.Errorf("%d invoices, want those of the two good events", len(app.Invoices))
+	}
+	items, next, err := n.Parked(t.Context(), "", 100)
+	if err != nil || next != "" {
+		t.Fatal(next, err)
+	}
+	if len(items) != len(cases) {
+		t.Errorf("%d parked, want %d", len(items), len(cases))
+	}
+	for i, p := range items {
+		if i > 0 && p.sequence <= items[i-1].sequence {
+			t.Error("the list is not oldest first")
+		}
+	}
+	for _, c := range cases {
+		at := slices.IndexFunc(items, func(p Parked) bool { return string(p.Event) == c.event })
+		if at < 0 {
+			t.Errorf("%q is not parked", c.id)
+			continue
+		}
+		p := items[at]
+		if p.Code != c.code || string(p.Event) != c.event || p.Subject != c.subject || p.EventID != c.id && c.id != "twice" {
+			t.Errorf("%q: parked as %s %q (%s) of %q, want %s", c.id, p.Code, p.EventID, p.Text, p.Subject, c.code)
+		}
+		if p.ParkedAt != domain.InstantOf(began) || p.State != StateOpen || p.Text == "" {
+			t.Errorf("%q: %+v", c.id, p)
+		}
+	}
+}
+
+// A message that a publisher could not have parked is refused to it.
+func TestMoreThanFitsIsRefusedToThePublisher(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	if _, err := w.js.Publish(t.Context(), "billing.acme", make([]byte, MaxEvent+headerRoom+1)); err == nil {
+		t.Error("it was stored")
+	}
+	w.publish("billing.acme", strings.Repeat("x", MaxEvent+100))
+	n.run()
+	n.drained()
+	if items, _, _ := n.Parked(t.Context(), "", 1); len(items) != 1 || items[0].Code != "too_large" || len(items[0].Event) != MaxEvent+100 {
+		t.Errorf("parked %d", len(items))
+	}
+}
+
+func TestEventsOfAnUnknownAppAreTakenInWhenItAppears(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.run()
+	var events []string
+	for k := range 20 {
+		events = append(events, overdue(fmt.Sprint("e-", k), "acme", shop, fmt.Sprint("inv-", k)))
+	}
+	w.publish("billing.acme", events...)
+	w.publish("billing.acme", overdue("other", "acme", shop+1, "inv"))
+	w.publish("billing.globex", overdue("foreign", "globex", shop, "inv"))
+	n.drained()
+	if open := n.open(); len(open) != 22 {
+		t.Fatalf("%d parked, want 22", len(open))
+	}
+	n.app("acme", shop)
+	n.drained() // includes the replays
+	if open := n.open(); len(open) != 2 || open["other"].Code != "app_not_found" || open["foreign"].Code != "app_not_found" {
+		t.Errorf("parked %v", open)
+	}
+	if app := n.look("acme", shop); len(app.Invoices) != 20 {
+		t.Errorf("%d invoices, want 20", len(app.Invoices))
+	}
+	// What was taken in by a replay is a duplicate when it comes again.
+	outcomes, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(events[3])}, "billing:test")
+	if err != nil || outcomes[0].Outcome != OutcomeDuplicate || outcomes[0].Position == 0 {
+		t.Errorf("sent again: %+v, %v", outcomes, err)
+	}
+}
+
+func TestAppsThatAppearedWhileNobodyTookInAreFoundAtTheStart(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.run()
+	w.publish("billing.acme", overdue("e-1", "acme", shop, "inv-1"))
+	n.drained()
+	n.stop()
+	// A node without an intake imports the app; the next one finds the event when it begins.
+	other := w.node()
+	other.replays.intake = &Intake{config: Config{Alone: true}, parking: &parking{index: newParkedIndex()}}
+	other.app("acme", shop)
+	third := w.node()
+	if open := third.open(); len(open) != 1 {
+		t.Fatalf("parked %v, want the one", open)
+	}
+	third.run()
+	until(t, "the replay", func() bool { return len(third.open()) == 0 })
+	if app := third.look("acme", shop); len(app.Invoices) != 1 {
+		t.Errorf("%d invoices", len(app.Invoices))
+	}
+}
+
+func TestReplayAndDiscard(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.app("acme", shop)
+	n.run()
+	ahead := strings.Replace(overdue("ahead", "acme", shop, "inv-1"), "2021-05-31", "2021-06-10", 1)
+	w.publish("billing.acme", ahead, `{"id":"broken"}`)
+	n.drained()
+	parked := n.open()
+	take := func(event string) Outcome {
+		t.Helper()
+		outcomes, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(event)}, "billing:test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outcomes[0]
+	}
+	if got := take(strings.ReplaceAll(ahead, ",", " ,\n")); got.Outcome != OutcomeParked || got.Code != "effective_too_far_ahead" || got.Parked != parked["ahead"].ID {
+		t.Errorf("sent again, spelled otherwise: %+v", got)
+	}
+
+	var still *StillParkedError
+	if _, err := n.Replay(t.Context(), parked["ahead"].ID, "operator:ann"); !errors.As(err, &still) || still.Code != "effective_too_far_ahead" {
+		t.Errorf("replayed too early: %v", err)
+	}
+	if _, err := n.Replay(t.Context(), parked["broken"].ID, "operator:ann"); !errors.As(err, &still) || still.Code != "missing_field" {
+		t.Errorf("replayed though malformed: %v", err)
+	}
+	for _, id := range []string{"", "x", strings.Repeat("0", 32), strings.ToUpper(parked["ahead"].ID), "*"} {
+		if _, err := n.Replay(t.Context(), id, "operator:ann"); !errors.Is(err, ErrNotParked) {
+			t.Errorf("replayed %q: %v", id, err)
+		}
+		if err := n.Discard(t.Context(), id, "operator:ann"); !errors.Is(err, ErrNotParked) {
+			t.Errorf("discarded %q: %v", id, err)
+		}
+	}
+
+	n.clock.Store(began.AddDate(0, 0, 10).UnixMilli())
+	if got := take(ahead); got.Outcome != OutcomeParked {
+		t.Errorf("sent again when its time is near: %+v, want it parked until somebody replays it", got)
+	}
+	position, err := n.Replay(t.Context(), parked["ahead"].ID, "operator:ann")
+	if err != nil || position == 0 {
+		t.Fatalf("replay: %d, %v", position, err)
+	}
+	if again, err := n.Replay(t.Context(), parked["ahead"].ID, "operator:ann"); err != nil || again != position {
+		t.Errorf("replayed again: %d, %v, want %d", again, err, position)
+	}
+	if got := take(ahead); got.Outcome != OutcomeDuplicate || got.Position != position {
+		t.Errorf("sent again after the replay: %+v", got)
+	}
+	var closed *ClosedError
+	if err := n.Discard(t.Context(), parked["ahead"].ID, "operator:ann"); !errors.As(err, &closed) || closed.State != StateReplayed {
+		t.Errorf("discarded what was replayed: %v", err)
+	}
+
+	for range 2 { // the second is silence
+		if err := n.Discard(t.Context(), parked["broken"].ID, "operator:ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.Replay(t.Context(), parked["broken"].ID, "operator:ann"); !errors.As(err, &closed) {
+		t.Errorf("replayed what was discarded: %v", err)
+	}
+	if got := take(`{ "id" : "broken" }`); got.Outcome != OutcomeParked || got.Code != "missing_field" || got.Parked != parked["broken"].ID {
+		t.Errorf("sent again after it was discarded: %+v", got)
+	}
+	if open := n.open(); len(open) != 0 {
+		t.Errorf("still open: %v", open)
+	}
+}
+
+func TestADeletedAppsEventsCanOnlyBeDiscarded(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.run()
+	gone := n.do("acme", domain.Operator, domain.ImportApp{App: shop + 7, AppName: "gone", CreatedAt: domain.InstantOf(began)}).App.ID
+	n.do("acme", domain.Owner, domain.StopApp{App: gone})
+	n.do("acme", domain.Owner, domain.DeleteApp{App: gone, Confirm: "gone"})
+	w.publish("billing.acme", overdue("late", "acme", gone, "inv-1"))
+	n.drained()
+	late := n.open()["late"]
+	if late.Code != "app_deleted" {
+		t.Fatalf("parked as %+v", late)
+	}
+	var still *StillParkedError
+	if _, err := n.Replay(t.Context(), late.ID, "operator:ann"); !errors.As(err, &still) || still.Code != "app_deleted" {
+		t.Errorf("replay: %v", err)
+	}
+	if err := n.Discard(t.Context(), late.ID, "operator:ann"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTakeAnswersInTheOrderSent(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	var events []jsontext.Value
+	var want []string
+	for k := range 30 {
+		account, app := fmt.Sprint("acct-", k%5), shop+domain.AppID(k%5)
+		if k < 5 {
+			n.app(account, app)
+		}
+		events = append(events, jsontext.Value(overdue(fmt.Sprint("e-", k), account, app, fmt.Sprint("inv-", k))))
+		want = append(want, fmt.Sprint("e-", k, " accepted "))
+	}
+	events[7] = events[2]
+	want[7] = "e-2 duplicate "
+	events[11] = jsontext.Value(`{}`)
+	want[11] = " parked missing_field"
+	events[12] = events[11]
+	want[12] = want[11]
+	outcomes, err := n.Take(t.Context(), events, "billing:test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := map[int]uint64{}
+	for k, o := range outcomes {
+		if got := fmt.Sprint(o.ID, " ", o.Outcome, " ", o.Code); got != want[k] {
+			t.Errorf("%d: %s, want %s", k, got, want[k])
+		}
+		if o.Outcome == OutcomeAccepted {
+			if o.Position <= last[k%5] {
+				t.Errorf("%d: position %d is not after %d", k, o.Position, last[k%5])
+			}
+			last[k%5] = o.Position
+		}
+	}
+	if _, err := n.Take(t.Context(), make([]jsontext.Value, MaxBatch+1), "billing:test"); !errors.Is(err, ErrTooMany) {
+		t.Errorf("a large batch: %v", err)
+	}
+}
+
+// The same event over both ways, on two nodes, at the same time.
+func TestTwoNodesTakeInOnceAndParkOnce(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.node(), w.node()
+	a.app("acme", shop)
+	a.run()
+	b.run()
+	var working sync.WaitGroup
+	for k := range 50 {
+		good := overdue(fmt.Sprint("e-", k), "acme", shop, fmt.Sprint("inv-", k))
+		bad := fmt.Sprintf(`{"id":"bad-%d"}`, k)
+		w.publish("billing.acme", good, bad)
+		for _, n := range []*node{a, b} {
+			working.Go(func() {
+				if _, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(good), jsontext.Value(bad)}, "billing:test"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	working.Wait()
+	a.drained()
+	b.drained()
+	if app := a.look("acme", shop); len(app.Invoices) != 50 {
+		t.Errorf("%d invoices, want 50", len(app.Invoices))
+	}
+	for _, n := range []*node{a, b} {
+		until(t, "each node knowing what is parked", func() bool { return len(n.open()) == 50 })
+	}
+	// The one discards, the other knows.
+	for _, p := range a.open() {
+		if err := a.Discard(t.Context(), p.ID, "operator:ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the other node knowing of the discards", func() bool { return len(b.open()) == 0 })
+	outcomes, err := b.Take(t.Context(), []jsontext.Value{jsontext.Value(`{"id":"bad-7"}`)}, "billing:test")
+	if err != nil || outcomes[0].Outcome != OutcomeParked {
+		t.Errorf("%+v, %v", outcomes, err)
+	}
+	// And a third that starts now.
+	if c := w.node(); !c.parking.index.has(keyOfBytes([]byte(`{"id":"bad-7"}`))) || len(c.open()) != 0 {
+		t.Error("a node that starts does not know what was discarded")
+	}
+}
+
+// A node that does not take in asks the one that does.
+func TestDrainOnAnotherNode(t *testing.T) {
+	w := newWorld(t)
+	leader, other := w.node(), w.node()
+	leader.app("acme", shop)
+	w.publish("billing.acme", overdue("e-1", "acme", shop, "inv-1"))
+	brief, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := other.Drain(brief); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("drained though nobody takes in: %v", err)
+	}
+	leader.run()
+	other.drained()
+	if app := leader.look("acme", shop); len(app.Invoices) != 1 {
+		t.Errorf("%d invoices when the other node had drained", len(app.Invoices))
+	}
+}
+
+// A stuck account is reported, holds nobody else, loses nothing, and goes on by itself.
+func TestAStuckAccountHoldsOnlyItself(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.parking.limits.open = 1
+	n.app("acme", shop)
+	n.app("globex", shop+1)
+	n.run()
+	w.publish("billing.acme", `{"id":"first"}`) // takes the only place
+	n.drained()
+	w.publish("billing.acme", `{"id":"second"}`, overdue("e-1", "acme", shop, "inv-1"), overdue("e-2", "acme", shop, "inv-2"))
+	w.publish("billing.globex", overdue("e-3", "globex", shop+1, "inv-3"))
+	stuck, err := n.Drain(t.Context())
+	if err != nil || len(stuck) != 1 || !errors.Is(stuck["acme"], ErrParkedFull) {
+		t.Fatalf("stuck %v, %v", stuck, err)
+	}
+	if app := n.look("globex", shop+1); len(app.Invoices) != 1 {
+		t.Error("another account was held too")
+	}
+	if app := n.look("acme", shop); len(app.Invoices) != 0 {
+		t.Error("the stuck account's order was not kept")
+	}
+	w.publish("billing.acme", overdue("e-4", "acme", shop, "inv-4")) // comes while it is stuck
+	if err := n.Discard(t.Context(), n.open()["first"].ID, "operator:ann"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the account's recovery", func() bool {
+		stuck, err := n.Drain(t.Context())
+		return err == nil && len(stuck) == 0
+	})
+	if app := n.look("acme", shop); len(app.Invoices) != 3 {
+		t.Errorf("%d invoices after the recovery, want 3", len(app.Invoices))
+	}
+	until(t, "purging", func() bool {
+		info, err := n.stream.Info(t.Context())
+		return err == nil && info.State.Msgs == 0
+	})
+}
+
+func TestAPanicParksTheMessage(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	term := &term{intake: n.Intake, ctx: t.Context()}
+	attempt := &attempt{subject: "billing.acme"}
+	m := message.NewMessageWithContext(context.WithValue(t.Context(), attemptKey{}, attempt), "1", []byte("boom"))
+	if _, err := term.poison(func(*message.Message) ([]*message.Message, error) { panic("boom") })(m); err != nil {
+		t.Fatal(err)
+	}
+	items, _, err := n.Parked(t.Context(), "", 10)
+	if err != nil || len(items) != 1 || items[0].Code != codeProcessing || string(items[0].Event) != "boom" || items[0].Subject != "billing.acme" {
+		t.Errorf("parked %+v, %v", items, err)
+	}
+}
+
+// The server restarts while bills come in: all are taken in, none twice.
+func TestTheServersRestartLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	const accounts, each = 20, 30
+	for a := range accounts {
+		n.app(fmt.Sprint("acct-", a), shop+domain.AppID(a))
+	}
+	w.fill(accounts*each, func(k int) (string, string) {
+		account := fmt.Sprint("acct-", k%accounts)
+		return "billing." + account, overdue(fmt.Sprint("e-", k), account, shop+domain.AppID(k%accounts), fmt.Sprint("inv-", k))
+	})
+	n.run()
+	until(t, "a beginning", func() bool { head, err := n.log.Head(t.Context()); return err == nil && head > accounts+50 })
+	if err := w.nats.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the end", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		stuck, err := n.Drain(ctx)
+		return err == nil && len(stuck) == 0
+	})
+	for a := range accounts {
+		if app := n.look(fmt.Sprint("acct-", a), shop+domain.AppID(a)); len(app.Invoices) != each {
+			t.Errorf("account %d has %d invoices, want %d", a, len(app.Invoices), each)
+		}
+	}
+	if head, _ := n.log.Head(t.Context()); head != accounts+accounts*each {
+		t.Errorf("%d commits, want %d", head, accounts+accounts*each)
+	}
+}
