@@ -19,16 +19,21 @@ type logger struct {
 	first error // what Fatalf said first
 }
 
-func (l *logger) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v) }
-func (l *logger) Warnf(format string, v ...any)   { l.write(slog.LevelWarn, format, v) }
+// signs of a failed write in what the server logs (stream.go, consumer.go and filestore.go of nats-server).
+var signs = []string{"ritical write error", "failed to store a msg", "disabling JetStream"}
+
+func (l *logger) Noticef(format string, v ...any) { l.write(slog.LevelDebug, fmt.Sprintf(format, v...)) }
 func (l *logger) Debugf(string, ...any)           {}
 func (l *logger) Tracef(string, ...any)           {}
 
-func (l *logger) Errorf(format string, v ...any) {
-	l.write(slog.LevelError, format, v)
-	for _, sign := range []string{"ritical write error", "failed to store a msg", "disabling JetStream"} {
-		if strings.Contains(format, sign) {
-			l.failed.set(fmt.Errorf("nats-server: "+format, v...))
+func (l *logger) Warnf(format string, v ...any)  { l.listen(slog.LevelWarn, fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any) { l.listen(slog.LevelError, fmt.Sprintf(format, v...)) }
+
+func (l *logger) listen(level slog.Level, text string) {
+	l.write(level, text)
+	for _, sign := range signs {
+		if strings.Contains(text, sign) {
+			l.failed.set(errors.New("nats-server: " + text))
 			return
 		}
 	}
@@ -36,7 +41,7 @@ func (l *logger) Errorf(format string, v ...any) {
 
 // Fatalf of the server's own logger ends the process; here the start reports it.
 func (l *logger) Fatalf(format string, v ...any) {
-	l.write(slog.LevelError, format, v)
+	l.write(slog.LevelError, fmt.Sprintf(format, v...))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.first == nil {
@@ -50,9 +55,9 @@ func (l *logger) fatal() error {
 	return l.first
 }
 
-func (l *logger) write(level slog.Level, format string, v []any) {
+func (l *logger) write(level slog.Level, text string) {
 	if l.log != nil {
-		l.log.Log(context.Background(), level, "nats: "+fmt.Sprintf(format, v...))
+		l.log.Log(context.Background(), level, "nats: "+text)
 	}
 }
 
