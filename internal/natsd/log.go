@@ -22,12 +22,16 @@ type logger struct {
 // signs of a failed write in what the server logs (stream.go, consumer.go and filestore.go of nats-server).
 var signs = []string{"ritical write error", "failed to store a msg", "disabling JetStream"}
 
-func (l *logger) Noticef(format string, v ...any) { l.write(slog.LevelDebug, fmt.Sprintf(format, v...)) }
-func (l *logger) Debugf(string, ...any)           {}
-func (l *logger) Tracef(string, ...any)           {}
+func (l *logger) Noticef(format string, v ...any) {
+	l.write(slog.LevelDebug, fmt.Sprintf(format, v...))
+}
+func (l *logger) Debugf(string, ...any) {}
+func (l *logger) Tracef(string, ...any) {}
 
-func (l *logger) Warnf(format string, v ...any)  { l.listen(slog.LevelWarn, fmt.Sprintf(format, v...)) }
-func (l *logger) Errorf(format string, v ...any) { l.listen(slog.LevelError, fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any) { l.listen(slog.LevelWarn, fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any) {
+	l.listen(slog.LevelError, fmt.Sprintf(format, v...))
+}
 
 func (l *logger) listen(level slog.Level, text string) {
 	l.write(level, text)
