@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -145,5 +144,38 @@ func BenchmarkLive(b *testing.B) {
 		b.ReportMetric(float64(w.head)/appended.Seconds(), "appended/s")
 		b.ReportMetric(float64(w.head)/time.Since(began).Seconds(), "projected/s")
 	}
-	_ = filepath.Join
+}
+
+func BenchmarkReads(b *testing.B) {
+	w := newWorld(b)
+	w.load(1000, 20) // four apps in each account
+	s := w.serve()
+	w.wait(s)
+	app := func(i int) domain.AppID {
+		return domain.FirstApp + domain.AppID(i%1000*100+i%4)
+	}
+	for name, read := range map[string]func(i int) (bool, error){
+		"App": func(i int) (bool, error) { _, found, err := s.App(b.Context(), app(i)); return found, err },
+		"AccountOf": func(i int) (bool, error) {
+			_, found, err := s.AccountOf(b.Context(), app(i))
+			return found, err
+		},
+		"LoadAccount": func(i int) (bool, error) {
+			_, found, err := s.LoadAccount(b.Context(), fmt.Sprintf("account-%06d", i%1000))
+			return found, err
+		},
+		"Seen": func(i int) (bool, error) {
+			found, err := s.Seen(b.Context(), "acme", "0190b5a4-7c00-7000-8000-000000000000")
+			return found == nil, err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if found, err := read(i); !found || err != nil {
+					b.Fatal(found, err)
+				}
+			}
+		})
+	}
 }

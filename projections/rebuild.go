@@ -80,6 +80,9 @@ func (s *Store) Rebuild(ctx context.Context, progress func(done, total uint64)) 
 			err = b.build(ctx, head, progress)
 		}
 	}
+	if s.background.Err() != nil {
+		err = ErrClosed
+	}
 	if err != nil {
 		return errors.Join(err, b.close(), remove(newFile(s.config)))
 	}
