@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -110,26 +111,28 @@ type job struct {
 	dir     string
 
 	client   *client
-	operator string // the operator's token
 	billing  jetstream.JetStream
 	compared comparison
+	width    int // of the longest name, on the screen
 }
 
 // importers is how many imports are under way at once.
 const importers = 16
 
 func (j *job) run(ctx context.Context, all []*instant) error {
-	text, err := os.ReadFile(filepath.Join(j.dir, auth.TokenFile))
+	operator, err := os.ReadFile(filepath.Join(j.dir, auth.TokenFile))
 	if err != nil {
 		return err
 	}
-	j.operator = strings.TrimSpace(string(text))
-	j.client = newClient(j.program.HTTPURL(), j.operator, &http.Transport{MaxIdleConnsPerHost: importers})
+	j.client = newClient(j.program.HTTPURL(), strings.TrimSpace(string(operator)), &http.Transport{MaxIdleConnsPerHost: importers})
 
 	j.say(fmt.Sprintf("Sundial serves on %s and %s; the sandbox's clock stands at %s.",
 		j.program.HTTPURL(), j.program.NATSURL(), domain.InstantOf(j.program.Config.SandboxStart)))
 	if err := j.importApps(ctx); err != nil {
 		return fmt.Errorf("importing the apps: %w", err)
+	}
+	for _, name := range j.feed.names {
+		j.width = max(j.width, text.StringWidth(name))
 	}
 	accounts := map[string]bool{}
 	for _, a := range j.feed.apps {
@@ -150,12 +153,7 @@ func (j *job) run(ctx context.Context, all []*instant) error {
 	if j.billing, err = jetstream.New(nc); err != nil {
 		return err
 	}
-	s, err := j.listen()
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	return j.play(ctx, all, s)
+	return j.play(ctx, all)
 }
 
 // hangUp closes the connections to the program, which would wait for those never used.
@@ -191,37 +189,58 @@ func (j *job) billingToken(ctx context.Context) (string, error) {
 	return t.Token, err
 }
 
-// play lets the half year pass: at each instant the clock moves there, what arrives then is published and taken in, and
-// what is expected is compared.
-func (j *job) play(ctx context.Context, all []*instant, s *story) error {
-	bar := newBar(j.out, "time passes")
-	defer bar.close()
-	s.tell(bar)
+// play lets the time of the feed pass: at each instant the clock moves there, what arrives then is published and taken in,
+// and what is expected is compared.
+func (j *job) play(ctx context.Context, all []*instant) error {
+	b := newBar(j.out, "time passes")
+	defer b.close()
+	s, err := j.begin(ctx, b)
+	if err != nil {
+		return err
+	}
 	for n, i := range all {
+		if err := j.reach(ctx, s, i); err != nil {
+			return err
+		}
+		b.set(uint64(n+1), uint64(len(all))) //nolint:gosec // counts
+	}
+	return nil
+}
+
+func (j *job) reach(ctx context.Context, s *story, i *instant) error {
+	due, err := s.due(ctx, i.at)
+	if err != nil {
+		return err
+	}
+	if err := j.advance(ctx, i.at); err != nil {
+		return err
+	}
+	if err := s.fired(ctx, due); err != nil {
+		return err
+	}
+	if len(i.arriving) > 0 {
+		for _, d := range i.arriving {
+			if _, err := j.billing.Publish(ctx, "billing."+d.account, d.Event); err != nil {
+				return fmt.Errorf("publishing a delivery: %w", err)
+			}
+		}
+		// Again, to the same time: that takes in what has arrived.
 		if err := j.advance(ctx, i.at); err != nil {
 			return err
 		}
-		if len(i.arriving) > 0 {
-			for _, d := range i.arriving {
-				if _, err := j.billing.Publish(ctx, "billing."+d.account, d.Event); err != nil {
-					return fmt.Errorf("publishing a delivery: %w", err)
-				}
-			}
-			// Again, to the same time: that takes in what has arrived.
-			if err := j.advance(ctx, i.at); err != nil {
-				return err
-			}
+		if err := s.took(ctx, i.at, i.arriving); err != nil {
+			return err
 		}
-		if len(i.expected) > 0 {
-			apps, err := j.client.states(ctx)
-			if err != nil {
-				return err
-			}
-			j.compared.take(i.at, apps, i.expected)
-		}
-		bar.set(uint64(n+1), uint64(len(all))) //nolint:gosec // counts
 	}
-	return s.catchUp(ctx)
+	if len(i.expected) == 0 {
+		return nil
+	}
+	apps, err := j.client.states(ctx)
+	if err != nil {
+		return err
+	}
+	j.compared.take(i.at, apps, i.expected)
+	return nil
 }
 
 func (j *job) advance(ctx context.Context, to domain.Instant) error {
@@ -257,12 +276,12 @@ func (j *job) invite() {
 It serves on; end it with Ctrl-C. Things to try in another shell:
 
 export TOKEN=$(cat %[1]s)
-curl -s -H "Authorization: Bearer $TOKEN" %[2]s/v1/apps/%[3]s
-curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/apps?status=stopped&limit=3'
-curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/transitions?limit=5'
-curl -s -H "Authorization: Bearer $TOKEN" -d '{"name":"\u5546\u57ce chat"}' -H 'Content-Type: application/json' %[2]s/v1/accounts/%[4]s/apps
-curl -s -H "Authorization: Bearer $TOKEN" -d '{"by":"168h"}' -H 'Content-Type: application/json' %[2]s/v1/clock/advance
-curl -s %[2]s/readyz
+curl -s -H "Authorization: Bearer $TOKEN" %[2]s/v1/apps/%[3]s; echo
+curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/apps?status=stopped&limit=3'; echo
+curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/transitions?limit=5'; echo
+curl -s -H "Authorization: Bearer $TOKEN" -d '{"name":"\u5546\u57ce chat"}' -H 'Content-Type: application/json' %[2]s/v1/accounts/%[4]s/apps; echo
+curl -s -H "Authorization: Bearer $TOKEN" -d '{"by":"168h"}' -H 'Content-Type: application/json' %[2]s/v1/clock/advance; echo
+curl -s %[2]s/readyz; echo
 `, shellQuote(filepath.Join(j.dir, auth.TokenFile)), url, first, account))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -75,7 +76,7 @@ func openFeed(dir string) (*feed, error) {
 			} `json:"data"`
 		}
 		err := json.Unmarshal(d.Event, &about)
-		d.account = about.Data.Account
+		d.account = cmp.Or(about.Data.Account, "unknown")
 		f.deliveries = append(f.deliveries, d)
 		return err
 	})
