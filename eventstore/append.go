@@ -112,6 +112,8 @@ type appender struct {
 	scratch []byte
 }
 
+var errStuck = errors.New("the NATS server cannot write to its disk: free space, then restart it")
+
 // failure is why appends are refused.
 type failure struct {
 	err   error
@@ -214,6 +216,9 @@ func (a *appender) run() {
 	defer func() { _ = a.sub.Unsubscribe() }()
 	stopping := a.stopping
 	failed := a.restarted()
+	if failed == nil && a.config.Failed != nil {
+		a.lost(errStuck)
+	}
 	again, pause := false, time.Duration(0) // whether to look at the log anew, and when
 	for {
 		in := a.in
@@ -236,7 +241,7 @@ func (a *appender) run() {
 			}
 			again, pause = s == nats.CONNECTED, 0
 		case <-failed:
-			a.lost(errors.New("the NATS server cannot write to its disk: free space, then restart it"))
+			a.lost(errStuck)
 			failed = nil
 		case err := <-a.rechecked:
 			again, pause = !a.judge(err) || again, retryEvery
@@ -410,13 +415,9 @@ func (a *appender) dispatch() {
 	}
 	switch n := len(a.ready); {
 	case n >= batchMin:
-		for len(a.ready) > 0 && a.batches == 0 {
-			a.sendBatch(a.pick(batchMax))
-		}
+		a.sendBatch(a.pick(batchMax))
 	case n+len(a.flights) < batchMin:
-		for _, r := range a.pick(n) {
-			a.sendSingle(r)
-		}
+		a.sendSingly(a.pick(n))
 	}
 }
 
@@ -464,13 +465,16 @@ func (a *appender) sendSingle(r *request) {
 	a.flights[token] = f
 }
 
+func (a *appender) sendSingly(requests []*request) {
+	for _, r := range requests {
+		a.sendSingle(r)
+	}
+}
+
 // sendBatch sends requests as one atomic batch. Only its last message is answered; a fault before it shows there.
 func (a *appender) sendBatch(batch []*request) {
-	if len(batch) < batchMin {
-		// What is left of a halved batch, or of one whose writers went away.
-		for _, r := range batch {
-			a.sendSingle(r)
-		}
+	if len(batch) <= 1 { // the others' callers went away
+		a.sendSingly(batch)
 		return
 	}
 	token := a.token()
@@ -614,8 +618,13 @@ func (a *appender) rejected(f *flight, e *apiError) {
 			return
 		}
 		half := len(f.requests) / 2
-		a.sendBatch(f.requests[:half])
-		a.sendBatch(f.requests[half:])
+		for _, part := range [][]*request{f.requests[:half], f.requests[half:]} {
+			if len(part) < batchMin {
+				a.sendSingly(part)
+			} else {
+				a.sendBatch(part)
+			}
+		}
 		return
 	}
 	r := f.requests[0]

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/eventstore"
@@ -128,7 +127,8 @@ func TestSequencesOfABatch(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	l, _, nc := newLog(t)
-	header := nats.Header{"ce-type": {"sundial.commit"}, "ce-id": {"续-1"}}
+	c := commit("acme", `a b"%续`, eventstore.Hash{})
+	header := c.Header()
 	var wg sync.WaitGroup
 	for i := range 60 { // some singly, some in batches
 		wg.Go(func() {
@@ -139,8 +139,11 @@ func TestHeaders(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(header) != 2 {
+	if len(header) != 4 {
 		t.Errorf("the caller's header became %v", header)
+	}
+	want := map[string]string{
+		"ce-specversion": "1.0", "ce-id": "a%20b%22%25%E7%BB%AD", "ce-source": "/accounts/acme", "ce-type": "sundial.create_app",
 	}
 	js, err := jetstream.New(nc)
 	must(t, err)
@@ -149,8 +152,10 @@ func TestHeaders(t *testing.T) {
 	for seq := range uint64(60) {
 		m, err := stream.GetMsg(t.Context(), seq+1)
 		must(t, err)
-		if m.Header.Get("ce-type") != "sundial.commit" || m.Header.Get("ce-id") != "续-1" {
-			t.Errorf("stored header %v", m.Header)
+		for name, value := range want {
+			if got := m.Header.Get(name); got != value {
+				t.Errorf("at %d %s is %q, want %q", seq+1, name, got, value)
+			}
 		}
 	}
 }

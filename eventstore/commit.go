@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go"
 )
 
 // Hash is the SHA-256 of a commit's payload, of the bytes as they are stored, never of a re-encoding.
@@ -154,6 +155,40 @@ func (c *Commit) AppendEncode(b []byte) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// Header gives the commit's attributes as a CloudEvent (1.0, binary mode of the binding for NATS), for whoever looks
+// at the log with other tools. Nothing is decided on them and they are not hashed, so that they hold nothing that
+// the payload does not; they are few, since every reader pays for each.
+func (c *Commit) Header() nats.Header {
+	v := [...]string{"1.0", attribute(c.ID), "/accounts/" + c.Account, "sundial." + c.Command}
+	return nats.Header{"ce-specversion": v[0:1], "ce-id": v[1:2], "ce-source": v[2:3], "ce-type": v[3:4]}
+}
+
+// attribute escapes an attribute's value for a header: the binding percent-encodes what is not printable ASCII, the
+// space, the quote and the percent sign.
+func attribute(s string) string {
+	special := func(c byte) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '%' }
+	n := 0
+	for i := range len(s) {
+		if special(s[i]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s)+2*n)
+	for i := range len(s) {
+		if c := s[i]; special(c) {
+			b = append(b, '%', upperHex[c>>4], upperHex[c&0xf])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+const upperHex = "0123456789ABCDEF"
 
 func appendString(b []byte, s string) ([]byte, error) {
 	if plain(s) {
