@@ -43,7 +43,7 @@ type body interface {
 // onApp is a body over NATS, where the subject does not carry the app.
 type onApp[B any] struct {
 	App  domain.AppID `json:"app"`
-	Body B            `json:",inline"`
+	Body B            `json:",embed"`
 }
 
 // commandOn makes the row of a command on an app.
@@ -103,13 +103,19 @@ func checkReason(reason string) []domain.FieldError {
 		fmt.Sprintf("must be at most %d characters, with no control characters but line breaks and tabs", maxReason))}
 }
 
-func (c command) created() command { c.creates = true; return c }
+func (row command) created() command {
+	row.creates = true
+	return row
+}
 
-func (c command) withoutBody() command { c.lenient = true; return c }
+func (row command) withoutBody() command {
+	row.lenient = true
+	return row
+}
 
-func (c command) asQuery(read func(url.Values, domain.AppID) order) command {
-	c.query = read
-	return c
+func (row command) asQuery(read func(url.Values, domain.AppID) order) command {
+	row.query = read
+	return row
 }
 
 // commands is the table.

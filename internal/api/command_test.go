@@ -22,19 +22,27 @@ func TestLifeOverHTTP(t *testing.T) {
 		{"owner", "POST", "/stop", ``, `"status":"stopped" "stop":{"cause":"manual"`},
 		{"owner", "POST", "/stop", `{}`, `"status":"stopped"`},
 		{"owner", "POST", "/start", ``, `"status":"active" "stop":null`},
-		{"owner", "POST", "/upgrade", `{"order":{"id":"o-1","edition":"pro","paid_until":"2021-02-01T00:00:00.000Z",` + money + `}}`,
-			`"edition":"pro" "paid_until":"2021-02-01T00:00:00.000Z" "next_transition":{"to":"expired","due":"2021-02-01T00:00:00.000Z","cause":"plan_expired"}`},
-		{"billing", "POST", "/renew", `{"order":{"id":"o-2","edition":"pro","effective_at":"2021-01-01T00:00:00+01:00","paid_until":"2021-03-01T00:00:00.0009Z",` + money + `}}`,
-			`"paid_until":"2021-03-01T00:00:00.000Z"`},
+		{
+			"owner", "POST", "/upgrade", `{"order":{"id":"o-1","edition":"pro","paid_until":"2021-02-01T00:00:00.000Z",` + money + `}}`,
+			`"edition":"pro" "paid_until":"2021-02-01T00:00:00.000Z" "next_transition":{"to":"expired","due":"2021-02-01T00:00:00.000Z","cause":"plan_expired"}`,
+		},
+		{
+			"billing", "POST", "/renew", `{"order":{"id":"o-2","edition":"pro","effective_at":"2021-01-01T00:00:00+01:00","paid_until":"2021-03-01T00:00:00.0009Z",` + money + `}}`,
+			`"paid_until":"2021-03-01T00:00:00.000Z"`,
+		},
 		{"owner", "POST", "/upgrade", `{"order":{"id":"o-3","addons":["push"],` + money + `}}`, `"edition":"pro"`},
-		{"billing", "POST", "/arrears", `{"invoice":"inv-1","version":1,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":500}}`,
-			`"arrears":{"since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z","invoices":[{"id":"inv-1","amount":{"currency":"CNY","minor":500},"since":"2021-01-01T00:00:00.000Z","version":1}]}`},
+		{
+			"billing", "POST", "/arrears", `{"invoice":"inv-1","version":1,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":500}}`,
+			`"arrears":{"since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z","invoices":[{"id":"inv-1","amount":{"currency":"CNY","minor":500},"since":"2021-01-01T00:00:00.000Z","version":1}]}`,
+		},
 		{"billing", "POST", "/arrears/settle", `{"invoice":"inv-1","version":2,"effective_at":"2021-01-01T00:00:00.000Z"}`, `"arrears":null`},
 		{"operator", "POST", "/arrears", `{"invoice":"inv-2","version":0,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"USD","minor":0}}`, `"arrears":{`},
 		{"operator", "POST", "/arrears/void", `{"invoice":"inv-2","version":0,"effective_at":"2021-01-01T00:00:00.000Z"}`, `"arrears":null`},
 		{"billing", "POST", "/refund", `{"order":"o-1","effective_at":"2021-01-01T00:00:00.000Z"}`, `"status":"active"`},
-		{"billing", "POST", "/refund", `{"order":"o-2","effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1},"reason":"asked for"}`,
-			`"status":"expired" "lapse":{"cause":"refund","since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z"} "paid_until":null`},
+		{
+			"billing", "POST", "/refund", `{"order":"o-2","effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1},"reason":"asked for"}`,
+			`"status":"expired" "lapse":{"cause":"refund","since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z"} "paid_until":null`,
+		},
 		{"operator", "POST", "/stop", `{"reason":"abuse"}`, `"stop":{"cause":"operator"`},
 	} {
 		got := w.must(200, step.who, step.method, app+step.below, step.body)
@@ -162,8 +170,18 @@ func TestIfMatch(t *testing.T) {
 		header string
 		status int
 	}{
-		{`"1"`, 200}, {`"1"`, 412}, {`2`, 200}, {`*`, 200}, {`W/"4"`, 412}, {`"4"`, 200}, {`"x"`, 412}, {`"99999999999999999999"`, 412},
-		{`"5", "6"`, 422}, {`x`, 422}, {``, 422}, {`"`, 422},
+		{`"1"`, 200},
+		{`"1"`, 412},
+		{`2`, 200},
+		{`*`, 200},
+		{`W/"4"`, 412},
+		{`"4"`, 200},
+		{`"x"`, 412},
+		{`"99999999999999999999"`, 412},
+		{`"5", "6"`, 422},
+		{`x`, 422},
+		{``, 422},
+		{`"`, 422},
 	} {
 		got := w.ask("owner", "PATCH", app, fmt.Sprintf(`{"introduction":"%d"}`, i), "If-Match", c.header)
 		if got.status != c.status {

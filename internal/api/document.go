@@ -57,8 +57,12 @@ func newDocument() *document {
 		},
 		Servers: []*huma.Server{{URL: "/"}},
 		Tags: []*huma.Tag{
-			{Name: "apps"}, {Name: "accounts"}, {Name: "billing", Description: "What upstream billing systems report"},
-			{Name: "time", Description: "What is due, and the clock"}, {Name: "tokens"}, {Name: "operation"},
+			{Name: "apps"},
+			{Name: "accounts"},
+			{Name: "billing", Description: "What upstream billing systems report"},
+			{Name: "time", Description: "What is due, and the clock"},
+			{Name: "tokens"},
+			{Name: "operation"},
 		},
 		Components: &huma.Components{
 			Schemas: registry,

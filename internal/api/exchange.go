@@ -264,7 +264,7 @@ func wrongAccount() domain.FieldError {
 // buffer gives an empty buffer of the pool for the answer's body; it is given back once that is written.
 func (x *exchange) buffer() []byte {
 	if x.scratch == nil {
-		x.scratch = x.api.buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+		x.scratch = x.api.buffers.Get().(*[]byte)
 	}
 	return (*x.scratch)[:0]
 }

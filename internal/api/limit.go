@@ -42,11 +42,11 @@ func (l *limits) leave() { l.underWay.Add(-1) }
 // guest gives what is counted of a token.
 func (l *limits) guest(token string) *guest {
 	if g, known := l.guests.Load(token); known {
-		return g.(*guest) //nolint:errcheck // the map holds nothing else
+		return g.(*guest)
 	}
 	// A second's worth at once: clients send in bursts.
 	g, _ := l.guests.LoadOrStore(token, &guest{rate: rate.NewLimiter(rate.Limit(l.rate), max(int(l.rate), 1))})
-	return g.(*guest) //nolint:errcheck // the map holds nothing else
+	return g.(*guest)
 }
 
 type guest struct {

@@ -37,72 +37,134 @@ type fault struct {
 
 // The faults, by status.
 var (
-	malformed = fault{http.StatusBadRequest, "malformed", "The body is not one JSON object without duplicate names.",
-		"Send one JSON object in UTF-8, each name in it once."}
-	malformedEvents = fault{http.StatusBadRequest, "malformed_events", "The body is not one JSON object, or an array of them, without duplicate names; nothing of it was taken in.",
-		"Send JSON in UTF-8, each name in an object once: an object as application/cloudevents+json, an array as application/cloudevents-batch+json."}
-	malformedQuery = fault{http.StatusBadRequest, "malformed_query", "The query is not properly encoded.",
-		"Write the query as name=value pairs, joined by & and percent-encoded."}
-	unexpectedBody = fault{http.StatusBadRequest, "unexpected_body", "This request takes no body.",
-		"Send what there is to say as query parameters."}
-	noToken = fault{http.StatusUnauthorized, "no_token", "There is no token.",
-		"Send the header Authorization: Bearer and a token that an operator made."}
-	badToken = fault{http.StatusUnauthorized, "bad_token", "There is no such token.",
-		"Check that the token was copied whole, or ask an operator for a new one."}
+	malformed = fault{
+		http.StatusBadRequest, "malformed", "The body is not one JSON object without duplicate names.",
+		"Send one JSON object in UTF-8, each name in it once.",
+	}
+	malformedEvents = fault{
+		http.StatusBadRequest, "malformed_events", "The body is not one JSON object, or an array of them, without duplicate names; nothing of it was taken in.",
+		"Send JSON in UTF-8, each name in an object once: an object as application/cloudevents+json, an array as application/cloudevents-batch+json.",
+	}
+	malformedQuery = fault{
+		http.StatusBadRequest, "malformed_query", "The query is not properly encoded.",
+		"Write the query as name=value pairs, joined by & and percent-encoded.",
+	}
+	unexpectedBody = fault{
+		http.StatusBadRequest, "unexpected_body", "This request takes no body.",
+		"Send what there is to say as query parameters.",
+	}
+	noToken = fault{
+		http.StatusUnauthorized, "no_token", "There is no token.",
+		"Send the header Authorization: Bearer and a token that an operator made.",
+	}
+	badToken = fault{
+		http.StatusUnauthorized, "bad_token", "There is no such token.",
+		"Check that the token was copied whole, or ask an operator for a new one.",
+	}
 	tokenExpired = fault{http.StatusUnauthorized, "token_expired", "The token has expired.", "Ask an operator for a new one."}
 	tokenRevoked = fault{http.StatusUnauthorized, "token_revoked", "The token was revoked.", "Ask an operator for a new one."}
-	forbidden    = fault{http.StatusForbidden, "forbidden", "The token's role may not do this.",
-		"Use a token of a role that may: the documentation has a table of roles and routes."}
-	noRoute = fault{http.StatusNotFound, "route_not_found", "There is nothing at this path.",
-		"/openapi.json lists every route."}
-	noCommand = fault{http.StatusNotFound, "command_not_found", "There is no command of this name.",
-		"The names are those of the operations in /openapi.json, such as create_app."}
-	noAccount = fault{http.StatusNotFound, "account_not_found", "There is no account of this name.",
-		"Check the account; it exists from its first app or quota on."}
+	forbidden    = fault{
+		http.StatusForbidden, "forbidden", "The token's role may not do this.",
+		"Use a token of a role that may: the documentation has a table of roles and routes.",
+	}
+	noRoute = fault{
+		http.StatusNotFound, "route_not_found", "There is nothing at this path.",
+		"/openapi.json lists every route.",
+	}
+	noCommand = fault{
+		http.StatusNotFound, "command_not_found", "There is no command of this name.",
+		"The names are those of the operations in /openapi.json, such as create_app.",
+	}
+	noAccount = fault{
+		http.StatusNotFound, "account_not_found", "There is no account of this name.",
+		"Check the account; it exists from its first app or quota on.",
+	}
 	noToKnow = fault{http.StatusNotFound, "token_not_found", "No token has this id.", "GET /v1/tokens lists them."}
-	noParked = fault{http.StatusNotFound, "parked_not_found", "Nothing that is parked has this id.",
-		"GET /v1/parked lists what is; what was replayed or discarded is not among it any more."}
-	noSandbox = fault{http.StatusNotFound, "no_sandbox", "Only a sandbox's clock can be moved.",
-		"Start the engine with --sandbox to play with time."}
-	wrongMethod = fault{http.StatusMethodNotAllowed, "method_not_allowed", "This path does not know this method.",
-		"The header Allow lists those that it knows."}
-	parkedClosed = fault{http.StatusConflict, "parked_closed", "The parked event was replayed or discarded before.",
-		"Nothing is left to do with it: what was discarded comes in again only with an id of its own."}
-	tooManyTokens = fault{http.StatusConflict, "too_many_tokens", "There are as many tokens as there may be.",
-		"Revoke some that are not used; their places are free a day later."}
-	clockBackwards = fault{http.StatusConflict, "clock_backwards", "The sandbox's clock moves forward only.",
-		"Give a time that is not before the one that GET /v1/clock shows."}
-	stale = fault{http.StatusPreconditionFailed, "stale_version", "The app has changed since the version in If-Match.",
-		"Read the app again, decide anew, and send its new ETag in If-Match."}
+	noParked = fault{
+		http.StatusNotFound, "parked_not_found", "Nothing that is parked has this id.",
+		"GET /v1/parked lists what is; what was replayed or discarded is not among it any more.",
+	}
+	noSandbox = fault{
+		http.StatusNotFound, "no_sandbox", "Only a sandbox's clock can be moved.",
+		"Start the engine with --sandbox to play with time.",
+	}
+	wrongMethod = fault{
+		http.StatusMethodNotAllowed, "method_not_allowed", "This path does not know this method.",
+		"The header Allow lists those that it knows.",
+	}
+	parkedClosed = fault{
+		http.StatusConflict, "parked_closed", "The parked event was replayed or discarded before.",
+		"Nothing is left to do with it: what was discarded comes in again only with an id of its own.",
+	}
+	tooManyTokens = fault{
+		http.StatusConflict, "too_many_tokens", "There are as many tokens as there may be.",
+		"Revoke some that are not used; their places are free a day later.",
+	}
+	clockBackwards = fault{
+		http.StatusConflict, "clock_backwards", "The sandbox's clock moves forward only.",
+		"Give a time that is not before the one that GET /v1/clock shows.",
+	}
+	stale = fault{
+		http.StatusPreconditionFailed, "stale_version", "The app has changed since the version in If-Match.",
+		"Read the app again, decide anew, and send its new ETag in If-Match.",
+	}
 	tooLarge = fault{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MB.", "Send it in parts."}
-	tooMany  = fault{http.StatusRequestEntityTooLarge, "too_many_events", "The batch has more than 1,000 events.",
-		"Send it in parts, in the same order."}
-	wrongType = fault{http.StatusUnsupportedMediaType, "unsupported_media_type", "The content type says neither one event nor a batch.",
-		"Send Content-Type: application/cloudevents+json with one event, application/cloudevents-batch+json with an array of them."}
-	invalid = fault{http.StatusUnprocessableEntity, "invalid", "Some fields, parameters or headers are not valid; each is named.",
-		"Correct what is named in errors."}
-	keyReused = fault{http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used for another command.",
-		"Make up a new key for each command; repeat one only to send the same command again."}
-	tooFast = fault{http.StatusTooManyRequests, "too_many_requests", "This token sends more than its share.",
-		"Wait as long as Retry-After says, and send less at once."}
-	internal = fault{http.StatusInternalServerError, "internal", "Something went wrong here; it was logged under the request id.",
-		"Report it with the header Sundial-Request-Id; a command may be sent again with the same Idempotency-Key."}
-	busy = fault{http.StatusServiceUnavailable, "busy", "The account changes too fast for this command to be decided.",
-		"Send it again with the same Idempotency-Key."}
-	overloaded = fault{http.StatusServiceUnavailable, "overloaded", "The server has as many requests under way as it takes.",
-		"Wait as long as Retry-After says."}
-	stopping = fault{http.StatusServiceUnavailable, "stopping", "The server is being stopped.",
-		"Send it again with the same Idempotency-Key."}
-	unavailable = fault{http.StatusServiceUnavailable, "unavailable", "The log cannot be written or read now; nothing was written.",
-		"Send it again with the same Idempotency-Key."}
-	notAllTaken = fault{http.StatusServiceUnavailable, "not_all_taken", "Not every event could be taken in or parked now.",
-		"Send the same batch again: what was taken in is answered as a duplicate then."}
-	parkingFull = fault{http.StatusServiceUnavailable, "parking_full", "So much is parked that no more is taken; what was not answered for was not taken in.",
-		"Have an operator replay or discard what is parked, then send it again."}
-	unknown = fault{http.StatusServiceUnavailable, "outcome_unknown", "It is not known whether the command was written.",
-		"Send it again with the same Idempotency-Key: it is done once."}
-	behind = fault{http.StatusServiceUnavailable, "not_yet_projected", "This server does not have the position in Sundial-Min-Position yet.",
-		"Read again as Retry-After says, or without the header."}
+	tooMany  = fault{
+		http.StatusRequestEntityTooLarge, "too_many_events", "The batch has more than 1,000 events.",
+		"Send it in parts, in the same order.",
+	}
+	wrongType = fault{
+		http.StatusUnsupportedMediaType, "unsupported_media_type", "The content type says neither one event nor a batch.",
+		"Send Content-Type: application/cloudevents+json with one event, application/cloudevents-batch+json with an array of them.",
+	}
+	invalid = fault{
+		http.StatusUnprocessableEntity, "invalid", "Some fields, parameters or headers are not valid; each is named.",
+		"Correct what is named in errors.",
+	}
+	keyReused = fault{
+		http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used for another command.",
+		"Make up a new key for each command; repeat one only to send the same command again.",
+	}
+	tooFast = fault{
+		http.StatusTooManyRequests, "too_many_requests", "This token sends more than its share.",
+		"Wait as long as Retry-After says, and send less at once.",
+	}
+	internal = fault{
+		http.StatusInternalServerError, "internal", "Something went wrong here; it was logged under the request id.",
+		"Report it with the header Sundial-Request-Id; a command may be sent again with the same Idempotency-Key.",
+	}
+	busy = fault{
+		http.StatusServiceUnavailable, "busy", "The account changes too fast for this command to be decided.",
+		"Send it again with the same Idempotency-Key.",
+	}
+	overloaded = fault{
+		http.StatusServiceUnavailable, "overloaded", "The server has as many requests under way as it takes.",
+		"Wait as long as Retry-After says.",
+	}
+	stopping = fault{
+		http.StatusServiceUnavailable, "stopping", "The server is being stopped.",
+		"Send it again with the same Idempotency-Key.",
+	}
+	unavailable = fault{
+		http.StatusServiceUnavailable, "unavailable", "The log cannot be written or read now; nothing was written.",
+		"Send it again with the same Idempotency-Key.",
+	}
+	notAllTaken = fault{
+		http.StatusServiceUnavailable, "not_all_taken", "Not every event could be taken in or parked now.",
+		"Send the same batch again: what was taken in is answered as a duplicate then.",
+	}
+	parkingFull = fault{
+		http.StatusServiceUnavailable, "parking_full", "So much is parked that no more is taken; what was not answered for was not taken in.",
+		"Have an operator replay or discard what is parked, then send it again.",
+	}
+	unknown = fault{
+		http.StatusServiceUnavailable, "outcome_unknown", "It is not known whether the command was written.",
+		"Send it again with the same Idempotency-Key: it is done once.",
+	}
+	behind = fault{
+		http.StatusServiceUnavailable, "not_yet_projected", "This server does not have the position in Sundial-Min-Position yet.",
+		"Read again as Retry-After says, or without the header.",
+	}
 )
 
 // faults lists every fault, for the documentation and its test.

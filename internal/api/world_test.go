@@ -89,7 +89,7 @@ func start(t testing.TB, change func(*Config)) *world {
 	w.url = "http://" + listener.Addr().String()
 	httpServer := Server(w.api, nil, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
-	go func() { defer close(done); httpServer.Serve(listener) }() //nolint:errcheck // ends with Shutdown
+	go func() { defer close(done); httpServer.Serve(listener) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

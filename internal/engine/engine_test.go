@@ -222,3 +222,12 @@ func TestNumbersOfApps(t *testing.T) {
 }
 
 const blockSize = 500
+
+func TestACommandWithoutARequiredTimeIsInvalid(t *testing.T) {
+	n := enginetest.Start(t).Node(t, t.TempDir(), true)
+	_, err := n.Do(t, "acme", "k-1", domain.Operator, domain.ImportApp{App: domain.FirstApp, AppName: "shop"})
+	var invalid *domain.Invalid
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field != "created_at" {
+		t.Errorf("an import without created_at: %v, want it named", err)
+	}
+}

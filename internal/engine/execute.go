@@ -69,7 +69,7 @@ func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
 	started := time.Now() //nolint:forbidigo // a duration, for the metrics
 	content, err := ContentHash(req.Account, req.Command)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, e.formless(req, err)
 	}
 	answer, err := e.execute(ctx, req, content)
 	e.metrics.observe(req.Command.Name(), answer.Outcome, err, time.Since(started)) //nolint:forbidigo // see above
@@ -82,6 +82,19 @@ func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
 		e.config.Logger.Warn("answering before the projections have the commit", "position", answer.Position, "error", err)
 	}
 	return answer, nil
+}
+
+// formless names what is wrong with a command that has no JSON form, such as a required time that is absent. What makes
+// sense is judged before anything is looked up, so it needs no account.
+func (e *Engine) formless(req Request, err error) error {
+	var invalid *domain.Invalid
+	_, wrong := domain.Decide(domain.NewAccount(req.Account), req.Command, domain.Moment{
+		Now: e.Now(), Policy: e.config.Policy, Role: req.Role,
+	})
+	if errors.As(wrong, &invalid) {
+		return invalid
+	}
+	return err
 }
 
 func (e *Engine) execute(ctx context.Context, req Request, content eventstore.Hash) (Answer, error) {

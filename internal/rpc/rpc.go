@@ -136,7 +136,8 @@ func (s *Service) listen() error {
 			s.handle(r)
 		}
 	})
-	if err := s.svc.AddEndpoint(unknown, other, micro.WithEndpointSubject(prefix+"*.*")); err != nil {
+	// A queue of its own: of one queue only one subscription gets a message, whatever their subjects.
+	if err := s.svc.AddEndpoint(unknown, other, micro.WithEndpointSubject(prefix+"*.*"), micro.WithEndpointQueueGroup(unknown)); err != nil {
 		return errors.Join(err, s.svc.Stop())
 	}
 	return nil
