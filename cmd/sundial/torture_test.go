@@ -1,0 +1,403 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/engine"
+)
+
+const (
+	// killsInPassing is how often the program is killed where nobody asks for more: a short run for every change.
+	killsInPassing = 3
+
+	tortureWriters = 12
+	longestLife    = 1500 * time.Millisecond
+)
+
+// TestTorture kills the program at random moments under load, over HTTP and over NATS, and starts it again. Afterwards
+// every acknowledged command is in the log once, where its answer said; nothing is in the log twice; an answer asked for
+// again is the first one; and the projections are what the log makes of them. SUNDIAL_TORTURE says how many kills.
+func TestTorture(t *testing.T) {
+	kills := killsInPassing
+	if s := os.Getenv("SUNDIAL_TORTURE"); s != "" {
+		var err error
+		if kills, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("SUNDIAL_TORTURE: %v", err)
+		}
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d, %d kills", seed, kills)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	dir := t.TempDir()
+	victim := &victim{dir: dir, random: random}
+	writers := make([]*tortureWriter, tortureWriters)
+	for i := range writers {
+		writers[i] = &tortureWriter{account: fmt.Sprintf("acct-%d", i), random: rand.New(rand.NewPCG(seed, uint64(i+1)))}
+	}
+	biller := &tortureBiller{}
+	for range kills {
+		victim.live(t, writers, biller)
+	}
+
+	p := spawn(t, dir)
+	settleTransitions(t, p)
+	token := operatorToken(t, dir)
+	acked := 0
+	for _, w := range writers {
+		acked += len(w.acked)
+		for _, a := range w.sample(100) {
+			again, err := w.send(t.Context(), p.http, token, a.request)
+			if err != nil || again != a.answer {
+				t.Errorf("%s %s again: %v\n got %+v\nwant %+v", a.request.method, a.request.key, err, again, a.answer)
+			}
+		}
+	}
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("ended with %v\n%s", err, p.logs)
+	}
+	t.Logf("%d commands acknowledged over HTTP, %d bills over NATS", acked, len(biller.acked))
+	if acked == 0 || len(biller.acked) == 0 {
+		t.Fatal("nothing was acknowledged: the program was not under load")
+	}
+	checkTorturedLog(t, dir, writers, biller)
+}
+
+// victim is the program from one kill to the next.
+type victim struct {
+	dir    string
+	random *rand.Rand
+}
+
+// live starts the program, puts it under load and kills it.
+func (v *victim) live(t *testing.T, writers []*tortureWriter, biller *tortureBiller) {
+	t.Helper()
+	p := spawn(t, v.dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	token := operatorToken(t, v.dir)
+	var load sync.WaitGroup
+	for _, w := range writers {
+		load.Go(func() { w.work(ctx, t, p.http, token) })
+	}
+	load.Go(func() { biller.work(ctx, t, p, writers) })
+	time.Sleep(time.Duration(v.random.Int64N(int64(longestLife)))) // the moment of the kill, not a wait for a state
+	p.kill(t)
+	cancel()
+	load.Wait()
+}
+
+func operatorToken(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(dir + "/operator.token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// tortureRequest is a command that can be sent again.
+type tortureRequest struct{ method, path, key, body string }
+
+// tortureAnswer is what must be the same when it is.
+type tortureAnswer struct {
+	status         int
+	position, body string
+}
+
+type tortureAcked struct {
+	request tortureRequest
+	answer  tortureAnswer
+}
+
+// tortureWriter is a client with an account of its own; a command whose outcome it does not know it sends again.
+type tortureWriter struct {
+	account string
+	random  *rand.Rand
+	count   int
+	apps    []uint64
+	unknown *tortureRequest
+	acked   []tortureAcked
+}
+
+func (w *tortureWriter) work(ctx context.Context, t *testing.T, server, token string) {
+	for ctx.Err() == nil {
+		request := w.unknown
+		if request == nil {
+			request = w.next()
+		}
+		w.unknown = request
+		answer, err := w.send(ctx, server, token, *request)
+		if err != nil {
+			return // killed
+		}
+		if answer.status == http.StatusServiceUnavailable {
+			continue
+		}
+		w.unknown = nil
+		if answer.status >= 300 {
+			t.Errorf("%s %s: %d %s", request.method, request.path, answer.status, answer.body)
+			return
+		}
+		if answer.position != "" {
+			w.acked = append(w.acked, tortureAcked{*request, answer})
+		}
+		var app uint64
+		if n, _ := fmt.Sscanf(answer.body, `{"app":%d`, &app); n == 1 && request.method == http.MethodPost && strings.HasSuffix(request.path, "/apps") {
+			w.apps = append(w.apps, app)
+		}
+	}
+}
+
+// next makes up a command: an app with a plan that ends in a moment, a debt, or a new name.
+func (w *tortureWriter) next() *tortureRequest {
+	w.count++
+	key := fmt.Sprintf("%s-%d", w.account, w.count)
+	if len(w.apps) < 40 && (len(w.apps) == 0 || w.random.IntN(4) == 0) {
+		ends := domain.InstantOf(time.Now().Add(time.Duration(1+w.random.IntN(3000)) * time.Millisecond))
+		body := fmt.Sprintf(`{"name":"app","order":{"id":"o-1","edition":"pro","paid_until":%q,"amount":{"currency":"CNY","minor":1}}}`, ends)
+		return &tortureRequest{http.MethodPost, "/v1/accounts/" + w.account + "/apps", key, body}
+	}
+	app := w.apps[w.random.IntN(len(w.apps))]
+	if w.random.IntN(2) == 0 {
+		return &tortureRequest{http.MethodPatch, fmt.Sprintf("/v1/apps/%d", app), key, fmt.Sprintf(`{"name":"app %d"}`, w.count)}
+	}
+	late := domain.InstantOf(time.Now().Add(-168*time.Hour + time.Second))
+	body := fmt.Sprintf(`{"invoice":"inv-%d","version":1,"effective_at":%q,"amount":{"currency":"CNY","minor":7}}`, w.count, late)
+	return &tortureRequest{http.MethodPost, fmt.Sprintf("/v1/apps/%d/arrears", app), key, body}
+}
+
+func (w *tortureWriter) send(ctx context.Context, server, token string, r tortureRequest) (tortureAnswer, error) {
+	request, err := http.NewRequestWithContext(ctx, r.method, server+r.path, bytes.NewBufferString(r.body))
+	if err != nil {
+		return tortureAnswer{}, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Idempotency-Key", r.key)
+	request.Header.Set("Content-Type", "application/json")
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return tortureAnswer{}, err
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(reply.Body)
+	return tortureAnswer{reply.StatusCode, reply.Header.Get("Sundial-Position"), string(body)}, err
+}
+
+func (w *tortureWriter) sample(n int) []tortureAcked {
+	some := make([]tortureAcked, 0, n)
+	for _, i := range w.random.Perm(len(w.acked)) {
+		if len(some) < n {
+			some = append(some, w.acked[i])
+		}
+	}
+	return some
+}
+
+// tortureBiller is a billing system that publishes over NATS; a bill is acknowledged when the stream has it.
+type tortureBiller struct {
+	count int
+	acked []string // ids of events
+}
+
+func (b *tortureBiller) work(ctx context.Context, t *testing.T, p *process, writers []*tortureWriter) {
+	nc, err := nats.Connect(p.nats, nats.Token(operatorToken(t, p.directory)), nats.MaxReconnects(0),
+		nats.CustomInboxPrefix(b.inbox(ctx, t, p)))
+	if err != nil {
+		return // killed
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for ctx.Err() == nil && nc.IsConnected() {
+		b.count++
+		id := fmt.Sprintf("bill-%d", b.count)
+		account := writers[b.count%len(writers)].account
+		event := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"urn:torture","type":"sundial.billing.invoice.overdue",`+
+			`"data":{"account":%q,"app":%d,"invoice":"bill-%d","version":1,"effective_at":%q,"amount":{"currency":"CNY","minor":3}}}`,
+			id, account, uint64(domain.FirstApp)+uint64(b.count%20), b.count, domain.InstantOf(time.Now()))
+		if _, err := js.Publish(ctx, "billing."+account, []byte(event)); err == nil {
+			b.acked = append(b.acked, id)
+		}
+	}
+}
+
+// inbox asks the API which inbox the operator's token may hear.
+func (b *tortureBiller) inbox(ctx context.Context, t *testing.T, p *process) string {
+	var page struct {
+		Items []struct {
+			ID   string `json:"id"`
+			Role string `json:"role"`
+		} `json:"items"`
+	}
+	answer, err := p.client(t).do(ctx, request{method: http.MethodGet, path: "/v1/tokens"})
+	if err != nil || answer.into(&page) != nil {
+		return "_INBOX.unknown" // killed
+	}
+	for _, token := range page.Items {
+		if token.Role == "operator" {
+			return "_INBOX." + token.ID
+		}
+	}
+	return "_INBOX.unknown"
+}
+
+// settleTransitions waits until nothing is due that has not fired and all bills were taken in.
+func settleTransitions(t *testing.T, p *process) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		var page struct {
+			Items []struct{} `json:"items"`
+		}
+		answer, err := p.client(t).do(t.Context(), request{
+			method: http.MethodGet, path: "/v1/transitions?before=" + domain.InstantOf(time.Now()).String(),
+		})
+		if err == nil && answer.into(&page) == nil && len(page.Items) == 0 {
+			return
+		}
+	}
+	t.Fatalf("transitions stay due\n%s", p.logs)
+}
+
+// checkTorturedLog reads the whole log and what stands beside it.
+func checkTorturedLog(t *testing.T, dir string, writers []*tortureWriter, biller *tortureBiller) {
+	t.Helper()
+	config := testConfig(dir)
+	held, err := openDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	life, err := openLog(t.Context(), &config, held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer life.close()
+	if err := life.log.Verify(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	at := commitsByID(t, life.log)
+	for _, w := range writers {
+		for _, a := range w.acked {
+			if got := strconv.FormatUint(at[w.account+" "+a.request.key], 10); got != a.answer.position {
+				t.Errorf("%s was acknowledged at position %s and is in the log at %s", a.request.key, a.answer.position, got)
+			}
+		}
+	}
+	parked := parkedEvents(t, life)
+	for _, id := range biller.acked {
+		inLog, isParked := at["bill "+id] != 0, strings.Contains(parked, `\"id\":\"`+id+`\"`) || strings.Contains(parked, id)
+		if !inLog && !isParked {
+			t.Errorf("bill %s was acknowledged by the stream and is neither in the log nor parked", id)
+		}
+	}
+	differences, err := life.check(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range differences {
+		t.Errorf("the projections differ from the log: %+v", d)
+	}
+}
+
+// commitsByID gives the position of each command: by account and id, bills by the id of their event. One that is there
+// twice is an error.
+func commitsByID(t *testing.T, log *eventstore.Log) map[string]uint64 {
+	t.Helper()
+	codec, err := engine.Codec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	follower, err := log.Follow(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	at := make(map[string]uint64, head)
+	note := func(key string, position uint64) {
+		if before, double := at[key]; double {
+			t.Errorf("%s is in the log at %d and again at %d", key, before, position)
+		}
+		at[key] = position
+	}
+	for last := uint64(0); last < head; {
+		messages, err := follower.Next(t.Context(), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range messages {
+			last = m.Sequence
+			commit, err := eventstore.DecodeCommit(m.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			note(commit.Account+" "+commit.ID, m.Sequence)
+			for _, stored := range commit.Events {
+				event, err := codec.Decode(stored)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if owed, ok := event.(domain.InvoiceOverdueRecorded); ok && owed.Report != nil {
+					note("bill "+owed.Report.ID, m.Sequence)
+				}
+			}
+		}
+	}
+	return at
+}
+
+// parkedEvents gives all that is parked, as it stands in its stream.
+func parkedEvents(t *testing.T, life *logLife) string {
+	t.Helper()
+	var all strings.Builder
+	for name := range life.js.StreamNames(t.Context()).Name() {
+		if !strings.Contains(name, "PARKED") {
+			continue
+		}
+		consumer, err := life.js.OrderedConsumer(t.Context(), name, jetstream.OrderedConsumerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			batch, err := consumer.FetchNoWait(500)
+			if err != nil && !errors.Is(err, jetstream.ErrNoMessages) {
+				t.Fatal(err)
+			}
+			n := 0
+			for m := range batch.Messages() {
+				n++
+				all.Write(m.Data())
+			}
+			if n == 0 {
+				break
+			}
+		}
+	}
+	return all.String()
+}
