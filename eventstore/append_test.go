@@ -18,6 +18,7 @@ import (
 // TestBatchWithCulprits appends on 200 accounts at once, some of them with an expectation that is not met: those get
 // a conflict each, and nobody else does.
 func TestBatchWithCulprits(t *testing.T) {
+	t.Parallel()
 	for _, culprits := range [][]int{{0}, {199}, {57}, {3, 4, 150}, every(200)} {
 		t.Run(fmt.Sprint(len(culprits), " from ", culprits[0]), func(t *testing.T) {
 			l, _, _ := newLog(t)
@@ -95,6 +96,7 @@ func TestHotAccount(t *testing.T) {
 }
 
 func TestSequencesOfABatch(t *testing.T) {
+	t.Parallel()
 	l, _, _ := newLog(t)
 	type result struct {
 		account string

@@ -68,6 +68,7 @@ func clusterLog(t *testing.T, urls []string, first int, open func(context.Contex
 
 // TestClusterLosesItsLeader: two nodes append for the same accounts on three servers, one of which is killed.
 func TestClusterLosesItsLeader(t *testing.T) {
+	t.Parallel() // servers take seconds to choose a leader
 	if testing.Short() {
 		t.Skip("skipped: takes some seconds")
 	}

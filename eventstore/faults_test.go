@@ -32,6 +32,7 @@ func wantCorrupt(t *testing.T, err error, problem string) {
 }
 
 func TestVerifyFindsABrokenChain(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, problem string
 		sequence      uint64
@@ -115,6 +116,7 @@ func TestCheckAt(t *testing.T) {
 }
 
 func TestOpenRefusesAStreamThatIsNoLog(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name, problem string
 		change        func(*jetstream.StreamConfig)
@@ -284,6 +286,7 @@ func TestFollowMeetsAGap(t *testing.T) {
 // TestFlippedBit is what led to the checks on opening: after an unclean stop the server drops, without a word, what
 // stands behind a damaged message, and gives its sequences again.
 func TestFlippedBit(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := server(t, natsd.Config{Dir: dir})
 	nc := connect(t, s)
@@ -323,6 +326,7 @@ func TestFlippedBit(t *testing.T) {
 }
 
 func TestRestartUnderLoad(t *testing.T) {
+	t.Parallel()
 	l, s, _ := newLog(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -39,6 +39,7 @@ func followTo(t *testing.T, f *eventstore.Follower, after, upTo uint64, limit in
 }
 
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	l, _, _ := newLog(t)
 	const n = 30_000 // more than two windows
 	fill(t, l, n)
@@ -83,6 +84,7 @@ func TestFollowWaitsForTheNext(t *testing.T) {
 }
 
 func TestFollowSurvivesTheLossOfItsConsumer(t *testing.T) {
+	t.Parallel()
 	l, _, nc := newLog(t)
 	js, err := jetstream.New(nc)
 	must(t, err)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -170,6 +172,56 @@ func TestAppendAndRead(t *testing.T) {
 	}
 }
 
+func TestAccountWithManyCommits(t *testing.T) {
+	l, _, _ := newLog(t)
+	ctx := t.Context()
+	// More than a batch of reading by number, and by size; another account's commits between.
+	var want []uint64
+	last := uint64(0)
+	other := &writer{log: l, account: "other"}
+	for n := range 600 {
+		c := commit("acme", fmt.Sprint(n), eventstore.Hash{})
+		if n%20 == 0 {
+			c.Reason = strings.Repeat("x", 100<<10)
+		}
+		seq, err := l.Append(ctx, "acme", last, encode(t, c), nil)
+		must(t, err)
+		want, last = append(want, seq), seq
+		if n%3 == 0 {
+			must(t, other.append(ctx))
+		}
+	}
+	for _, row := range []struct {
+		after, upTo uint64
+		want        []uint64
+	}{{0, 0, want}, {want[299], 0, want[300:]}, {0, want[299], want[:300]}, {want[99], want[399], want[100:400]}} {
+		var got []uint64
+		for m, err := range l.Account(ctx, "acme", row.after, row.upTo) {
+			must(t, err)
+			got = append(got, m.Sequence)
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("account (%d, %d]: %d commits, want %d", row.after, row.upTo, len(got), len(row.want))
+		}
+	}
+	for _, err := range l.Account(ctx, "acme", 0, 0) {
+		must(t, err)
+		break // leaving early is fine
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, err := range l.Account(ended, "acme", 0, 0) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, want the context's error", err)
+		}
+	}
+	for _, err := range l.Account(ctx, "a.b", 0, 0) {
+		if err == nil {
+			t.Error("an invalid account was read")
+		}
+	}
+}
+
 func TestConflict(t *testing.T) {
 	l, _, _ := newLog(t)
 	ctx := t.Context()
@@ -190,6 +242,7 @@ func TestConflict(t *testing.T) {
 }
 
 func TestManyWriters(t *testing.T) {
+	t.Parallel()
 	l, _, _ := newLog(t)
 	ctx := t.Context()
 	const accounts, writers, each = 50, 300, 20
