@@ -23,6 +23,12 @@ func TestFactBeforeItsTick(t *testing.T) {
 			then: events(overdueRecorded("i1", 1, day(11)), ArrearsStarted{about, day(11), day(18)}),
 		},
 		{
+			name:  "at the due instant itself too",
+			given: expiring,
+			as:    Billing, at: day(10), when: overdue("i1", 1, day(9)),
+			then: events(overdueRecorded("i1", 1, day(9)), ArrearsStarted{about, day(9), day(16)}),
+		},
+		{
 			name:  "an order that only puts the expiry off, to before now, leaves the new one to the tick",
 			given: expiring,
 			as:    Billing, at: day(14), when: paid("o2", Pro, day(10), day(13)),

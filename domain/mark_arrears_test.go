@@ -109,6 +109,12 @@ func TestMarkArrears(t *testing.T) {
 			then: invalid("version out_of_range", "effective_at invalid_time", "amount.minor out_of_range"),
 		},
 		{
+			name:  "the largest numbers that it does carry are fine",
+			given: []step{created()},
+			as:    Billing, at: MaxInstant, when: MarkArrears{App: testApp, Invoice: "i1", Version: MaxVersion, EffectiveAt: MaxInstant, Amount: Money{"CNY", MaxMinor}},
+			then: events(InvoiceOverdueRecorded{About: about, Invoice: "i1", Version: MaxVersion, EffectiveAt: MaxInstant, Amount: Money{"CNY", MaxMinor}}),
+		},
+		{
 			name:  "an id that is too long",
 			given: pro(0),
 			as:    Billing, at: day(3), when: overdue(strings.Repeat("i", MaxIDRunes+1), 1, day(2)),
