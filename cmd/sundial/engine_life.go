@@ -13,6 +13,7 @@ import (
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
 	"sundial/internal/lease"
+	"sundial/internal/publish"
 	"sundial/projections"
 	"sundial/scheduler"
 )
@@ -83,6 +84,10 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 	l.run("projections", l.store.Run)
 	l.readers = len(l.ending)
 
+	if err := l.publish(ctx, metrics); err != nil {
+		return nil, err
+	}
+
 	e, err := engine.New(engine.Config{
 		Log: l.log, Store: l.store, JetStream: l.js, Policy: config.Policy, Now: clock.Now,
 		Node: l.node(), Replicas: config.Replicas, Alone: config.Outside == nil,
@@ -124,6 +129,27 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 		return nil, fmt.Errorf("waiting for the projections: %w", err)
 	}
 	return l, nil
+}
+
+// publish tells downstream what happens.
+func (l *engineLife) publish(ctx context.Context, metrics *prometheus.Registry) error {
+	publisher, err := publish.Open(ctx, publish.Config{
+		Log: l.log, JetStream: l.js, Replicas: l.config.Replicas, Logger: l.config.Logger, Registerer: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	lead, err := l.lead("publish")
+	if err != nil {
+		return err
+	}
+	l.run("the publishing of what happens", func(ctx context.Context) error {
+		if lead == nil {
+			return publisher.Run(ctx)
+		}
+		return lead(ctx, publisher.Run)
+	})
+	return nil
 }
 
 // lead makes a function that works only while this node has a lease; nil where there is one node anyway.
