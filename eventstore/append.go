@@ -3,9 +3,7 @@ package eventstore
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,10 +27,14 @@ const (
 	// queueMax bounds the appends that wait; more block their callers until there is room or their context ends.
 	queueMax = 4 * batchMax
 
-	// linger is how long the writers of a batch that is done are waited for, so that the next one holds most of
-	// them. The first of them to come back would otherwise go alone and the others pay for it. A second batch in
-	// flight instead was no faster: it halves the batches, and their staging is what costs.
-	linger = time.Millisecond
+	// After a batch its writers are waited for, so that the next one holds most of them and of those that wait
+	// already. Otherwise the first to come back go alone, and then two halves take turns for good, each paying for
+	// the other's staging (measured: half the commits of writers that take some time to decide). A second batch in
+	// flight was no faster, for the same reason. The wait is at most half of what the batch took, within these
+	// limits, and ends when nobody has come for a while.
+	lingerLeast = time.Millisecond
+	lingerMost  = 20 * time.Millisecond
+	lingerGap   = time.Millisecond
 
 	// retryEvery is how often one append is let through after the server did not answer, to see whether it does
 	// again; and how often the log is looked at anew while that fails.
@@ -62,13 +64,6 @@ type outcome struct {
 }
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan outcome, 1)} }}
-
-// flight is what one acknowledgement will answer: a single publish or a batch.
-type flight struct {
-	requests []*request
-	deadline time.Time
-	one      [1]*request
-}
 
 // appender collects appends and sends them, singly or as batches. One goroutine, run, owns everything below in.
 type appender struct {
@@ -105,20 +100,12 @@ type appender struct {
 	last    uint64             // token given last
 	timer   *time.Timer
 
-	lingering time.Time // until when to wait for the writers of the last batch
-	expecting int       // how many those are
+	expecting int       // how many the next batch should hold; 0: not waiting for any
+	lingering time.Time // until when to wait for them, at most
+	came      time.Time // when the last one came
 
 	header  nats.Header // reused for every publish
 	scratch []byte
-}
-
-var errStuck = errors.New("the NATS server cannot write to its disk: free space, then restart it")
-
-// failure is why appends are refused.
-type failure struct {
-	err   error
-	retry time.Time // when to let one append through; zero: the log must be looked at first
-	final bool      // it is corrupt: never again
 }
 
 func newAppender(nc *nats.Conn, config Config, recheck func(context.Context) error) (*appender, error) {
@@ -151,7 +138,7 @@ func (a *appender) append(ctx context.Context, account string, expected uint64, 
 	if err := checkAccount(account); err != nil {
 		return 0, err
 	}
-	if len(payload) > MaxPayload {
+	if len(payload) > MaxPayload || headerSize(header) > maxHeader {
 		return 0, ErrTooLarge
 	}
 	r := requests.Get().(*request) //nolint:forcetypeassert // the pool holds nothing else
@@ -192,18 +179,22 @@ func (a *appender) append(ctx context.Context, account string, expected uint64, 
 	}
 }
 
+// headerSize is what the header takes on the wire.
+func headerSize(h nats.Header) int {
+	n := 0
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return n
+}
+
 // finish gives back a request that nobody else holds any more.
 func (a *appender) finish(r *request, o outcome) (uint64, error) {
 	r.payload, r.header = nil, nil
 	requests.Put(r)
 	return o.seq, o.err
-}
-
-func (a *appender) failure() error {
-	if f := a.failed.Load(); f != nil {
-		return f.err
-	}
-	return nil
 }
 
 // run is the collector. It ends when it was told to stop and nothing is in flight.
@@ -270,50 +261,6 @@ func (a *appender) run() {
 	}
 }
 
-// restarted gives the channel that tells of failed writes, nil while the server has not been restarted after one.
-func (a *appender) restarted() <-chan struct{} {
-	if a.config.Failed == nil {
-		return nil
-	}
-	c := a.config.Failed()
-	select {
-	case <-c:
-		return nil
-	default:
-		return c
-	}
-}
-
-// lookAgain starts to check the log, after a pause.
-func (a *appender) lookAgain(ctx context.Context, pause time.Duration) {
-	a.rechecking = true
-	a.recheckers.Go(func() {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-		a.rechecked <- a.recheck(ctx)
-	})
-}
-
-// judge takes the result; false if the log must be looked at again.
-func (a *appender) judge(err error) bool {
-	a.rechecking = false
-	f := a.failed.Load()
-	var corrupt *CorruptError
-	switch {
-	case f == nil || f.final:
-		return true
-	case errors.As(err, &corrupt) || errors.Is(err, ErrMissing):
-		a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, err), final: true})
-		return true
-	case err != nil || !a.nc.IsConnected() || a.config.Failed != nil && a.restarted() == nil:
-		return false
-	}
-	a.failed.Store(nil)
-	return true
-}
-
 // drain takes what is queued without waiting.
 func (a *appender) drain() {
 	for len(a.ready)+a.behind < queueMax {
@@ -327,6 +274,9 @@ func (a *appender) drain() {
 }
 
 func (a *appender) take(r *request) {
+	if a.expecting > 0 {
+		a.came = time.Now()
+	}
 	lane, busy := a.lanes[r.account]
 	if busy {
 		a.lanes[r.account] = append(lane, r)
@@ -402,7 +352,7 @@ func (a *appender) dispatch() {
 		return // collect the next one meanwhile
 	}
 	if a.expecting > 0 {
-		if len(a.ready) < a.expecting && time.Now().Before(a.lingering) {
+		if len(a.ready) < a.expecting && time.Now().Before(a.patience()) {
 			return
 		}
 		a.expecting = 0
@@ -419,18 +369,6 @@ func (a *appender) dispatch() {
 	case n+len(a.flights) < batchMin:
 		a.sendSingly(a.pick(n))
 	}
-}
-
-// attempt lets one append through, when it is time, after the server did not answer; the others are refused, so that
-// nobody waits for it.
-func (a *appender) attempt(f *failure) {
-	if now := time.Now(); len(a.flights) == 0 && !f.retry.IsZero() && now.After(f.retry) {
-		if first := a.pick(1); len(first) == 1 {
-			a.failed.Store(&failure{err: f.err, retry: now.Add(retryEvery)})
-			a.sendSingle(first[0])
-		}
-	}
-	a.refuse(f.err)
 }
 
 // pick takes up to n of those ready, oldest first, as theirs alone to send: what is sent cannot be withdrawn.
@@ -452,233 +390,11 @@ func (a *appender) pick(n int) []*request {
 	return picked
 }
 
-func (a *appender) sendSingle(r *request) {
-	token := a.token()
-	err := a.publish(r, a.reply(token), "", 0, false)
-	if err != nil {
-		a.unsent(r, err, true)
-		return
-	}
-	f := &flight{deadline: time.Now().Add(a.config.AckTimeout)}
-	f.one[0] = r
-	f.requests = f.one[:]
-	a.flights[token] = f
-}
-
-func (a *appender) sendSingly(requests []*request) {
-	for _, r := range requests {
-		a.sendSingle(r)
-	}
-}
-
-// sendBatch sends requests as one atomic batch. Only its last message is answered; a fault before it shows there.
-func (a *appender) sendBatch(batch []*request) {
-	if len(batch) <= 1 { // the others' callers went away
-		a.sendSingly(batch)
-		return
-	}
-	token := a.token()
-	id := a.batchID(token)
-	for i, r := range batch {
-		final, reply := i == len(batch)-1, ""
-		if final {
-			reply = a.reply(token)
-		}
-		if err := a.publish(r, reply, id, i+1, final); err != nil {
-			// Without its final message the server drops the whole of it.
-			for _, r := range batch {
-				a.unsent(r, err, final)
-			}
-			return
-		}
-	}
-	a.flights[token] = &flight{requests: batch, deadline: time.Now().Add(a.config.AckTimeout)}
-	a.batches++
-}
-
-// unsent answers a request that the connection did not take, or may not have taken whole.
-func (a *appender) unsent(r *request, err error, final bool) {
-	switch {
-	case errors.Is(err, nats.ErrMaxPayload):
-		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
-	case final && !refusedByConnection(err):
-		err = fmt.Errorf("%w: %w", ErrUnknown, err)
-	default:
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	a.answer(r, outcome{err: err})
-}
-
-// refusedByConnection tells whether an error of publishing came before anything was written.
-func refusedByConnection(err error) bool {
-	for _, e := range []error{
-		nats.ErrInvalidConnection, nats.ErrConnectionClosed, nats.ErrConnectionDraining, nats.ErrReconnectBufExceeded,
-		nats.ErrBadSubject, nats.ErrHeadersNotSupported, nats.ErrBadHeaderMsg,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-func (a *appender) token() uint64 {
-	a.last++
-	return a.last
-}
-
-func (a *appender) reply(token uint64) string {
-	a.scratch = strconv.AppendUint(append(a.scratch[:0], a.prefix...), token, 10)
-	return string(a.scratch)
-}
-
-// batchID is unique among all nodes, and short: it is stored with every message.
-func (a *appender) batchID(token uint64) string {
-	a.scratch = strconv.AppendUint(append(a.scratch[:0], a.batch...), token, 36)
-	return string(a.scratch)
-}
-
-const (
-	headerExpected = "Nats-Expected-Last-Subject-Sequence"
-	headerBatch    = "Nats-Batch-Id"
-	headerBatchSeq = "Nats-Batch-Sequence"
-	headerCommit   = "Nats-Batch-Commit"
-)
-
-// publish hands a message to the connection, which copies it.
-func (a *appender) publish(r *request, reply, batch string, number int, final bool) error {
-	h := a.header
-	clear(h)
-	for k, v := range r.header {
-		h[k] = v
-	}
-	h[headerExpected] = []string{strconv.FormatUint(r.expected, 10)}
-	if batch != "" {
-		h[headerBatch] = []string{batch}
-		h[headerBatchSeq] = []string{strconv.Itoa(number)}
-		if final {
-			h[headerCommit] = []string{"1"}
-		}
-	}
-	return a.nc.PublishMsg(&nats.Msg{Subject: a.config.Subject + "." + r.account, Reply: reply, Header: h, Data: r.payload})
-}
-
-// acked handles an acknowledgement.
-func (a *appender) acked(m *nats.Msg) {
-	token, err := strconv.ParseUint(m.Subject[len(a.prefix):], 10, 64)
-	f := a.flights[token]
-	if err != nil || f == nil {
-		return // came after its flight was given up
-	}
-	seq, apiErr, err := parseAck(m)
-	switch {
-	case err != nil:
-		a.land(token, f)
-		a.fail(f.requests, fmt.Errorf("%w: %w", ErrUnknown, err))
-	case apiErr != nil:
-		a.land(token, f)
-		a.rejected(f, apiErr)
-	default:
-		a.land(token, f)
-		a.answered()
-		if seq > a.acknowledged.Load() {
-			a.acknowledged.Store(seq)
-		}
-		n := uint64(len(f.requests))
-		if n > 1 {
-			a.expecting, a.lingering = len(f.requests)-len(f.requests)/8, time.Now().Add(linger)
-		}
-		for i, r := range f.requests {
-			a.stale(r.account, seq-n+1+uint64(i))
-			a.answer(r, outcome{seq: seq - n + 1 + uint64(i)})
-		}
-	}
-}
-
-// land takes a flight down.
-func (a *appender) land(token uint64, f *flight) {
-	delete(a.flights, token)
-	if len(f.requests) > 1 {
-		a.batches--
-	}
-}
-
-func (a *appender) fail(requests []*request, err error) {
-	for _, r := range requests {
-		a.answer(r, outcome{err: err})
-	}
-}
-
-// rejected handles the server's refusal: nothing of the flight was written. A batch is halved until the culprit is
-// alone or few enough are left to be sent singly.
-func (a *appender) rejected(f *flight, e *apiError) {
-	if len(f.requests) > 1 {
-		if e.batchWide() {
-			a.fail(f.requests, fmt.Errorf("%w: %w", ErrUnavailable, e))
-			return
-		}
-		half := len(f.requests) / 2
-		for _, part := range [][]*request{f.requests[:half], f.requests[half:]} {
-			if len(part) < batchMin {
-				a.sendSingly(part)
-			} else {
-				a.sendBatch(part)
-			}
-		}
-		return
-	}
-	r := f.requests[0]
-	switch {
-	case e.conflict():
-		a.answered()
-		a.answer(r, outcome{err: &ConflictError{Account: r.account, Expected: r.expected}})
-	case e.ErrCode == codeMessageTooLarge || e.ErrCode == codeHeaderTooLarge:
-		a.answer(r, outcome{err: fmt.Errorf("%w: %w", ErrTooLarge, e)})
-	default:
-		a.answer(r, outcome{err: fmt.Errorf("%w: %w", ErrUnavailable, e)})
-	}
-}
-
-// lost gives up everything in flight, since no acknowledgement will come, and refuses appends until the log was
-// looked at again.
-func (a *appender) lost(cause error) {
-	unknown := fmt.Errorf("%w: %w", ErrUnknown, cause)
-	for token, f := range a.flights {
-		a.land(token, f)
-		a.fail(f.requests, unknown)
-	}
-	if f := a.failed.Load(); f == nil || !f.final {
-		a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, cause)})
-	}
-}
-
-// expire gives up the flights that were not answered in time.
-func (a *appender) expire(now time.Time) {
-	for token, f := range a.flights {
-		if now.Before(f.deadline) {
-			continue
-		}
-		cause := fmt.Errorf("the NATS server did not answer within %s", a.config.AckTimeout)
-		a.land(token, f)
-		a.fail(f.requests, fmt.Errorf("%w: %w", ErrUnknown, cause))
-		if a.failed.Load() == nil {
-			a.failed.Store(&failure{err: fmt.Errorf("%w: %w", ErrUnavailable, cause), retry: now.Add(retryEvery)})
-		}
-	}
-}
-
-// answered takes back that the server does not answer.
-func (a *appender) answered() {
-	if f := a.failed.Load(); f != nil && !f.retry.IsZero() {
-		a.failed.CompareAndSwap(f, nil)
-	}
-}
-
 // arm sets the timer for what is next.
 func (a *appender) arm() {
 	next := time.Duration(1<<63 - 1)
 	if a.expecting > 0 && len(a.ready) > 0 && a.batches == 0 {
-		next = time.Until(a.lingering)
+		next = time.Until(a.patience())
 	} else if len(a.flights) > 0 {
 		// Coarse: a deadline is seconds away and moves with every flight.
 		next = min(a.config.AckTimeout/4, 250*time.Millisecond)

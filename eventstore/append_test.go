@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/eventstore"
@@ -170,7 +171,11 @@ func TestAppendRefusesAtOnce(t *testing.T) {
 	if _, err := l.Append(t.Context(), "a", 0, make([]byte, eventstore.MaxPayload+1), nil); !errors.Is(err, eventstore.ErrTooLarge) {
 		t.Errorf("a large payload: %v, want ErrTooLarge", err)
 	}
-	if _, err := l.Append(t.Context(), "a", 0, make([]byte, eventstore.MaxPayload), nil); err != nil {
+	if _, err := l.Append(t.Context(), "a", 0, []byte("x"), nats.Header{"long": {strings.Repeat("x", 20<<10)}}); !errors.Is(err, eventstore.ErrTooLarge) {
+		t.Errorf("a large header: %v, want ErrTooLarge", err)
+	}
+	long := nats.Header{"long": {strings.Repeat("x", 14<<10)}}
+	if _, err := l.Append(t.Context(), "a", 0, make([]byte, eventstore.MaxPayload), long); err != nil {
 		t.Errorf("the largest payload: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -178,6 +183,31 @@ func TestAppendRefusesAtOnce(t *testing.T) {
 	_, err := l.Append(cancelled, "b", 0, []byte("x"), nil)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
+	}
+}
+
+// TestBatchWithAnUnsendable: a header that cannot be sent costs nobody else anything.
+func TestBatchWithAnUnsendable(t *testing.T) {
+	l, _, _ := newLog(t)
+	errs := make([]error, 100)
+	var wg sync.WaitGroup
+	for i := range errs {
+		a := fmt.Sprintf("acct-%d", i)
+		p := encode(t, commit(a, "x", eventstore.Hash{}))
+		var header nats.Header
+		if i%10 == 3 {
+			header = nats.Header{"no\nname": {"x"}}
+		}
+		wg.Go(func() { _, errs[i] = l.Append(t.Context(), a, 0, p, header) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if bad := i%10 == 3; bad != (err != nil) || bad && !errors.Is(err, nats.ErrBadHeaderMsg) {
+			t.Errorf("account %d: %v", i, err)
+		}
+	}
+	if head, err := l.Head(t.Context()); err != nil || head != 90 {
+		t.Errorf("head %d, %v; want 90", head, err)
 	}
 }
 

@@ -61,7 +61,12 @@ type Commit struct {
 // app); MaxPayload leaves room for headers below the server's own limit on a message, 1 MB.
 const (
 	MaxEvents  = 1000
-	MaxPayload = 1<<20 - 16<<10
+	MaxPayload = maxMessage - 16<<10
+)
+
+const (
+	maxMessage = 1 << 20        // payload and headers
+	maxHeader  = 16<<10 - 1<<10 // what is left for the caller's headers beside ours
 )
 
 // Encode gives the payload: JSON with its members always in the same order, absent ones left out. A later format gets

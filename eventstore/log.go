@@ -83,7 +83,7 @@ func (c Config) stream(identity string) jetstream.StreamConfig {
 		MaxMsgs:            -1,
 		MaxBytes:           -1,
 		MaxMsgsPerSubject:  -1,
-		MaxMsgSize:         1 << 20,
+		MaxMsgSize:         maxMessage,
 		DenyDelete:         true,
 		DenyPurge:          true,
 		AllowDirect:        true,
@@ -133,6 +133,9 @@ func Create(ctx context.Context, nc *nats.Conn, config Config) (*Log, error) {
 // settings are not those of a log. It does not read the commits: see CheckAt and Verify.
 func Open(ctx context.Context, nc *nats.Conn, config Config) (*Log, error) {
 	config = config.withDefaults()
+	if limit := nc.MaxPayload(); limit < maxMessage {
+		return nil, fmt.Errorf("eventstore: the NATS server takes messages of %d bytes, commits may have %d: raise its max_payload", limit, maxMessage)
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: %w", err)
