@@ -56,7 +56,7 @@ bench: build ## measure the engine's figures (10 minutes; the machine should hav
 
 .PHONY: torture
 torture: build ## kill the program COUNT times (default 50) under load and look for what it lost
-	SUNDIAL_TORTURE=$(COUNT) go test -run '^TestTorture' -count=1 -timeout 60m -v ./...
+	SUNDIAL_TORTURE=$(COUNT) go test -run '^TestTorture$$' -count=1 -timeout 60m -v ./cmd/sundial
 
 .PHONY: powercut
 powercut: ## cut the power 20 times under load (needs root and loop devices)
