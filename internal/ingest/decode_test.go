@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -325,4 +326,17 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%s is another event than %s", canonical, b)
 		}
 	})
+}
+
+// Every code that an event is parked with is documented.
+func TestCodesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/billing-events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range append(MalformedCodes(), ParkingCodes()...) {
+		if !bytes.Contains(page, []byte("| `"+r.Code+"` |")) {
+			t.Errorf("docs/billing-events.md does not list %s: %s", r.Code, r.Meaning)
+		}
+	}
 }

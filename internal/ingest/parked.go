@@ -38,7 +38,7 @@ type Parked struct {
 	App     domain.AppID `json:"app,omitzero"`
 
 	Subject  string         `json:"subject,omitzero"` // the NATS subject it came on; empty if it came over HTTP
-	Actor    string         `json:"actor,omitzero"`   // who sent it over HTTP
+	Actor    string         `json:"actor,omitzero"`   // who gave it: a token, or billing:nats
 	ParkedAt domain.Instant `json:"parked_at"`
 	ClosedAt domain.Instant `json:"closed_at,omitzero"`
 	ClosedBy string         `json:"closed_by,omitzero"` // who discarded or replayed it

@@ -23,6 +23,10 @@ const (
 
 	// retryEvery is how often stuck accounts are looked through.
 	retryEvery = 100 * time.Millisecond
+
+	// replayEvery is how often what waits for an app is tried though no app was seen to appear: another node may have
+	// died between an app's commit and the replay. One command for each such app is all it costs.
+	replayEvery = 10 * time.Minute
 )
 
 // term is the time in which this node takes in from NATS.
@@ -45,7 +49,7 @@ type term struct {
 // Run takes in what comes over NATS until ctx ends. One node at a time should run it, by a lease; two do no harm. It may
 // be run again.
 func (i *Intake) Run(ctx context.Context) error {
-	first := uint64(1)
+	var first uint64
 	for {
 		info, err := i.info(ctx)
 		if err == nil {
@@ -242,8 +246,12 @@ func (t *term) purgeTo(ctx context.Context, done uint64) uint64 {
 func (t *term) retry() {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
+	replay := time.NewTicker(replayEvery)
+	defer replay.Stop()
 	for {
 		select {
+		case <-replay.C:
+			t.intake.replays.all()
 		case <-tick.C:
 			t.window.retry(machineTime())
 		case <-t.ctx.Done():

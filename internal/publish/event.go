@@ -93,10 +93,11 @@ func (t *translator) translate(m *eventstore.Message) ([]item, error) {
 	return items, nil
 }
 
-// subjectOf is lifecycle.<account>.<app>, or lifecycle.<account> for what is about the account itself.
+// subjectOf is lifecycle.<account>.<app>, or lifecycle.<account>.account for what is about the account itself, so that
+// lifecycle.<account>.> is all of an account.
 func subjectOf(account string, app domain.AppID) string {
 	if app == 0 {
-		return subjectPrefix + account
+		return subjectPrefix + account + ".account"
 	}
 	return subjectPrefix + account + "." + strconv.FormatUint(uint64(app), 10)
 }

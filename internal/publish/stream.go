@@ -71,7 +71,7 @@ func (s *stream) open(ctx context.Context) error {
 	config := jetstream.StreamConfig{
 		Name:        streamName,
 		Description: "What happened to apps and accounts, for whoever must know. Its last message is the publisher's checkpoint: do not purge it whole.",
-		Subjects:    []string{subjectPrefix + ">"},
+		Subjects:    []string{subjectPrefix + "*.*"},
 		Storage:     jetstream.FileStorage,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardOld,
