@@ -3,9 +3,13 @@ package projections
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
 	"sundial/eventstore"
@@ -132,18 +136,37 @@ func BenchmarkRebuild(b *testing.B) {
 	}
 }
 
+// BenchmarkLive follows a log that 256 writers append to.
 func BenchmarkLive(b *testing.B) {
-	w := newWorld(b)
-	s := w.serve()
-	b.ResetTimer()
 	for b.Loop() {
-		began := time.Now()
+		w := newWorld(b)
+		registry := prometheus.NewRegistry()
+		config := w.config()
+		config.Registerer = registry
+		s, err := Open(b.Context(), config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.follow(s)
+		began, used := time.Now(), processTime()
 		w.load(256, 100)
 		appended := time.Since(began)
 		w.wait(s)
 		b.ReportMetric(float64(w.head)/appended.Seconds(), "appended/s")
 		b.ReportMetric(float64(w.head)/time.Since(began).Seconds(), "projected/s")
+		b.ReportMetric(float64((processTime()-used).Microseconds())/float64(w.head), "cpu-us/commit")
+		b.ReportMetric(float64(w.head)/gathered(b, registry, "sundial_projection_batch_commits"), "commits/batch")
+		s.Close()
 	}
+}
+
+// processTime is the processor time that this process has used.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkReads(b *testing.B) {
@@ -176,6 +199,75 @@ func BenchmarkReads(b *testing.B) {
 					b.Fatal(found, err)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkBatch folds and writes batches of one size, without anything around: the processor's time for a commit.
+func BenchmarkBatch(b *testing.B) {
+	w := newWorld(b)
+	w.load(256, 20)
+	commits := make([]decoded, 0, w.head)
+	f, err := w.log.Follow(b.Context(), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	for uint64(len(commits)) < w.head {
+		messages, err := f.Next(b.Context(), 5000)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, m := range messages {
+			d := decoded{message: m}
+			if err := (&pipeline{codec: w.codec}).decodeOne(&d); err != nil {
+				b.Fatal(err)
+			}
+			commits = append(commits, d)
+		}
+	}
+	for _, size := range []int{1, 4, 16, 64, 256, 1024} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			n := 0
+			used := time.Duration(0)
+			for b.Loop() {
+				path := filepath.Join(b.TempDir(), fileName)
+				builder, err := newBuilder(w.config(), w.codec, path)
+				if err == nil {
+					err = builder.build(b.Context(), 0, nil)
+				}
+				if err == nil {
+					err = builder.close()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				db, err := openDatabase(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				folder := newFolder(db.own, checkpoint{}, cachedApps)
+				began := processTime()
+				for i := range commits {
+					if err := folder.fold(&commits[i]); err != nil {
+						b.Fatal(err)
+					}
+					if (i+1)%size == 0 {
+						r, err := folder.take()
+						if err == nil {
+							err = db.writer.write(r)
+						}
+						if err != nil {
+							b.Fatal(err)
+						}
+						folder.written.Store(r.batch)
+					}
+				}
+				used += processTime() - began
+				n += len(commits)
+				db.close()
+			}
+			b.ReportMetric(float64(used.Nanoseconds())/1000/float64(n), "cpu-us/commit")
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +22,12 @@ const (
 	// batchLimit is how many commits one transaction takes while serving: beyond it the pages that are written do
 	// not get fewer, and what waits for the batch waits longer.
 	batchLimit = 5000
+
+	// After a batch of gatherFrom commits or more the next one waits for gatherEnough of them, but no longer than
+	// gatherTime: a transaction costs as much as some dozens of rows. One writer alone, or a few, wait for nothing.
+	gatherFrom   = 8
+	gatherEnough = 128
+	gatherTime   = time.Millisecond
 
 	// chunksAhead is how many chunks wait between two stages; with readLimit some 5 MB of commits.
 	chunksAhead = 16
@@ -159,10 +166,13 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 			return context.Cause(ctx)
 		}
 	}
+	gather := time.NewTimer(gatherTime)
+	defer gather.Stop()
+	last, gathering := 0, false
 	for {
 		n := len(p.folder.batch.commits)
 		ready := idle
-		if n == 0 || (!p.eager && n < p.batch) {
+		if n == 0 || (!p.eager && n < p.batch) || gathering && n < gatherEnough {
 			ready = nil
 		}
 		more := ordered
@@ -172,9 +182,15 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-gather.C:
+			gathering = false
 		case <-ready:
 			if err := hand(); err != nil {
 				return err
+			}
+			if last = n; last >= gatherFrom {
+				gathering = true
+				gather.Reset(gatherTime)
 			}
 		case c, ok := <-more:
 			if !ok {

@@ -115,18 +115,27 @@ func (s *Store) Account(ctx context.Context, id string) (*domain.Account, bool, 
 
 // App gives an app, false if there is none with that number. What it gives is the caller's.
 func (s *Store) App(ctx context.Context, id domain.AppID) (*domain.App, bool, error) {
-	var app *domain.App
+	app, ticket := s.recent.get(id)
+	if app != nil {
+		return app, true, nil
+	}
 	found := false
 	err := s.read(ctx, func(r *reader) (err error) {
 		app, found, err = r.loadApp(id)
 		return err
 	})
+	if found {
+		s.recent.put(app, ticket)
+	}
 	return app, found, err
 }
 
 // AccountOf gives the account that an app belongs to, false if there is no such app.
 func (s *Store) AccountOf(ctx context.Context, app domain.AppID) (string, bool, error) {
-	var account string
+	account := s.recent.account(app)
+	if account != "" {
+		return account, true, nil
+	}
 	found := false
 	err := s.read(ctx, func(r *reader) (err error) {
 		if found, err = r.owner.one(r.row[:1], int64(app)); found {

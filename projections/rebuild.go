@@ -115,6 +115,7 @@ func (s *Store) swap(at checkpoint) error {
 		return err
 	}
 	s.at = at
+	s.recent.forget()
 	s.db.Store(db)
 	close(old.gone)
 	s.progress.reach(at.position)

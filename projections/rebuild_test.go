@@ -176,19 +176,7 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value := func(name string) float64 {
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range families {
-			if f.GetName() == name {
-				m := f.GetMetric()[0]
-				return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			}
-		}
-		return -1
-	}
+	value := func(name string) float64 { return gathered(t, registry, name) }
 	at := w.head
 	w.do("acme", domain.SetQuota{Apps: 200})
 	if lag, position := value("sundial_projection_lag_commits"), value("sundial_projection_position"); lag != 1 || position != float64(at) {
@@ -210,4 +198,20 @@ func TestMetrics(t *testing.T) {
 	if got := value("sundial_projection_position"); got != -1 {
 		t.Error("metrics stay after Close")
 	}
+}
+
+// gathered is the value of a metric, of a histogram the number of its samples; -1 if there is none.
+func gathered(t testing.TB, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return -1
 }

@@ -97,7 +97,10 @@ func (s *Store) follow(ctx context.Context) error {
 // commit writes a batch and lets it be seen.
 func (s *Store) commit(db *database, r *rows) error {
 	began := time.Now() //nolint:forbidigo // measures a duration
-	if err := s.commitSeen(db, r); err != nil {
+	s.recent.begin(r.states)
+	err := s.commitSeen(db, r)
+	s.recent.end()
+	if err != nil {
 		return err
 	}
 	s.at.position, s.at.hash = r.position, r.hash

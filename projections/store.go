@@ -35,6 +35,7 @@ type Store struct {
 	progress progress
 	at       checkpoint // where the file stands; belongs to who holds running
 	seen     seen
+	recent   recent
 	metrics  *metrics
 	failed   atomic.Pointer[error]
 
@@ -167,6 +168,7 @@ func (s *Store) Close() error {
 	}
 	s.progress.end(ErrClosed)
 	close(db.gone)
+	s.recent.forget()
 	err := db.close()
 	s.metrics.unregister(s.config.Registerer)
 	return errors.Join(err, s.lock.Close())

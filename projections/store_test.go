@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,5 +79,48 @@ func TestFollow(t *testing.T) {
 	}
 	if _, found, err := s.LoadAccount(t.Context(), "nobody"); found || err != nil {
 		t.Errorf("an account without commits: %t, %v", found, err)
+	}
+}
+
+// TestRecent reads an app all the time while it changes: once its commit can be seen, no read gives what was before.
+func TestRecent(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	s := w.serve()
+	w.wait(s)
+	ctx, stop := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			for last := uint64(0); ctx.Err() == nil; {
+				reached := s.Position()
+				app, found, err := s.App(t.Context(), domain.FirstApp)
+				if err != nil || !found {
+					t.Errorf("reading: %t, %v", found, err)
+					return
+				}
+				if app.Position < last || app.Position < reached && reached > 10 {
+					t.Errorf("the app as of %d, after %d was seen and %d reached", app.Position, last, reached)
+				}
+				last = app.Position
+				app.Name = "the reader's own"
+			}
+		})
+	}
+	for i := range 300 {
+		name := fmt.Sprint("name ", i)
+		w.do("acme", domain.EditAppInfo{App: domain.FirstApp, AppName: &name}) // nothing else is written: each commit is its
+		w.wait(s)
+		if app, _, err := s.App(t.Context(), domain.FirstApp); err != nil || app.Name != name {
+			t.Fatalf("%q, %v; want %q", app.Name, err, name)
+		}
+	}
+	stop()
+	group.Wait()
+	for id := range domain.AppID(recentApps + 10) {
+		s.recent.put(&domain.App{ID: id}, s.recent.batch)
+	}
+	if n := len(s.recent.apps); n != recentApps {
+		t.Errorf("%d apps are kept, want %d", n, recentApps)
 	}
 }

@@ -1,0 +1,85 @@
+package projections
+
+import (
+	"sync"
+
+	"sundial/domain"
+)
+
+// recentApps bounds the apps that were read lately and are kept: some 1 KB each.
+const recentApps = 16_384
+
+// recent holds apps that were read lately, as reads see them. Decoding an app takes several times as long as finding
+// it, and most reads are of few apps.
+type recent struct {
+	mu      sync.RWMutex
+	apps    map[domain.AppID]*domain.App
+	writing bool   // a batch is being committed
+	batch   uint64 // batches committed
+}
+
+// get gives a copy of an app, and otherwise the ticket with which to put it once it has been read.
+func (c *recent) get(id domain.AppID) (app *domain.App, ticket uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if kept := c.apps[id]; kept != nil {
+		return kept.Clone(), 0
+	}
+	return nil, c.batch
+}
+
+// account is the account of an app that is kept, "" if it is not.
+func (c *recent) account(id domain.AppID) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if kept := c.apps[id]; kept != nil {
+		return kept.Account
+	}
+	return ""
+}
+
+// put keeps a copy of an app that was read after the ticket was given, unless a batch came in between: then nobody
+// knows whether it was read before that or after.
+func (c *recent) put(app *domain.App, ticket uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writing || ticket != c.batch {
+		return
+	}
+	if c.apps == nil {
+		c.apps = make(map[domain.AppID]*domain.App)
+	}
+	if len(c.apps) >= recentApps {
+		for id := range c.apps { // the map's order is as good as drawing one
+			delete(c.apps, id)
+			break
+		}
+	}
+	c.apps[app.ID] = app.Clone()
+}
+
+// begin drops the apps that a batch is about to change; until end nothing is kept anew.
+func (c *recent) begin(changed []stateRow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = true
+	for i := range changed {
+		delete(c.apps, changed[i].id)
+	}
+}
+
+// end comes after the batch is committed, or not.
+func (c *recent) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	c.batch++
+}
+
+// forget drops everything: the file is another.
+func (c *recent) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.apps)
+	c.batch++
+}
