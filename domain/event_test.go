@@ -89,7 +89,7 @@ func emptyField(v reflect.Value) string {
 // TestEveryEventHasAPrototype: an event that the codec does not know could not be stored. It also holds the stored
 // names to their form, and each to one event.
 func TestEveryEventHasAPrototype(t *testing.T) {
-	var listed, written []string
+	var listed []string
 	named := map[string]bool{}
 	form := regexp.MustCompile(`^(app|account)\.[a-z_]+\.v[1-9][0-9]*$`)
 	for _, e := range Prototypes() {
@@ -99,9 +99,7 @@ func TestEveryEventHasAPrototype(t *testing.T) {
 		}
 		named[e.Type()] = true
 	}
-	for _, method := range methods(t, "apply") {
-		written = append(written, method)
-	}
+	written := methods(t, "apply")
 	slices.Sort(listed)
 	slices.Sort(written)
 	if diff := gocmp.Diff(written, listed); diff != "" {

@@ -16,7 +16,7 @@ import (
 // second time is silence or the same refusal, the account counts its apps right, and each app is what the facts in its
 // log make of it.
 func TestWholeLives(t *testing.T) {
-	for range 10 { // a life is short, and rare meetings matter here
+	for range 4 { // a life is short, and rare meetings matter here
 		rapid.Check(t, wholeLife)
 	}
 }

@@ -104,6 +104,12 @@ func TestUpgradeEdition(t *testing.T) {
 			then: refused(OrderConflict),
 		},
 		{
+			name:  "in a higher version its terms would stand, but it is no upgrade of the app that it has upgraded",
+			given: ordered,
+			as:    Owner, at: day(6), when: upgrade(higher),
+			then: refused(EditionNotHigher),
+		},
+		{
 			name:  "what the billing system said of an order stands above an owner's word",
 			given: and(pro(day(30)), did(day(5), Billing, RecordOrder{App: testApp, Order: begun})),
 			as:    Owner, at: day(6), when: upgrade(OrderTerms{ID: "o2", Edition: Flagship, PaidUntil: day(10), EffectiveAt: day(1), Amount: price}),
