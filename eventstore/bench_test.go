@@ -3,12 +3,14 @@ package eventstore_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"sundial/eventstore"
 )
@@ -83,6 +85,37 @@ func BenchmarkRawPublish(b *testing.B) {
 		last = ack.Sequence
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+// BenchmarkRawBatch is what BenchmarkAppend with many writers is held against: batches of that size, one after
+// another, without anybody to wait for or answer.
+func BenchmarkRawBatch(b *testing.B) {
+	for _, size := range []int{64, 256, 1000} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			_, _, nc := newLog(b)
+			js, err := jetstream.New(nc)
+			must(b, err)
+			p := payload700(b)
+			last := make([]uint64, size)
+			b.ResetTimer()
+			done := 0
+			for done < b.N {
+				batch := make([]*nats.Msg, size)
+				for i := range batch {
+					batch[i] = nats.NewMsg(fmt.Sprintf("events.a%d", i))
+					batch[i].Data = p
+					batch[i].Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last[i], 10))
+				}
+				ack, err := jetstreamext.PublishMsgBatch(b.Context(), js, batch, jetstreamext.BatchFlowControl{})
+				must(b, err)
+				for i := range last {
+					last[i] = ack.Sequence - uint64(size-1-i)
+				}
+				done += size
+			}
+			b.ReportMetric(float64(done)/b.Elapsed().Seconds(), "commits/s")
+		})
+	}
 }
 
 // fill appends n commits quickly.
