@@ -225,8 +225,7 @@ type tortureBiller struct {
 }
 
 func (b *tortureBiller) work(ctx context.Context, t *testing.T, p *process, writers []*tortureWriter) {
-	nc, err := nats.Connect(p.nats, nats.Token(operatorToken(t, p.directory)), nats.MaxReconnects(0),
-		nats.CustomInboxPrefix(b.inbox(ctx, t, p)))
+	nc, err := nats.Connect(p.nats, nats.Token(operatorToken(t, p.directory)), nats.MaxReconnects(0))
 	if err != nil {
 		return // killed
 	}
@@ -259,26 +258,6 @@ func (b *tortureBiller) work(ctx context.Context, t *testing.T, p *process, writ
 			b.acked = append(b.acked, id)
 		}
 	}
-}
-
-// inbox asks the API which inbox the operator's token may hear.
-func (b *tortureBiller) inbox(ctx context.Context, t *testing.T, p *process) string {
-	var page struct {
-		Items []struct {
-			ID   string `json:"id"`
-			Role string `json:"role"`
-		} `json:"items"`
-	}
-	answer, err := p.client(t).do(ctx, request{method: http.MethodGet, path: "/v1/tokens"})
-	if err != nil || answer.into(&page) != nil {
-		return "_INBOX.unknown" // killed
-	}
-	for _, token := range page.Items {
-		if token.Role == "operator" {
-			return "_INBOX." + token.ID
-		}
-	}
-	return "_INBOX.unknown"
 }
 
 // settleTransitions waits until nothing is due that has not fired and all bills were taken in.

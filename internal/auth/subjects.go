@@ -24,7 +24,8 @@ func GrantsOf(p Principal) Grants {
 	switch p.Role {
 	case Operator:
 		g.Publish = []string{"command.>", "billing.>", discovery}
-		g.Subscribe = append(g.Subscribe, "lifecycle.>")
+		// Any inbox: an operator's tools, such as the nats command, need no setting for the one trusted with everything.
+		g.Subscribe = append(g.Subscribe, "lifecycle.>", "_INBOX.>")
 	case Auditor:
 		g.Publish = []string{discovery}
 		g.Subscribe = append(g.Subscribe, "lifecycle.>")

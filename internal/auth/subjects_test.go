@@ -114,7 +114,7 @@ func TestSubjects(t *testing.T) {
 		{"subscribe", "command.>", nil},
 		{"subscribe", "events.>", nil},
 		{"subscribe", "$KV.>", nil},
-		{"subscribe", "_INBOX.>", nil},
+		{"subscribe", "_INBOX.>", []Role{Operator}},
 		{"subscribe", ">", nil},
 	} {
 		for _, role := range Roles() {
