@@ -2,9 +2,12 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -59,7 +62,8 @@ func appendArray(b []byte, v jsontext.Value, at string, depth int) ([]byte, erro
 
 // elements reads a list; the raw values are valid during the call only.
 func elements(v jsontext.Value, at string, take func(jsontext.Value) error) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	dec := read(v)
+	defer decoders.Put(dec)
 	if _, err := dec.ReadToken(); err != nil {
 		return syntax(err, at)
 	}
@@ -104,7 +108,8 @@ func (m members) append(b []byte) ([]byte, error) {
 // canonicalMembers reads an object. Where known takes a member it is left out; the name and the raw value are valid
 // during the call only.
 func canonicalMembers(v jsontext.Value, at string, depth int, known func(name string, v jsontext.Value) (bool, error)) (members, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	dec := read(v)
+	defer decoders.Put(dec)
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, syntax(err, at)
 	}
@@ -137,7 +142,22 @@ func canonicalMembers(v jsontext.Value, at string, depth int, known func(name st
 		}
 		out = append(out, member{name, canonical})
 	}
+	if _, err := dec.ReadToken(); err != nil {
+		return out, syntax(err, at)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return out, malformed("malformed_json", at, "is not one valid JSON value in UTF-8")
+	}
 	return out, nil
+}
+
+// decoders are used again: an event takes several.
+var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.Buffer)) }}
+
+func read(v jsontext.Value) *jsontext.Decoder {
+	dec := decoders.Get().(*jsontext.Decoder) //nolint:forcetypeassert // the pool holds nothing else
+	dec.Reset(bytes.NewBuffer(v))
+	return dec
 }
 
 // appendNumber appends a JSON number: as an integer or a decimal where that is short, else as digits with an exponent.

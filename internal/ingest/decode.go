@@ -91,9 +91,6 @@ func (e *event) read(b []byte) error {
 	}
 	others, err := canonicalMembers(v, "", 1, e.attribute)
 	e.kept = append(e.kept, others...)
-	if err == nil && !v.IsValid() { // something follows the object
-		err = malformed("malformed_json", "", "is not one valid JSON value in UTF-8")
-	}
 	if err == nil {
 		err = e.checkAttributes()
 	}

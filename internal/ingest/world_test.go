@@ -2,74 +2,35 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/domain"
-	"sundial/eventstore"
 	"sundial/internal/engine"
-	"sundial/internal/natsd"
-	"sundial/projections"
+	"sundial/internal/enginetest"
 )
-
-var began = time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC)
 
 // world is a NATS server with a log, on which nodes can be started.
 type world struct {
-	t    testing.TB
-	nats *natsd.Server
-	nc   *nats.Conn // a publisher's
-	js   jetstream.JetStream
+	t testing.TB
+	*enginetest.Server
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	s, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	w := &world{t: t, nats: s}
-	w.nc, w.js = w.connect()
-	log, err := eventstore.Create(t.Context(), w.nc, eventstore.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-func (w *world) connect() (*nats.Conn, jetstream.JetStream) {
-	w.t.Helper()
-	nc, err := w.nats.Connect()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return nc, js
+	return &world{t, enginetest.Start(t)}
 }
 
 // node is an engine with an intake.
 type node struct {
 	*Intake
 	world    *world
-	engine   *engine.Engine
-	log      *eventstore.Log
-	clock    atomic.Int64 // milliseconds
+	engine   *enginetest.Node
 	commands int
 	cancel   context.CancelFunc
 	runs     sync.WaitGroup
@@ -78,47 +39,22 @@ type node struct {
 
 // node starts an engine and an intake that does not run yet; change may alter its configuration.
 func (w *world) node(change ...func(*Config)) *node {
-	t := w.t
-	t.Helper()
-	nc, js := w.connect()
-	log, err := eventstore.Open(t.Context(), nc, eventstore.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := projections.Open(t.Context(), projections.Config{Dir: t.TempDir(), Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &node{world: w, log: log}
-	n.clock.Store(began.UnixMilli())
-	n.engine, err = engine.New(engine.Config{
-		Log: log, Store: store, JetStream: js, Policy: domain.DefaultPolicy(), Node: t.Name(),
-		Now: func() time.Time { return time.UnixMilli(n.clock.Load()) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	following := make(chan error, 1)
-	go func() { following <- store.Run(ctx) }()
-	config := Config{JetStream: js, Engine: n.engine, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	w.t.Helper()
+	n := &node{world: w, engine: w.Node(w.t, w.t.TempDir(), false)}
+	config := Config{JetStream: w.JetStream, Engine: n.engine.Engine, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))}
 	for _, c := range change {
 		c(&config)
 	}
-	n.Intake, err = Open(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if n.Intake, err = Open(w.t.Context(), config); err != nil {
+		w.t.Fatal(err)
 	}
 	n.stop = sync.OnceFunc(func() {
 		n.halt()
 		n.Close()
-		cancel()
-		err := <-following
-		if err := errors.Join(err, store.Close(), log.Close(context.Background())); err != nil {
-			t.Error(err)
-		}
+		n.engine.Stop()
 	})
-	t.Cleanup(n.stop)
+	w.t.Cleanup(n.stop)
 	return n
 }
 
@@ -169,37 +105,18 @@ func (n *node) app(account string, app domain.AppID) {
 	n.world.t.Helper()
 	_, err := n.engine.Execute(n.world.t.Context(), engine.Request{
 		Account: account, ID: fmt.Sprint("import-", app), Role: domain.Operator, Actor: "operator:test",
-		Command: domain.ImportApp{App: app, AppName: "shop", CreatedAt: domain.InstantOf(began.AddDate(-1, 0, 0)), Edition: domain.Pro},
+		Command: domain.ImportApp{App: app, AppName: "shop", CreatedAt: domain.InstantOf(enginetest.Began.AddDate(-1, 0, 0)), Edition: domain.Pro},
 	})
 	if err != nil {
 		n.world.t.Fatal(err)
 	}
 }
 
-// look reads an app as the engine has it.
+// look reads an app as the log has it.
 func (n *node) look(account string, app domain.AppID) *domain.App {
 	n.world.t.Helper()
 	acc := domain.NewAccount(account)
-	codec, err := engine.Codec()
-	if err != nil {
-		n.world.t.Fatal(err)
-	}
-	for m, err := range n.log.Account(n.world.t.Context(), account, 0, 0) {
-		if err != nil {
-			n.world.t.Fatal(err)
-		}
-		commit, err := eventstore.DecodeCommit(m.Payload)
-		if err != nil {
-			n.world.t.Fatal(err)
-		}
-		for _, stored := range commit.Events {
-			event, err := codec.Decode(stored)
-			if err != nil {
-				n.world.t.Fatal(err)
-			}
-			acc.Apply(domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}, event)
-		}
-	}
+	acc.Apply(domain.Recorded{}, n.engine.Events(n.world.t, account)...)
 	return acc.Apps[app]
 }
 
@@ -207,7 +124,7 @@ func (n *node) look(account string, app domain.AppID) *domain.App {
 func (w *world) publish(subject string, events ...string) {
 	w.t.Helper()
 	for _, e := range events {
-		if _, err := w.js.Publish(w.t.Context(), subject, []byte(e)); err != nil {
+		if _, err := w.JetStream.Publish(w.t.Context(), subject, []byte(e)); err != nil {
 			w.t.Fatalf("%s: %v", subject, err)
 		}
 	}
@@ -215,7 +132,7 @@ func (w *world) publish(subject string, events ...string) {
 
 // overdue is an event that says that an invoice is owed.
 func overdue(id, account string, app domain.AppID, invoice string) string {
-	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"urn:test","type":"sundial.billing.invoice.overdue","data":{"account":%q,"app":%d,"effective_at":"2021-05-31T00:00:00Z","invoice":%q,"version":1,"amount":{"currency":"CNY","minor":100}}}`,
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"urn:test","type":"sundial.billing.invoice.overdue","data":{"account":%q,"app":%d,"effective_at":"2020-12-31T00:00:00Z","invoice":%q,"version":1,"amount":{"currency":"CNY","minor":100}}}`,
 		id, account, app, invoice)
 }
 
@@ -265,13 +182,13 @@ func (w *world) fill(count int, event func(n int) (subject, body string)) {
 			m.Header.Set("Nats-Batch-Id", id)
 			m.Header.Set("Nats-Batch-Sequence", fmt.Sprint(k))
 			if k < size {
-				if err := w.nc.PublishMsg(m); err != nil {
+				if err := w.Conn.PublishMsg(m); err != nil {
 					w.t.Fatal(err)
 				}
 				continue
 			}
 			m.Header.Set("Nats-Batch-Commit", "1")
-			reply, err := w.nc.RequestMsg(m, 30*time.Second)
+			reply, err := w.Conn.RequestMsg(m, 30*time.Second)
 			if err != nil {
 				w.t.Fatal(err)
 			}
