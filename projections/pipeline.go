@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,14 @@ const (
 	// not get fewer, and what waits for the batch waits longer.
 	batchLimit = 5000
 
-	// After a batch of gatherFrom commits or more the next one waits for gatherEnough of them, but no longer than
-	// gatherTime: a transaction costs as much as some dozens of rows. One writer alone, or a few, wait for nothing.
+	// patience is how long commits are gathered for one batch while nobody waits for them: a row that many of them
+	// change is then written once, and the processor is left to those who commit. Reads may be as far behind, unless
+	// they name a position.
+	patience = 50 * time.Millisecond
+
+	// Where somebody waits: after a batch of gatherFrom commits or more the next one waits for gatherEnough of them,
+	// but no longer than gatherTime, as a transaction costs as much as some dozens of rows. One writer alone, or a
+	// few, wait for nothing.
 	gatherFrom   = 8
 	gatherEnough = 128
 	gatherTime   = time.Millisecond
@@ -39,9 +46,9 @@ type pipeline struct {
 	log    *eventstore.Log
 	codec  *eventstore.Codec[domain.Event]
 	folder *folder
-	upTo   uint64 // ends there; 0: goes on
-	batch  int    // commits in a batch, at most
-	eager  bool   // a smaller batch is written as soon as the last one is
+	upTo   uint64    // ends there; 0: goes on
+	batch  int       // commits in a batch, at most
+	waits  *progress // who waits for what; nil: nobody does, and every batch but the last is full
 	write  func(*rows) error
 }
 
@@ -152,13 +159,27 @@ func (p *pipeline) decodeOne(d *decoded) (err error) {
 
 const adviceUnreadable = "stop, keep a copy of the data directory, and look whether a newer version of the program wrote it; if not, restore the log from the latest backup"
 
-// fold hands batches to the writer: when it is idle, or when the batch is full.
+// fold hands batches to the writer. What was folded before an error is written too, so that a spoiled commit stops
+// the projections right before itself.
 func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan struct{}, batches chan<- *rows) error {
+	late, gathered := time.NewTimer(patience), time.NewTimer(gatherTime)
+	defer late.Stop()
+	defer gathered.Stop()
+	pressing, gathering := false, false // whether patience is at its end; whether more should come first
+	var asked <-chan struct{}
+	if p.waits != nil {
+		asked = p.waits.asked
+	}
 	hand := func() error {
+		n := len(p.folder.batch.commits)
 		r, err := p.folder.take()
 		if err != nil {
 			return err
 		}
+		if gathering = n >= gatherFrom; gathering {
+			gathered.Reset(gatherTime)
+		}
+		pressing = false
 		select {
 		case batches <- r:
 			return nil
@@ -166,53 +187,64 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 			return context.Cause(ctx)
 		}
 	}
-	gather := time.NewTimer(gatherTime)
-	defer gather.Stop()
-	last, gathering := 0, false
+	finish := func(why error) error {
+		if len(p.folder.batch.commits) == 0 {
+			return why
+		}
+		select {
+		case <-idle:
+			return cmp.Or(why, hand())
+		case <-ctx.Done():
+			return cmp.Or(why, context.Cause(ctx))
+		}
+	}
 	for {
 		n := len(p.folder.batch.commits)
-		ready := idle
-		if n == 0 || (!p.eager && n < p.batch) || gathering && n < gatherEnough {
-			ready = nil
-		}
-		more := ordered
-		if n >= p.batch {
+		ready, more := idle, ordered
+		switch {
+		case n >= p.batch:
 			more = nil
+		case n == 0 || p.waits == nil || gathering && n < gatherEnough:
+			ready = nil
+		case !pressing && !p.waits.wanted(p.folder.position):
+			ready = nil
 		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-gather.C:
+		case <-gathered.C:
 			gathering = false
+		case <-late.C:
+			pressing = true
+		case <-asked: // somebody has begun to wait, perhaps for this batch
 		case <-ready:
 			if err := hand(); err != nil {
 				return err
 			}
-			if last = n; last >= gatherFrom {
-				gathering = true
-				gather.Reset(gatherTime)
-			}
 		case c, ok := <-more:
 			if !ok {
-				if ctx.Err() != nil || n == 0 {
-					return context.Cause(ctx)
-				}
-				<-idle
-				return hand()
+				return finish(nil)
 			}
-			select {
-			case <-c.done:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			if n == 0 {
+				late.Reset(patience)
 			}
-			for i := range c.commits {
-				if err := p.folder.fold(&c.commits[i]); err != nil {
-					return err
-				}
-			}
-			if c.err != nil {
-				return c.err
+			if err := p.foldChunk(ctx, c); err != nil {
+				return finish(err)
 			}
 		}
 	}
+}
+
+func (p *pipeline) foldChunk(ctx context.Context, c *chunk) error {
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for i := range c.commits {
+		if err := p.folder.fold(&c.commits[i]); err != nil {
+			return err
+		}
+	}
+	return c.err
 }

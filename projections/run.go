@@ -87,11 +87,15 @@ func (s *Store) follow(ctx context.Context) error {
 		return ErrClosed
 	}
 	p := &pipeline{
-		log: s.config.Log, codec: s.codec, batch: batchLimit, eager: true,
+		log: s.config.Log, codec: s.codec, batch: batchLimit, waits: &s.progress,
 		write:  func(r *rows) error { return s.commit(db, r) },
 		folder: newFolder(db.own, s.at, cachedApps),
 	}
-	return p.run(ctx)
+	err := p.run(ctx)
+	if ctx.Err() != nil && !final(err) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // commit writes a batch and lets it be seen.

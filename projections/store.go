@@ -61,6 +61,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{config: config, path: filepath.Join(config.Dir, fileName), codec: codec}
+	s.progress.asked = make(chan struct{}, 1)
 	s.background, s.stop = context.WithCancelCause(context.Background())
 	if s.lock, err = lock(config.Dir, servingLock, ErrInUse); err != nil {
 		return nil, err
@@ -77,6 +78,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
+	if err := s.tidy(); err != nil {
+		return err
+	}
 	usable, err := s.usable()
 	if err != nil {
 		return err
@@ -101,6 +105,15 @@ func (s *Store) open(ctx context.Context) error {
 	s.db.Store(db)
 	s.progress.reach(at.position)
 	return nil
+}
+
+// tidy removes what a rebuild that was killed left, and the files of older versions; the directory is locked.
+func (s *Store) tidy() error {
+	err := remove(newFile(s.config))
+	for old := range version {
+		err = errors.Join(err, remove(filepath.Join(s.config.Dir, fileOf(old))))
+	}
+	return err
 }
 
 // usable tells whether the serving file is there and one of this version and this log.

@@ -11,6 +11,7 @@ import (
 // reached: hundreds of writers wait at any time, and waking all of them for each batch would cost more than the batch.
 type progress struct {
 	position atomic.Uint64
+	asked    chan struct{} // holds a token once somebody has begun to wait
 
 	mu      sync.Mutex
 	waiting waiters
@@ -42,6 +43,10 @@ func (p *progress) wait(ctx context.Context, position uint64) error {
 	heap.Push(&p.waiting, w)
 	p.mu.Unlock()
 	select {
+	case p.asked <- struct{}{}:
+	default:
+	}
+	select {
 	case <-w.woken:
 	case <-ctx.Done():
 	}
@@ -62,6 +67,13 @@ func (p *progress) wait(ctx context.Context, position uint64) error {
 		return p.ended
 	}
 	return context.Cause(ctx)
+}
+
+// wanted tells whether somebody waits for a position up to this one.
+func (p *progress) wanted(position uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting) > 0 && p.waiting[0].position <= position
 }
 
 // reach sets the position and wakes who waited for it.

@@ -9,8 +9,8 @@ import (
 
 // watch starts a stopwatch.
 func watch() (elapsed func() time.Duration) {
-	started := time.Now()                                          //nolint:forbidigo // measures a duration
-	return func() time.Duration { return time.Now().Sub(started) } //nolint:forbidigo // measures a duration
+	started := time.Now()                                      //nolint:forbidigo // measures a duration
+	return func() time.Duration { return time.Since(started) } //nolint:forbidigo // measures a duration
 }
 
 // load has writers do one thing after another until the slot is over, each waiting for the answer before the next. It

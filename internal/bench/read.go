@@ -154,7 +154,7 @@ func (s *served) asking(path func() string) side {
 			if clients[i], err = s.dial(ctx); err != nil {
 				return 0, err
 			}
-			defer clients[i].conn.Close() //nolint:gocritic // all of them end with the slot
+			defer clients[i].conn.Close()
 		}
 		return load(ctx, connections, slot, func(_ context.Context, writer int) error { return clients[writer].get(path()) })
 	}
