@@ -300,7 +300,7 @@ func TestPointReads(t *testing.T) {
 		before uint64
 		limit  int
 		want   []uint64
-	}{{0, 0, want}, {0, 2, want[:2]}, {want[0], 0, want[1:]}, {want[2], 0, nil}} {
+	}{{0, 0, want}, {0, 2, want[:2]}, {want[0], 0, want[1:]}, {want[0], 1, want[1:2]}, {want[2], 0, nil}} {
 		entries, err := s.History(t.Context(), first+1, row.before, row.limit)
 		var got []uint64
 		for _, e := range entries {
@@ -309,5 +309,8 @@ func TestPointReads(t *testing.T) {
 		if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
 			t.Errorf("history before %d, %d at most: %v (-want +got):\n%s", row.before, row.limit, err, diff)
 		}
+	}
+	if _, err := s.History(t.Context(), first+1, 1, 0); !errors.Is(err, ErrCursor) {
+		t.Errorf("the history from another app's commit on: %v, want ErrCursor", err)
 	}
 }

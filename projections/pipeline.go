@@ -227,6 +227,7 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 			}
 			if n == 0 {
 				late.Reset(patience)
+				pressing = false
 			}
 			if err := p.foldChunk(ctx, c); err != nil {
 				return finish(err)

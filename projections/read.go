@@ -165,30 +165,34 @@ type Entry struct {
 	RecordedAt domain.Instant
 }
 
-// History lists the positions of the commits that changed an app, latest first: from before the given position, or
-// from the last one where it is 0. It gives at most limit of them.
+// History lists the commits that changed an app, latest first, at most limit of them (as Page has it): those before
+// the given position, which must be one that History gave, or from the last one where it is 0.
 func (s *Store) History(ctx context.Context, app domain.AppID, before uint64, limit int) ([]Entry, error) {
 	var entries []Entry
 	limit = Page{Limit: limit}.limit()
 	err := s.read(ctx, func(r *reader) error {
-		state, found, err := r.loadApp(app)
-		if err != nil || !found {
-			return err
+		at := before
+		if before == 0 {
+			state, found, err := r.loadApp(app)
+			if err != nil || !found {
+				return err
+			}
+			at = state.Position
 		}
-		for at := state.Position; at != 0 && len(entries) < limit && ctx.Err() == nil; {
+		for at != 0 && len(entries) < limit {
 			found, err := r.history.one(r.row[:3], int64(at))
 			if err != nil {
 				return err
 			}
 			if !found || domain.AppID(integer(r.row[2])) != app {
-				return errors.New("the history of an app is broken: run rebuild")
+				return fmt.Errorf("commit %d is not one of app %d: %w", at, app, ErrCursor)
 			}
-			if before == 0 || at < before {
+			if at != before {
 				entries = append(entries, Entry{at, domain.Instant(integer(r.row[1]))})
 			}
 			at = uint64(integer(r.row[0]))
 		}
-		return context.Cause(ctx)
+		return nil
 	})
 	return entries, err
 }

@@ -61,7 +61,8 @@ func newFile(config Config) string { return filepath.Join(config.Dir, fileName+"
 var errSwapped = errors.New("projections: rebuilt")
 
 // Rebuild builds the projections anew while they go on serving, and swaps when the new file has caught up. For the
-// moment of the swap reads wait. One rebuild runs at a time; another waits for it.
+// moment of the swap reads wait. One rebuild runs at a time; another waits for it. It goes as far as the serving ones
+// do, not beyond: what stopped those stays to be seen (Err).
 func (s *Store) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
 	s.rebuilding.Lock()
 	defer s.rebuilding.Unlock()
@@ -74,11 +75,9 @@ func (s *Store) Rebuild(ctx context.Context, progress func(done, total uint64)) 
 		return err
 	}
 	for lag := uint64(closeEnough); err == nil && lag >= closeEnough; {
-		var head uint64
-		if head, err = s.config.Log.Head(ctx); err == nil {
-			lag = head - b.at.position
-			err = b.build(ctx, head, progress)
-		}
+		position := s.Position()
+		lag = position - b.at.position
+		err = b.build(ctx, position, progress)
 	}
 	if s.background.Err() != nil {
 		err = ErrClosed
@@ -90,7 +89,7 @@ func (s *Store) Rebuild(ctx context.Context, progress func(done, total uint64)) 
 	if err := errors.Join(context.Cause(ctx), b.build(ctx, s.at.position, nil), b.close()); err != nil {
 		return errors.Join(err, remove(newFile(s.config)))
 	}
-	if err := s.swap(b.at); err != nil {
+	if err := s.swap(); err != nil {
 		err = fmt.Errorf("projections: swapping in what was rebuilt: %w; restart the server", err)
 		s.fail(err)
 		return err
@@ -98,8 +97,8 @@ func (s *Store) Rebuild(ctx context.Context, progress func(done, total uint64)) 
 	return nil
 }
 
-// swap puts the new file in the place of the serving one; running is held.
-func (s *Store) swap(at checkpoint) error {
+// swap puts the new file, which stands where the serving one does, in that one's place; running is held.
+func (s *Store) swap() error {
 	old := s.db.Load()
 	if old == nil {
 		return ErrClosed
@@ -114,11 +113,9 @@ func (s *Store) swap(at checkpoint) error {
 	if err != nil {
 		return err
 	}
-	s.at = at
 	s.recent.forget()
 	s.db.Store(db)
 	close(old.gone)
-	s.progress.reach(at.position)
 	return nil
 }
 

@@ -18,7 +18,9 @@ import (
 const version = 1
 
 // fileName is the serving file; SQLite keeps its write-ahead log and the index of that beside it.
-var fileName = fmt.Sprintf("projections-v%d.db", version)
+var fileName = fileOf(version)
+
+func fileOf(version int) string { return fmt.Sprintf("projections-v%d.db", version) }
 
 const (
 	walSuffix = "-wal"

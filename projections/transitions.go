@@ -1,8 +1,11 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
+	"slices"
+	"strings"
 
 	"sundial/domain"
 )
@@ -24,7 +27,7 @@ const dueWidth = 9
 
 func transitionOf(row []driver.Value) Transition {
 	t := Transition{
-		App: domain.AppID(integer(row[2])), Account: text(row[1]), From: text(row[7]),
+		App: domain.AppID(integer(row[2])), Account: text(row[1]), From: from(text(row[4]), text(row[7]), text(row[8])),
 		Due: domain.Due{
 			At: domain.Instant(integer(row[0])), To: text(row[4]), Cause: domain.Cause(text(row[5])),
 			Episode: uint64(integer(row[6])),
@@ -33,11 +36,16 @@ func transitionOf(row []driver.Value) Transition {
 	if k := integer(row[3]); k >= 0 && k < int64(len(kinds)) {
 		t.Kind = kinds[k]
 	}
-	const edition = "edition:"
-	if len(t.To) > len(edition) && t.To[:len(edition)] == edition {
-		t.From = edition + text(row[8])
-	}
 	return t
+}
+
+// from is what a transition leads from, in the same words as what it leads to.
+func from(to, status, edition string) string {
+	const prefix = "edition:"
+	if strings.HasPrefix(to, prefix) {
+		return prefix + edition
+	}
+	return status
 }
 
 // Due lists what is due at an instant (at or before it), in due order: by time, account, app, and kind. It gives at
@@ -49,7 +57,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 		return r.due.each(context.Background(), row, func() (bool, error) {
 			due = append(due, transitionOf(row))
 			return true, nil
-		}, int64(now), int64(limit))
+		}, int64(now), int64(max(limit, 0)))
 	})
 	return due, err
 }
@@ -78,34 +86,31 @@ type dueKey struct {
 	Kind    int64        `json:"kind"`
 }
 
+func (t *Transition) key() dueKey { return dueKey{int64(t.At), t.Account, t.App, kindNumber(t.Kind)} }
+
+func (k dueKey) compare(with dueKey) int {
+	return cmp.Or(cmp.Compare(k.At, with.At), cmp.Compare(k.Account, with.Account), cmp.Compare(k.App, with.App), cmp.Compare(k.Kind, with.Kind))
+}
+
 // Transitions lists what time will do, soonest first.
 func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([]Transition, string, error) {
-	query, args := `SELECT `+dueColumns+` WHERE true`, []any(nil)
+	after := dueKey{At: -1}
 	if page.Cursor != "" {
-		var after dueKey
 		if err := parseCursor("transitions", page.Cursor, &after); err != nil {
 			return nil, "", err
 		}
-		query += ` AND (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?)`
-		args = append(args, after.At, after.Account, int64(after.App), after.Kind)
 	}
+	before := domain.MaxInstant + 1
 	if filter.Before != 0 {
-		query += ` AND d.at < ?`
-		args = append(args, int64(filter.Before))
+		before = filter.Before
 	}
+	list := s.allTransitions
 	if filter.Account != "" {
-		query += ` AND d.account = ?`
-		args = append(args, filter.Account)
+		list = func(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
+			return s.transitionsOf(ctx, filter.Account, after, before, limit)
+		}
 	}
-	query += ` ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`
-	args = append(args, int64(page.limit()+1))
-	var found []Transition
-	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, dueWidth, func(row []driver.Value) error {
-			found = append(found, transitionOf(row))
-			return nil
-		})
-	})
+	found, err := list(ctx, after, before, page.limit()+1)
 	if err != nil {
 		return nil, "", err
 	}
@@ -113,7 +118,40 @@ func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([
 		return found, "", nil
 	}
 	found = found[:page.limit()]
-	last := found[len(found)-1]
-	next, err := cursor("transitions", dueKey{int64(last.At), last.Account, last.App, kindNumber(last.Kind)})
+	next, err := cursor("transitions", found[len(found)-1].key())
 	return found, next, err
+}
+
+func (s *Store) allTransitions(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
+	const query = `SELECT ` + dueColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ?
+		ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`
+	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), int64(limit)}
+	var found []Transition
+	err := s.read(ctx, func(r *reader) error {
+		return r.list(ctx, query, args, dueWidth, func(row []driver.Value) error {
+			found = append(found, transitionOf(row))
+			return nil
+		})
+	})
+	return found, err
+}
+
+// transitionsOf lists one account's. They follow from its apps: an index of dues by account would cost more, at every
+// change of a due time, than reading an account now and then.
+func (s *Store) transitionsOf(ctx context.Context, account string, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
+	row, found, err := s.LoadAccount(ctx, account)
+	if err != nil || !found {
+		return nil, err
+	}
+	var all []Transition
+	for id, app := range row.Account.Apps {
+		for _, d := range app.Dues() {
+			t := Transition{App: id, Account: account, From: from(d.To, string(app.Status()), string(app.Edition)), Due: d}
+			if d.At < before && t.key().compare(after) > 0 {
+				all = append(all, t)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Transition) int { return a.key().compare(b.key()) })
+	return all[:min(limit, len(all))], nil
 }
