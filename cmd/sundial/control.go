@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,14 +14,15 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sundial/internal/auth"
 	"sundial/projections"
 )
 
 // maxSocketPath is what a Unix socket's address holds, less its final zero.
 const maxSocketPath = 107
 
-// control takes orders from whoever has the data directory, on a socket in it: what the verb rebuild asks of a process
-// that serves. Who may open the socket may read and write everything beside it anyway, so there is no token.
+// control takes orders from whoever has the data directory, on a socket in it: what the verbs rebuild and token recover ask
+// of a process that serves. Who may open the socket may read and write everything beside it anyway, so there is no token.
 type control struct {
 	server     *http.Server
 	background sync.WaitGroup
@@ -46,6 +48,7 @@ func (p *Program) openControl() *control {
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /rebuild", c.rebuild)
 	routes.HandleFunc("POST /check", c.check)
+	routes.HandleFunc("POST /operator", c.operator)
 	c.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second}
 	c.background.Go(func() { _ = c.server.Serve(l) }) // ends with Close
 	return c
@@ -103,7 +106,7 @@ func (c *control) work(
 		}
 	}
 	if l == nil {
-		tell(told{Ended: true, Error: "the engine is being started anew: try again"})
+		tell(told{Ended: true, Error: busyText})
 		return
 	}
 	var mu sync.Mutex // progress may be told from several goroutines
@@ -127,24 +130,53 @@ func (c *control) work(
 	tell(latest)
 }
 
-// order gives an order to the process that serves from a directory. It tells whether there is such a process.
-func (d dirPath) order(ctx context.Context, verb string, progress func(done, total uint64)) (served bool, differences []projections.Difference, err error) {
+// operator makes an operator's token, for whoever lost all of them.
+func (c *control) operator(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	l := c.life
+	c.mu.Unlock()
+	if l == nil {
+		http.Error(w, busyText, http.StatusServiceUnavailable)
+		return
+	}
+	made, secret, err := l.tokens.Load().Create(r.Context(), auth.NewToken{Role: auth.Operator, Name: "recovered operator"})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	l.config.Logger.Warn("an operator's token was made over the socket in the data directory", "id", made.ID)
+	_, _ = io.WriteString(w, secret) // who asked is gone if it fails, and asks again
+}
+
+// busyText says that there is nobody to take an order just now.
+const busyText = "the engine is being started anew: try again"
+
+// errNotServing means that no process serves from a directory.
+var errNotServing = errors.New("no engine serves from this directory")
+
+// ask sends an order to the process that serves from a directory.
+func (d dirPath) ask(ctx context.Context, order string) (*http.Response, error) {
 	dialer := &net.Dialer{}
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "unix", d.file(socketFile))
 	}}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sundial/"+verb, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sundial/"+order, http.NoBody)
 	if err != nil {
-		return false, nil, err
+		return nil, err
 	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return nil, errNotServing
+	}
+	return resp, err
+}
+
+// order has work done by the process that serves from a directory: errNotServing if there is none.
+func (d dirPath) order(ctx context.Context, verb string, progress func(done, total uint64)) ([]projections.Difference, error) {
+	resp, err := d.ask(ctx, verb)
 	if err != nil {
-		var dial *net.OpError
-		if errors.As(err, &dial) && dial.Op == "dial" {
-			return false, nil, nil
-		}
-		return true, nil, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	var last told
@@ -158,11 +190,11 @@ func (d dirPath) order(ctx context.Context, verb string, progress func(done, tot
 	})
 	switch {
 	case err != nil:
-		return true, nil, fmt.Errorf("the serving process: %w", err)
+		return nil, fmt.Errorf("the serving process: %w", err)
 	case !last.Ended:
-		return true, nil, errors.New("the serving process ended before the work was done")
+		return nil, errors.New("the serving process ended before the work was done")
 	case last.Error != "":
-		return true, nil, errors.New(last.Error)
+		return nil, errors.New(last.Error)
 	}
-	return true, last.Differences, nil
+	return last.Differences, nil
 }

@@ -89,7 +89,11 @@ func run(ctx context.Context, args []string, c *console) (code int) {
 	if err != nil {
 		return c.fail(misusedVerb(err, args))
 	}
-	return c.fail(verb.Run())
+	err = verb.Run()
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errSilent) {
+		err = fmt.Errorf("interrupted (%w)", err)
+	}
+	return c.fail(err)
 }
 
 // misuse is an error of whoever wrote the command line: exit code 2.

@@ -48,8 +48,8 @@ func (v *rebuildCmd) Run(ctx context.Context, c *console) error {
 		title, order = "checking", "check"
 	}
 	b := newBar(c.err, title)
-	served, differences, err := dirPath(v.Data).order(ctx, order, b.set)
-	if !served && err == nil {
+	differences, err := dirPath(v.Data).order(ctx, order, b.set)
+	if errors.Is(err, errNotServing) {
 		differences, err = v.here(ctx, c, b)
 	}
 	b.close()

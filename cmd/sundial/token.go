@@ -2,8 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
+
+	"sundial/internal/auth"
 )
 
 // tokenCmd are the verbs on access tokens.
@@ -11,6 +18,8 @@ type tokenCmd struct {
 	Create tokenCreateCmd `cmd:"" help:"Create a token; it is shown once."`
 	List   tokenListCmd   `cmd:"" help:"List tokens, without their secrets."`
 	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token."`
+
+	Recover tokenRecoverCmd `cmd:"" help:"Make an operator's token where the last one was lost."`
 }
 
 // tokenView is what the tables show of a token.
@@ -103,5 +112,39 @@ func (v *tokenRevokeCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	c.say("revoked")
+	return nil
+}
+
+type tokenRecoverCmd struct {
+	Data string `help:"The data directory of an engine that serves on this machine." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
+}
+
+// Help tells who may.
+func (*tokenRecoverCmd) Help() string {
+	return `Takes no token: whoever may write to the data directory may have one. The new token is written to operator.token in it.`
+}
+
+// Run has the serving engine make the token, and writes it where the other verbs look.
+func (v *tokenRecoverCmd) Run(ctx context.Context, c *console) error {
+	resp, err := dirPath(v.Data).ask(ctx, "operator")
+	if err != nil {
+		return fmt.Errorf("%s: %w\n  fix: start the engine, and name its data directory with --data", v.Data, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(strings.TrimSpace(string(text)))
+	}
+	file := dirPath(v.Data).file(auth.TokenFile)
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		return err
+	}
+	c.say("wrote a new operator's token to " + file)
 	return nil
 }
