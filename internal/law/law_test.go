@@ -83,6 +83,16 @@ var foreign = regexp.MustCompile(
 	`(^|[^\w/.$}-])/(` + `work|root|home` + `)/\w|` +
 		`proxy\.` + `golang\.org|sum\.` + `golang\.org|deb\.` + `debian\.org|registry\.` + `npmjs\.org`)
 
+// suspect tells whether a file is worth the expression above, which is slow over megabytes of data.
+func suspect(text []byte) bool {
+	for _, part := range []string{"/work/", "/root/", "/home/", "golang.org", "debian.org", "npmjs.org"} {
+		if bytes.Contains(text, []byte(part)) {
+			return true
+		}
+	}
+	return false
+}
+
 // TestRooms holds every source file against the law.
 func TestRooms(t *testing.T) {
 	seen := map[string]bool{}
@@ -146,7 +156,11 @@ func TestNoMachine(t *testing.T) {
 		case "go.sum", "LICENSE":
 			return
 		}
-		for i, line := range bytes.Split(read(t, name), []byte("\n")) {
+		text := read(t, name)
+		if !suspect(text) {
+			return
+		}
+		for i, line := range bytes.Split(text, []byte("\n")) {
 			if m := foreign.Find(line); m != nil {
 				t.Errorf("%s:%d holds %q: a path of one machine, or the host of a package registry", name, i+1, m)
 			}
