@@ -197,7 +197,7 @@ func (a *API) write(x *exchange, rep *reply) int {
 		h["Strict-Transport-Security"] = strictTransport
 	}
 	h[headerRequest] = []string{x.request}
-	rep.headers(func(name, value string) { h[name] = []string{value} })
+	rep.headers(h)
 	if rep.status == http.StatusRequestEntityTooLarge { // what is left of the body is not read
 		h["Connection"] = closeConnection
 	}

@@ -50,7 +50,7 @@ func newDocument() *document {
 			Version: version,
 			Description: "The lifecycle of apps, driven by bills and by time. Field names are in snake_case; times are RFC 3339 in UTC with " +
 				"milliseconds; unknown fields, names given twice or in another case, and unknown query parameters are refused. " +
-				"Errors are problems as RFC 9457 has them, with a stable code. Commands can be given over NATS as well: the " +
+				"Errors are problems as RFC 9457 has them, with a stable code; x-problems lists them. Commands can be given over NATS as well: the " +
 				"operation's subject is in x-nats-subject, its body has the member app where HTTP has the app in the path, and " +
 				"the status of the answer is in the header Sundial-Status.",
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
@@ -72,6 +72,7 @@ func newDocument() *document {
 			Headers: map[string]*huma.Param{}, Responses: map[string]*huma.Response{}, Parameters: map[string]*huma.Param{},
 		},
 	}}
+	d.openapi.Extensions = map[string]any{"x-problems": codes()}
 	d.components()
 	return d
 }

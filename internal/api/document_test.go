@@ -77,6 +77,21 @@ func TestDocumentRefersToWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestCodesAreOnce holds the codes apart: a client tells problems by them.
+func TestCodesAreOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range codes() {
+		code := c["code"].(string)
+		if seen[code] {
+			t.Errorf("two problems are called %s", code)
+		}
+		seen[code] = true
+		if code != strings.ToLower(code) || !looksLikeName(code) || c["detail"] == "" || c["fix"] == "" {
+			t.Errorf("a poor problem: %v", c)
+		}
+	}
+}
+
 // at follows a reference inside the document.
 func at(doc any, ref string) any {
 	for _, part := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {

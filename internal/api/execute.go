@@ -54,7 +54,7 @@ func (a *API) Command(ctx context.Context, call Call) Reply {
 		took: time.Since(started), bytes: len(rep.body), changes: true, //nolint:forbidigo // measures a duration
 	}, &rep)
 	out := Reply{Status: rep.status, Code: rep.code, Header: map[string][]string{headerRequest: {request}}, Body: rep.body}
-	rep.headers(func(name, value string) { out.Header[name] = []string{value} })
+	rep.headers(out.Header)
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -197,5 +198,24 @@ func TestAccessLogHoldsNoSecrets(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log lacks %s: %s", want, text)
 		}
+	}
+}
+
+// TestAMistakeIsAProblem has a handler panic: the client gets a problem without a word of it, the log gets it whole.
+func TestAMistakeIsAProblem(t *testing.T) {
+	log := &lockedBuffer{}
+	w := start(t, func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(log, nil)) })
+	rt := &route{name: "panics", method: "GET", open: true, serve: func(*API, *exchange) reply { panic("hunter2") }}
+	rt.measure = w.api.metrics.of(rt)
+	recorder := httptest.NewRecorder()
+	w.api.serve(rt, recorder, httptest.NewRequest("GET", "/", nil))
+	if recorder.Code != 500 || strings.Contains(recorder.Body.String(), "hunter2") || !strings.Contains(recorder.Body.String(), `"code":"internal"`) {
+		t.Errorf("%d %s", recorder.Code, recorder.Body)
+	}
+	if text := log.String(); !strings.Contains(text, "hunter2") || !strings.Contains(text, "limit_test.go") {
+		t.Errorf("the log lacks what happened: %s", text)
+	}
+	if n := w.api.limits.underWay.Load(); n != 0 {
+		t.Errorf("%d requests are still counted as under way", n)
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -79,8 +80,8 @@ var (
 		http.StatusNotFound, "account_not_found", "There is no account of this name.",
 		"Check the account; it exists from its first app or quota on.",
 	}
-	noToKnow = fault{http.StatusNotFound, "token_not_found", "No token has this id.", "GET /v1/tokens lists them."}
-	noParked = fault{
+	tokenUnknown = fault{http.StatusNotFound, "token_not_found", "No token has this id.", "GET /v1/tokens lists them."}
+	noParked     = fault{
 		http.StatusNotFound, "parked_not_found", "Nothing that is parked has this id.",
 		"GET /v1/parked lists what is; what was replayed or discarded is not among it any more.",
 	}
@@ -171,24 +172,31 @@ var (
 func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
-		noRoute, noCommand, noAccount, noToKnow, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
+		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
 		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, internal, busy, overloaded, stopping,
 		unavailable, notAllTaken, parkingFull, unknown, behind,
 	}
 }
 
-// Code is a stable name of a problem that this edge adds to the domain's refusals.
-type Code struct {
-	Code, Detail, Fix string
-	Status            int
-}
-
-// Codes lists what the API can answer with beside the domain's refusals, for the documentation.
-func Codes() []Code {
-	var all []Code
-	for _, f := range faults() {
-		all = append(all, Code{f.code, f.detail, f.fix, f.status})
+// codes lists every problem that can be answered, for the document: those of this edge, and the domain's refusals.
+func codes() []map[string]any {
+	var all []map[string]any
+	add := func(status int, code, detail, fix string) {
+		all = append(all, map[string]any{"status": status, "code": code, "detail": detail, "fix": fix})
 	}
+	for _, f := range faults() {
+		add(f.status, f.code, f.detail, f.fix)
+	}
+	for _, c := range domain.Codes() {
+		status := http.StatusConflict
+		if c.Kind == domain.Absent {
+			status = http.StatusNotFound
+		}
+		add(status, c.Code, c.Message, c.Fix)
+	}
+	slices.SortStableFunc(all, func(a, b map[string]any) int {
+		return cmp.Compare(a["status"].(int), b["status"].(int))
+	})
 	return all
 }
 
@@ -276,7 +284,7 @@ func errorReply(err error) reply {
 		{auth.ErrRevoked, tokenRevoked},
 		{ingest.ErrNotParked, noParked},
 		{ingest.ErrParkedFull, parkingFull},
-		{auth.ErrUnknownToken, noToKnow},
+		{auth.ErrUnknownToken, tokenUnknown},
 		{auth.ErrTooManyTokens, tooManyTokens},
 		{context.DeadlineExceeded, unknown},
 		{context.Canceled, unknown},

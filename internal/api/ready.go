@@ -31,7 +31,7 @@ type CheckResult struct {
 const checkPatience = time.Second
 
 // live answers GET /livez: the process answers.
-func (a *API) live(*exchange) reply { return ok([]byte(`{"live":true}`)) }
+func (a *API) live(*exchange) reply { return ok([]byte(`{"status":"ok"}`)) }
 
 // ready answers GET /readyz.
 func (a *API) ready(x *exchange) reply {

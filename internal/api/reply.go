@@ -42,22 +42,30 @@ func (r reply) because(err error) reply {
 
 func ok(body []byte) reply { return reply{status: http.StatusOK, contentType: jsonType, body: body} }
 
-// headers gives the headers of the reply. The names are in Go's canonical form.
-func (r *reply) headers(set func(name, value string)) {
-	if r.contentType != "" {
-		set("Content-Type", r.contentType)
-	}
+// typeHeaders spares a read the making of its one constant header.
+var typeHeaders = map[string][]string{jsonType: {jsonType}, problemType: {problemType}}
+
+// headers adds the headers of the reply to h. The names are in Go's canonical form, as a http.Header wants them.
+func (r *reply) headers(h map[string][]string) {
+	h["Content-Type"] = typeHeaders[r.contentType]
 	if r.etag != 0 {
-		set("Etag", `"`+strconv.FormatUint(r.etag, 10)+`"`)
+		text := make([]byte, 0, 22)
+		text = append(strconv.AppendUint(append(text, '"'), r.etag, 10), '"')
+		h["Etag"] = []string{string(text)}
 	}
 	if r.position != 0 {
-		set(headerPosition, strconv.FormatUint(r.position, 10))
+		h[headerPosition] = []string{strconv.FormatUint(r.position, 10)}
 	}
-	for _, h := range []struct{ name, value string }{
-		{headerKey, r.key}, {"Retry-After", r.retryAfter}, {"Www-Authenticate", r.challenge}, {"Allow", r.allow},
-	} {
-		if h.value != "" {
-			set(h.name, h.value)
-		}
+	if r.key != "" {
+		h[headerKey] = []string{r.key}
+	}
+	if r.retryAfter != "" {
+		h["Retry-After"] = []string{r.retryAfter}
+	}
+	if r.challenge != "" {
+		h["Www-Authenticate"] = []string{r.challenge}
+	}
+	if r.allow != "" {
+		h["Allow"] = []string{r.allow}
 	}
 }

@@ -176,7 +176,7 @@ var publicPages = map[string]page{
 }
 
 type liveness struct {
-	Live bool `json:"live"`
+	Status string `json:"status" enum:"ok"`
 }
 
 // pageOfCommand describes a command from its row.

@@ -59,7 +59,7 @@ func shown(t auth.Token) Token {
 
 // listTokens answers GET /v1/tokens: all of them, in the order in which they were made. The cursor is the last one's id.
 func (a *API) listTokens(x *exchange) reply {
-	if problem, fine := x.allowed("", noToKnow); !fine {
+	if problem, fine := x.allowed("", tokenUnknown); !fine {
 		return problem
 	}
 	page, wrong := pageOf(x.query)
@@ -86,7 +86,7 @@ func (a *API) listTokens(x *exchange) reply {
 
 // createToken answers POST /v1/tokens.
 func (a *API) createToken(x *exchange) reply {
-	if problem, fine := x.allowed("", noToKnow); !fine {
+	if problem, fine := x.allowed("", tokenUnknown); !fine {
 		return problem
 	}
 	text, problem, fine := x.body()
@@ -115,7 +115,7 @@ func (a *API) createToken(x *exchange) reply {
 
 // revokeToken answers DELETE /v1/tokens/{id} with the token as it then is.
 func (a *API) revokeToken(x *exchange) reply {
-	if problem, fine := x.allowed("", noToKnow); !fine {
+	if problem, fine := x.allowed("", tokenUnknown); !fine {
 		return problem
 	}
 	if wrong := checkReason(x.query.Get("reason")); wrong != nil {
@@ -129,7 +129,7 @@ func (a *API) revokeToken(x *exchange) reply {
 	tokens := a.config.Tokens.List()
 	i := slices.IndexFunc(tokens, func(t auth.Token) bool { return t.ID == id })
 	if i < 0 {
-		return noToKnow.reply()
+		return tokenUnknown.reply()
 	}
 	return ok(marshal(shown(tokens[i])))
 }
