@@ -149,6 +149,10 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 	if at, found, err := e.find(ctx, t.acc, t.req.ID); err != nil {
 		return Answer{}, false, err
 	} else if found {
+		if at.content == t.content && strings.HasPrefix(t.req.ID, FactPrefix) {
+			// Who reports facts asks whether they are in, not what the app was then; after a restart many come again.
+			return Answer{Outcome: Repeated, Position: at.position}, false, nil
+		}
 		answer, err := e.repeat(ctx, t.acc, at, t.content)
 		return answer, false, err
 	}
