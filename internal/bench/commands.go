@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -84,10 +86,10 @@ func (n *node) commanding(all []tenant, durable bool) side {
 	}
 }
 
-// appending is the log alone: with many writers, appends of payloads that mean nothing, of the sizes that the engine's
+// appending is the log alone: with many writers, appends of messages that mean nothing, of the sizes that the engine's
 // last commits have, which share batches as the engine's do. A single writer publishes with what NATS itself offers.
 func (n *node) appending(ctx context.Context, writers int) (side, error) {
-	payloads, err := n.payloads(ctx)
+	sample, err := n.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -97,12 +99,13 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 		return nil, err
 	}
 	last, turn := make([]uint64, writers), make([]int, writers)
-	put := func(ctx context.Context, writer int, payload []byte) (uint64, error) {
-		return n.bare.Append(ctx, "tenant-"+strconv.Itoa(writer), last[writer], payload, nil)
+	put := func(ctx context.Context, writer int, m *nats.Msg) (uint64, error) {
+		return n.bare.Append(ctx, "tenant-"+strconv.Itoa(writer), last[writer], m.Data, m.Header)
 	}
 	if writers == 1 {
-		put = func(ctx context.Context, _ int, payload []byte) (uint64, error) {
-			ack, err := n.js.PublishMsg(ctx, &nats.Msg{Subject: "bare.tenant-0", Data: payload}, jetstream.WithExpectLastSequencePerSubject(last[0]))
+		put = func(ctx context.Context, _ int, m *nats.Msg) (uint64, error) {
+			message := &nats.Msg{Subject: "bare.tenant-0", Data: m.Data, Header: maps.Clone(m.Header)}
+			ack, err := n.js.PublishMsg(ctx, message, jetstream.WithExpectLastSequencePerSubject(last[0]))
 			if err != nil {
 				return 0, err
 			}
@@ -111,35 +114,37 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 	}
 	return func(ctx context.Context, slot time.Duration) (float64, error) {
 		return load(ctx, writers, slot, func(ctx context.Context, writer int) (err error) {
-			payload := payloads[(writer+turn[writer])%len(payloads)]
+			message := sample[(writer+turn[writer])%len(sample)]
 			turn[writer]++
-			last[writer], err = put(ctx, writer, payload)
+			last[writer], err = put(ctx, writer, message)
 			return err
 		})
 	}, nil
 }
 
-// payloads are the engine's last commits, up to a thousand.
-func (n *node) payloads(ctx context.Context) ([][]byte, error) {
+// sample gives the engine's last commits as they are stored, up to a thousand, without the headers that the server needs
+// to append them.
+func (n *node) sample(ctx context.Context) ([]*nats.Msg, error) {
 	const most = 1000
 	head, err := n.log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f, err := n.log.Follow(ctx, head-min(head, most))
+	consumer, err := n.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: head - min(head, most) + 1,
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the log: %w", err)
 	}
-	defer f.Close()
-	var payloads [][]byte
-	for at := uint64(0); at < head; {
-		messages, err := f.Next(ctx, most)
+	sample := make([]*nats.Msg, min(head, most))
+	for i := range sample {
+		m, err := consumer.Next()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading the log: %w", err)
 		}
-		for _, m := range messages {
-			payloads, at = append(payloads, m.Payload), m.Sequence
-		}
+		header := maps.Clone(m.Headers())
+		maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+		sample[i] = &nats.Msg{Data: m.Data(), Header: header}
 	}
-	return payloads, nil
+	return sample, nil
 }
