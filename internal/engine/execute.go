@@ -241,7 +241,7 @@ func (t *try) encode(now domain.Instant, events []domain.Event) ([]byte, nats.He
 		}
 	}
 	payload, err := commit.Encode()
-	return payload, nil, err
+	return payload, commit.Header(), err
 }
 
 // giveBack returns a number that no app got.
