@@ -61,6 +61,13 @@ func (c *control) attend(l *engineLife) {
 	c.life = l
 }
 
+// attended is the life that orders go to, nil if there is none.
+func (c *control) attended() *engineLife {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.life
+}
+
 // Close ends orders under way.
 func (c *control) Close() {
 	if c == nil || c.server == nil {
@@ -96,9 +103,7 @@ func (c *control) work(
 	w http.ResponseWriter, r *http.Request,
 	do func(context.Context, *engineLife, func(done, total uint64)) ([]projections.Difference, error),
 ) {
-	c.mu.Lock()
-	l := c.life
-	c.mu.Unlock()
+	l := c.attended()
 	tell := func(t told) {
 		if line, err := json.Marshal(t); err == nil {
 			_, _ = w.Write(append(line, '\n')) // who ordered is gone if it fails, and the context with it
@@ -132,9 +137,7 @@ func (c *control) work(
 
 // operator makes an operator's token, for whoever lost all of them.
 func (c *control) operator(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	l := c.life
-	c.mu.Unlock()
+	l := c.attended()
 	if l == nil {
 		http.Error(w, busyText, http.StatusServiceUnavailable)
 		return

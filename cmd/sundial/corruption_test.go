@@ -19,7 +19,7 @@ func TestCorruptionStopsCommandsAndNotReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := c.create(t, "acme", "shop chat")
-	js, err := jetstream.New(p.control.life.nc)
+	js, err := jetstream.New(p.control.attended().nc)
 	if err != nil {
 		t.Fatal(err)
 	}

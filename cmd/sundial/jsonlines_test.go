@@ -54,7 +54,7 @@ func FuzzFiles(f *testing.F) {
 			if app, err := importOf(line, "why"); err == nil && !jsontext.Value(app.body).IsValid() {
 				t.Errorf("a body that is no JSON: %q", app.body)
 			}
-			for range members(line) { //nolint:revive // only that it ends
+			for range members(line) {
 			}
 			return nil
 		})
