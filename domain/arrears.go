@@ -37,8 +37,9 @@ func (e ArrearsStarted) apply(acc *Account) {
 	acc.change(e.App).Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
 }
 
-// ArrearsMoved says that the oldest debt is another: an older one became known, or the oldest was closed. A stop that
-// is in force stays so, effective at the new due time.
+// ArrearsMoved says that the arrears began at another time than was known: an older debt became known, the oldest was
+// closed, or the app is billed from another time on. A stop that is in force stays so, effective at the new due time; if
+// that lies ahead, the event before this one has lifted it.
 type ArrearsMoved struct {
 	About
 	Since   Instant `json:"since"`

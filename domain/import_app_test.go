@@ -101,6 +101,12 @@ func TestImportApp(t *testing.T) {
 			then: refused(AppTaken),
 		},
 		{
+			name:  "an order of that name from the billing system is not of the import",
+			given: and(given(bring("")), did(day(6), Billing, paid(ImportedOrder, Pro, day(6), 0))),
+			as:    Operator, at: day(7), when: bring(""),
+			then: silence,
+		},
+		{
 			name:  "of the other side",
 			given: given(bring("")),
 			as:    Operator, at: day(7), when: bring(TRTCTrial),

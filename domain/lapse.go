@@ -25,7 +25,7 @@ func (e Lapsed) apply(acc *Account) {
 }
 
 // LapseMoved says that the app lapsed at another time than was known. A stop that is in force stays so, effective at
-// the new due time.
+// the new due time; if that lies ahead, the event before this one has lifted it.
 type LapseMoved struct {
 	About
 	Cause   Cause   `json:"cause"`
