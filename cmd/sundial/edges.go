@@ -5,41 +5,29 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"sundial/internal/api"
-	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
 	"sundial/scheduler"
 )
 
-// edges are what the API stands on.
-type edges struct {
-	engine    *engine.Engine
-	intake    *ingest.Intake
-	scheduler *scheduler.Scheduler
-	tokens    *auth.Store
-	metrics   *prometheus.Registry
-}
-
 // openEdges makes the API, and takes commands over NATS by it.
-func (l *engineLife) openEdges(e edges) error {
+func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *scheduler.Scheduler) error {
 	door, err := api.New(api.Config{
-		Engine: e.engine, Store: l.store, Intake: e.intake, Scheduler: e.scheduler, Tokens: e.tokens,
+		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access,
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},
 			{Name: "log_synced", Look: func(context.Context) (string, error) { return l.config.syncs(), nil }},
 		},
-		Metrics: e.metrics, Logger: l.config.Logger,
+		Metrics: l.metrics, Logger: l.config.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	l.handler = door
-	service, err := rpc.Start(rpc.Config{Conn: l.nc, Commands: commands(), Logger: l.config.Logger, Do: func(ctx context.Context, r rpc.Request) rpc.Reply {
+	service, err := rpc.Start(rpc.Config{Conn: l.nc, Commands: api.CommandNames(), Logger: l.config.Logger, Do: func(ctx context.Context, r rpc.Request) rpc.Reply {
 		return rpc.Reply(door.Command(ctx, api.Call(r)))
 	}})
 	if err != nil {
@@ -51,17 +39,6 @@ func (l *engineLife) openEdges(e edges) error {
 		}
 	})
 	return nil
-}
-
-// commands are the names of what can be asked for over NATS.
-func commands() []string {
-	var names []string
-	for _, rule := range auth.Table() {
-		if strings.HasPrefix(rule.Subject, "command.") {
-			names = append(names, string(rule.Action))
-		}
-	}
-	return names
 }
 
 // syncs says how it is known that what is acknowledged is on disk.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -21,9 +23,13 @@ import (
 // leases is the bucket of the nodes' leases.
 const leases = "SUNDIAL_LEASES"
 
-// engineLife is one life of the engine: every part, opened from the log up, each with its goroutines.
+// engineLife is one life of the engine: every part, opened from the log up, each with its goroutines, and closed in
+// reverse: commands over NATS, the scheduler, bills, publishing, projections, the log, the NATS server.
 type engineLife struct {
 	*logLife
+	metrics *prometheus.Registry
+	access  *auth.Store
+	clock   scheduler.Clock
 	store   *projections.Store
 	handler http.Handler
 
@@ -37,68 +43,87 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 	if err != nil {
 		return nil, err
 	}
-	l := &engineLife{logLife: log, faults: make(chan error, 16)}
+	l := &engineLife{logLife: log, metrics: prometheus.NewRegistry(), clock: scheduler.System{}, faults: make(chan error, 16)}
 	defer func() {
 		if err != nil {
 			l.close()
 		}
 	}()
-
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
-	tokens, err := auth.Open(ctx, l.js, auth.Config{
-		Replicas: config.Replicas, Now: time.Now, Log: config.Logger, Ended: l.disconnect,
-	})
-	if err != nil {
-		return nil, err
-	}
-	l.onClose(tokens.Close)
-	l.tokens.Store(tokens)
-	close(l.known)
-	wrote, err := auth.Bootstrap(ctx, tokens, dir.path)
-	if err != nil {
-		return nil, err
-	}
-	if wrote {
-		config.Logger.Info("an operator's token was written", "file", dir.file(auth.TokenFile))
-	}
-
-	var clock scheduler.Clock = scheduler.System{}
+	l.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if config.Sandbox {
-		if clock, err = scheduler.OpenSandbox(dir.file(sandboxFile), config.SandboxStart); err != nil {
+		if l.clock, err = scheduler.OpenSandbox(dir.file(sandboxFile), config.SandboxStart); err != nil {
 			return nil, err
 		}
 	}
-
-	rows := l.projections()
-	rows.Registerer = metrics
-	if l.store, err = projections.Open(ctx, rows); err != nil {
+	if err := l.openAccess(ctx); err != nil {
 		return nil, err
+	}
+	if err := l.openProjections(ctx); err != nil {
+		return nil, err
+	}
+	l.readers = len(l.ending)
+	if err := l.openPublisher(ctx); err != nil {
+		return nil, err
+	}
+	e, err := l.openWriters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.run("the watch over the log", l.stuck)
+
+	// What was in the log can be read from the first answer on.
+	if err := e.Settle(ctx); err != nil {
+		return nil, fmt.Errorf("waiting for the projections: %w", err)
+	}
+	return l, nil
+}
+
+// openAccess reads the tokens, and writes an operator's where there is none.
+func (l *engineLife) openAccess(ctx context.Context) (err error) {
+	l.access, err = auth.Open(ctx, l.js, auth.Config{
+		Replicas: l.config.Replicas, Now: time.Now, Log: l.config.Logger, Ended: l.disconnect,
+	})
+	if err != nil {
+		return err
+	}
+	l.onClose(l.access.Close)
+	l.admit(l.access)
+	wrote, err := auth.Bootstrap(ctx, l.access, l.dir.path)
+	if wrote {
+		l.config.Logger.Info("an operator's token was written", "file", l.dir.file(auth.TokenFile))
+	}
+	return err
+}
+
+func (l *engineLife) openProjections(ctx context.Context) (err error) {
+	rows := l.projections()
+	rows.Registerer = l.metrics
+	if l.store, err = projections.Open(ctx, rows); err != nil {
+		return err
 	}
 	l.onClose(func() {
 		if err := l.store.Close(); err != nil {
-			config.Logger.Error("closing the projections", "error", err)
+			l.config.Logger.Error("closing the projections", "error", err)
 		}
 	})
-	l.run("projections", l.store.Run)
-	l.readers = len(l.ending)
+	l.run("the projections", l.store.Run)
+	return nil
+}
 
-	if err := l.publish(ctx, metrics); err != nil {
-		return nil, err
-	}
-
+// openWriters opens the engine and what gives it commands: bills, time, and the edges.
+func (l *engineLife) openWriters(ctx context.Context) (*engine.Engine, error) {
+	config := l.config
 	e, err := engine.New(engine.Config{
-		Log: l.log, Store: l.store, JetStream: l.js, Policy: config.Policy, Now: clock.Now,
+		Log: l.log, Store: l.store, JetStream: l.js, Policy: config.Policy, Now: l.clock.Now,
 		Node: l.node(), Replicas: config.Replicas, Alone: config.Outside == nil,
-		Logger: config.Logger, Registerer: metrics,
+		Logger: config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	intake, err := ingest.Open(ctx, ingest.Config{
 		JetStream: l.js, Engine: e, Replicas: config.Replicas, Alone: config.Outside == nil,
-		Logger: config.Logger, Registerer: metrics,
+		Logger: config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -111,30 +136,21 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 		return nil, err
 	}
 	sched, err := scheduler.New(ctx, scheduler.Config{
-		Engine: e, Store: l.store, Clock: clock, JetStream: l.js, Replicas: config.Replicas,
+		Engine: e, Store: l.store, Clock: l.clock, JetStream: l.js, Replicas: config.Replicas,
 		Drain: intake.Drain, Lead: lead,
-		Logger: config.Logger, Registerer: metrics,
+		Logger: config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.run("the scheduler", sched.Run)
-	if err := l.openEdges(edges{engine: e, intake: intake, scheduler: sched, tokens: tokens, metrics: metrics}); err != nil {
-		return nil, err
-	}
-	l.run("the watch over the log", l.stuck)
-
-	// What was in the log can be read from the first answer on.
-	if err := e.Settle(ctx); err != nil {
-		return nil, fmt.Errorf("waiting for the projections: %w", err)
-	}
-	return l, nil
+	return e, l.openEdges(e, intake, sched)
 }
 
-// publish tells downstream what happens.
-func (l *engineLife) publish(ctx context.Context, metrics *prometheus.Registry) error {
+// openPublisher tells downstream what happens.
+func (l *engineLife) openPublisher(ctx context.Context) error {
 	publisher, err := publish.Open(ctx, publish.Config{
-		Log: l.log, JetStream: l.js, Replicas: l.config.Replicas, Logger: l.config.Logger, Registerer: metrics,
+		Log: l.log, JetStream: l.js, Replicas: l.config.Replicas, Logger: l.config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
 		return err
@@ -166,16 +182,6 @@ func (l *engineLife) lead(work string) (func(context.Context, func(context.Conte
 	return held.Run, nil
 }
 
-// disconnect ends the NATS connections of a token that has stopped to work.
-func (l *logLife) disconnect(tokenID string) {
-	if l.server == nil {
-		return
-	}
-	if _, err := l.server.Disconnect(tokenID); err != nil {
-		l.config.Logger.Error("a token's connections could not be closed", "token", tokenID, "error", err)
-	}
-}
-
 // run runs a part until the life ends. A part that ends before that ends the life.
 func (l *engineLife) run(name string, part func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -184,7 +190,7 @@ func (l *engineLife) run(name string, part func(context.Context) error) {
 		defer close(done)
 		err := part(ctx)
 		if ctx.Err() == nil {
-			l.faults <- fmt.Errorf("%s ended: %w", name, err)
+			l.faults <- fmt.Errorf("%s ended: %w", name, cmp.Or(err, errors.New("for no reason given")))
 		}
 	}()
 	l.onClose(func() {

@@ -126,6 +126,22 @@ func (l *logLife) authenticate(c natsd.Credentials) (natsd.Permissions, bool) {
 	}, true
 }
 
+// admit lets NATS clients in by these tokens.
+func (l *logLife) admit(tokens *auth.Store) {
+	l.tokens.Store(tokens)
+	close(l.known)
+}
+
+// disconnect ends the NATS connections of a token that has stopped to work.
+func (l *logLife) disconnect(tokenID string) {
+	if l.server == nil {
+		return
+	}
+	if _, err := l.server.Disconnect(tokenID); err != nil {
+		l.config.Logger.Error("a token's connections could not be closed", "token", tokenID, "error", err)
+	}
+}
+
 // reach connects to an outside cluster, whose servers must sync.
 func (l *logLife) reach(ctx context.Context) (err error) {
 	o := l.config.Outside

@@ -212,10 +212,20 @@ func (p *Program) renew(ctx context.Context, old *engineLife) *engineLife {
 			p.Config.Logger.Info("the engine serves again")
 			return l
 		}
+		if corrupt(err) {
+			p.end(err)
+			return nil
+		}
 		p.Config.Logger.Error("the engine cannot start; trying again", "error", err, "in", backoff)
 		sleep(ctx, backoff)
 	}
 	return nil
+}
+
+// corrupt tells whether a person has to look before anything is started on this log again.
+func corrupt(err error) bool {
+	var c *eventstore.CorruptError
+	return errors.As(err, &c) || errors.Is(err, eventstore.ErrMissing)
 }
 
 // open begins a life on a log that must not be shorter than what this process has acknowledged.
