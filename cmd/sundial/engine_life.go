@@ -129,7 +129,9 @@ func (l *engineLife) openWriters(ctx context.Context) (*engine.Engine, error) {
 		return nil, err
 	}
 	l.onClose(intake.Close)
-	l.run("the intake of bills", intake.Run)
+	if err := l.runLed("the intake of bills", "ingest", intake.Run); err != nil {
+		return nil, err
+	}
 
 	lead, err := l.lead("scheduler")
 	if err != nil {
@@ -155,15 +157,20 @@ func (l *engineLife) openPublisher(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lead, err := l.lead("publish")
+	return l.runLed("the publishing of what happens", "publish", publisher.Run)
+}
+
+// runLed runs a part on one node at a time; two at once would do no harm, and all the work twice.
+func (l *engineLife) runLed(name, work string, part func(context.Context) error) error {
+	lead, err := l.lead(work)
 	if err != nil {
 		return err
 	}
-	l.run("the publishing of what happens", func(ctx context.Context) error {
+	l.run(name, func(ctx context.Context) error {
 		if lead == nil {
-			return publisher.Run(ctx)
+			return part(ctx)
 		}
-		return lead(ctx, publisher.Run)
+		return lead(ctx, part)
 	})
 	return nil
 }
