@@ -3,10 +3,12 @@ package projections
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"sundial/domain"
@@ -127,6 +129,13 @@ func (w *world) sameDues(rt *rapid.T, s *Store) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		rt.Errorf("dues (-decided +projected):\n%s", diff)
+	}
+	for id := range w.accounts {
+		own, next, err := s.Transitions(w.t.Context(), DueFilter{Account: id}, Page{Limit: MaxLimit})
+		of := slices.DeleteFunc(slices.Clone(due), func(d Transition) bool { return d.Account != id })
+		if diff := cmp.Diff(of, own, cmpopts.EquateEmpty()); diff != "" || next != "" || err != nil {
+			rt.Errorf("transitions of %s: %v (-of all +its own):\n%s", id, err, diff)
+		}
 	}
 	if count, oldest, err := s.Backlog(w.t.Context(), w.now); err != nil || count != late || count > 0 && oldest != due[0].At {
 		rt.Errorf("backlog %d since %v, %v; want %d", count, oldest, err, late)

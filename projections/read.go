@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
-
 	"sundial/domain"
 	"sundial/eventstore"
 )
@@ -53,14 +51,6 @@ func accountOf(row []driver.Value) (Row, error) {
 		return Row{}, err
 	}
 	return r, nil
-}
-
-// decodeState reads what rows.encode wrote.
-func decodeState(state []byte, into any) error {
-	if err := json.Unmarshal(state, into); err != nil {
-		return fmt.Errorf("a state that cannot be read: run rebuild: %w", err)
-	}
-	return nil
 }
 
 // lookup reads single rows by their keys.

@@ -166,6 +166,18 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestPatience lets a commit be seen soon though nobody waits for it.
+func TestPatience(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve()
+	w.fill()
+	for deadline := time.Now().Add(10 * time.Second); s.Position() < w.head; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("position %d after 10 s, want %d", s.Position(), w.head)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	w.fill()

@@ -1,14 +1,12 @@
 package projections
 
 import (
-	"bytes"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/mattn/go-sqlite3"
 
 	"sundial/domain"
@@ -28,7 +26,7 @@ type rows struct {
 	states   []stateRow
 	gone     []dueRow
 	due      []dueRow
-	json     bytes.Buffer // the states of accounts and apps
+	json     []byte // the states of accounts and apps
 }
 
 type commitRow struct {
@@ -65,29 +63,31 @@ type dueRow struct {
 	domain.Due
 }
 
-func (r *rows) encode(v any) (span, error) {
-	from := r.json.Len()
-	if err := json.MarshalWrite(&r.json, v); err != nil {
-		return span{}, fmt.Errorf("projections: encoding a row: %w", err)
+func (r *rows) account(row *Row) (err error) {
+	from := len(r.json)
+	r.json, err = appendAccount(r.json, row.Account)
+	if err != nil {
+		return unwritable("account "+row.Account.ID, row.Sequence, err)
 	}
-	return span{from, r.json.Len()}, nil
+	r.accounts = append(r.accounts, accountRow{row.Account.ID, row.Sequence, row.Hash, span{from, len(r.json)}})
+	return nil
 }
 
-func (r *rows) account(row *Row) error {
-	state, err := r.encode(row.Account)
-	r.accounts = append(r.accounts, accountRow{row.Account.ID, row.Sequence, row.Hash, state})
-	return err
+// unwritable says that the log made something that has no state: an app that was never created, for instance.
+func unwritable(what string, sequence uint64, err error) error {
+	return &eventstore.CorruptError{Sequence: sequence, Problem: fmt.Sprintf("what it makes of %s is not whole: %v", what, err), Advice: adviceUnreadable}
 }
 
-func (r *rows) app(c *changed) error {
+func (r *rows) app(c *changed) (err error) {
 	app := c.account.Account.Apps[c.id]
 	if app == nil {
 		return nil // no event made it
 	}
-	state, err := r.encode(app)
-	if err != nil {
-		return err
+	from := len(r.json)
+	if r.json, err = appendApp(r.json, app); err != nil {
+		return unwritable(fmt.Sprint("app ", c.id), app.Position, err)
 	}
+	state := span{from, len(r.json)}
 	r.states = append(r.states, stateRow{c.id, state})
 	listed := appRow{c.id, c.account.Account.ID, listingOf(app)}
 	if c.created {
@@ -176,8 +176,7 @@ func (w *writer) write(r *rows) error {
 }
 
 func (w *writer) rows(r *rows) error {
-	states := r.json.Bytes()
-	state := func(s span) []byte { return states[s.from:s.to] }
+	state := func(s span) []byte { return r.json[s.from:s.to] }
 	app := func(rows []appRow) func(int, []driver.NamedValue) {
 		return func(i int, args []driver.NamedValue) {
 			a := &rows[i]
