@@ -55,6 +55,12 @@ func (a *API) Command(ctx context.Context, call Call) Reply {
 	}, &rep)
 	out := Reply{Status: rep.status, Code: rep.code, Header: map[string][]string{headerRequest: {request}}, Body: rep.body}
 	rep.headers(out.Header)
+	for inHTTP, name := range map[string]string{"Etag": "ETag", "Www-Authenticate": "WWW-Authenticate"} {
+		if values, has := out.Header[inHTTP]; has { // names in NATS are told apart by case: these are as the contract writes them
+			delete(out.Header, inHTTP)
+			out.Header[name] = values
+		}
+	}
 	return out
 }
 
