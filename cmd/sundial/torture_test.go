@@ -102,7 +102,13 @@ func (v *victim) live(t *testing.T, writers []*tortureWriter, biller *tortureBil
 	for _, w := range writers {
 		load.Go(func() { w.work(ctx, t, p.http, token) })
 	}
-	load.Go(func() { biller.work(ctx, t, p, writers) })
+	underLoad := make(chan struct{})
+	load.Go(func() { biller.work(ctx, t, p, writers, sync.OnceFunc(func() { close(underLoad) })) })
+	select {
+	case <-underLoad:
+	case <-time.After(time.Minute):
+		t.Errorf("no bill was acknowledged within a minute\n%s", p.logs)
+	}
 	time.Sleep(time.Duration(v.random.Int64N(int64(longestLife)))) // the moment of the kill, not a wait for a state
 	p.kill(t)
 	cancel()
@@ -224,7 +230,7 @@ type tortureBiller struct {
 	acked []string // ids of events
 }
 
-func (b *tortureBiller) work(ctx context.Context, t *testing.T, p *process, writers []*tortureWriter) {
+func (b *tortureBiller) work(ctx context.Context, t *testing.T, p *process, writers []*tortureWriter, acknowledged func()) {
 	nc, err := nats.Connect(p.nats, nats.Token(operatorToken(t, p.directory)), nats.MaxReconnects(0))
 	if err != nil {
 		return // killed
@@ -256,6 +262,7 @@ func (b *tortureBiller) work(ctx context.Context, t *testing.T, p *process, writ
 			id, account, app, b.count, domain.InstantOf(time.Now()))
 		if _, err := js.Publish(ctx, "billing."+account, []byte(event)); err == nil {
 			b.acked = append(b.acked, id)
+			acknowledged()
 		}
 	}
 }
