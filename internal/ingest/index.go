@@ -23,6 +23,8 @@ type parkedIndex struct {
 	waiting map[appKey]map[parkedKey]struct{}
 	open    int
 	bytes   int64 // of the open events
+
+	followed uint64 // sequence up to which the stream was followed
 }
 
 type parkedEntry struct {
@@ -30,6 +32,7 @@ type parkedEntry struct {
 	size     int32
 	open     bool
 	waits    bool
+	gone     bool // replayed: kept until the stream is followed so far, so that an older word does not bring it back
 }
 
 type parkedPlace struct {
@@ -41,11 +44,22 @@ func newParkedIndex() *parkedIndex {
 	return &parkedIndex{entries: map[parkedKey]parkedEntry{}, waiting: map[appKey]map[parkedKey]struct{}{}}
 }
 
-// apply takes in what the stream says of a key. What is older than what is known is passed over.
-func (x *parkedIndex) apply(key parkedKey, p *Parked) {
+// apply takes in what the stream says of a key: as it was followed, in order, or as this node wrote it, perhaps ahead of
+// that or late. What is older than what is known is passed over.
+func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	was, known := x.entries[key]
+	switch {
+	case followed:
+		x.followed = max(x.followed, p.sequence)
+		if was.gone && was.sequence == p.sequence {
+			delete(x.entries, key)
+			return
+		}
+	case p.sequence <= x.followed:
+		return
+	}
 	if known && was.sequence >= p.sequence {
 		return
 	}
@@ -61,7 +75,11 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked) {
 		}
 	}
 	if p.State == StateReplayed { // the log knows it
-		delete(x.entries, key)
+		if followed {
+			delete(x.entries, key)
+		} else {
+			x.entries[key] = parkedEntry{sequence: p.sequence, gone: true}
+		}
 		return
 	}
 	is := parkedEntry{sequence: p.sequence, size: int32(p.Size), open: p.State == StateOpen, waits: p.waits()} //nolint:gosec // at most MaxEvent
@@ -100,8 +118,8 @@ func (x *parkedIndex) current(p parkedPlace) bool {
 func (x *parkedIndex) has(key parkedKey) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	_, known := x.entries[key]
-	return known
+	e, known := x.entries[key]
+	return known && !e.gone
 }
 
 // empty tells whether nothing at all is parked: then no event needs a key.

@@ -39,7 +39,7 @@ type Parked struct {
 
 	Subject  string         `json:"subject,omitzero"` // the NATS subject it came on; empty if it came over HTTP
 	Actor    string         `json:"actor,omitzero"`   // who gave it: a token, or billing:nats
-	ParkedAt domain.Instant `json:"parked_at"`
+	ParkedAt domain.Instant `json:"parked_at,omitzero"`
 	ClosedAt domain.Instant `json:"closed_at,omitzero"`
 	ClosedBy string         `json:"closed_by,omitzero"` // who discarded or replayed it
 	Position uint64         `json:"position,omitzero"`  // of the commit that a replay led to

@@ -136,7 +136,7 @@ func (p *parking) put(ctx context.Context, key parkedKey, parked *Parked, expect
 		return fmt.Errorf("parking an event: %w", err)
 	}
 	parked.sequence = ack.Sequence
-	p.index.apply(key, parked)
+	p.index.apply(key, parked, false)
 	return nil
 }
 
@@ -221,7 +221,7 @@ func (p *parking) followOnce(ctx context.Context) error {
 				p.log.Error("a parked event cannot be read and is passed over", "sequence", meta.Sequence.Stream, "error", err)
 			} else {
 				parked.sequence = meta.Sequence.Stream
-				p.index.apply(key, &parked)
+				p.index.apply(key, &parked, true)
 			}
 		}
 		p.progress(meta.Sequence.Stream, meta.NumPending == 0)
