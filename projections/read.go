@@ -105,6 +105,15 @@ func (s *Store) Account(ctx context.Context, id string) (*domain.Account, bool, 
 
 // App gives an app, false if there is none with that number. What it gives is the caller's.
 func (s *Store) App(ctx context.Context, id domain.AppID) (*domain.App, bool, error) {
+	app, found, err := s.SharedApp(ctx, id)
+	if !found {
+		return nil, false, err
+	}
+	return app.Clone(), true, nil
+}
+
+// SharedApp is App without the copy, for who only looks: others get the same app, so nobody may change it.
+func (s *Store) SharedApp(ctx context.Context, id domain.AppID) (*domain.App, bool, error) {
 	app, ticket := s.recent.get(id)
 	if app != nil {
 		return app, true, nil

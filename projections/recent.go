@@ -18,14 +18,11 @@ type recent struct {
 	batch   uint64 // batches committed
 }
 
-// get gives a copy of an app, and otherwise the ticket with which to put it once it has been read.
+// get gives an app, which others may have got too, and otherwise the ticket with which to put it once it has been read.
 func (c *recent) get(id domain.AppID) (app *domain.App, ticket uint64) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if kept := c.apps[id]; kept != nil {
-		return kept.Clone(), 0
-	}
-	return nil, c.batch
+	return c.apps[id], c.batch
 }
 
 // account is the account of an app that is kept, "" if it is not.
@@ -38,7 +35,7 @@ func (c *recent) account(id domain.AppID) string {
 	return ""
 }
 
-// put keeps a copy of an app that was read after the ticket was given, unless a batch came in between: then nobody
+// put keeps an app that was read after the ticket was given, unless a batch came in between: then nobody
 // knows whether it was read before that or after.
 func (c *recent) put(app *domain.App, ticket uint64) {
 	c.mu.Lock()
@@ -55,7 +52,7 @@ func (c *recent) put(app *domain.App, ticket uint64) {
 			break
 		}
 	}
-	c.apps[app.ID] = app.Clone()
+	c.apps[app.ID] = app
 }
 
 // begin drops the apps that a batch is about to change; until end nothing is kept anew.

@@ -17,7 +17,7 @@ func (a *API) readApp(x *exchange) reply {
 	if !isApp {
 		return x.noApp()
 	}
-	app, found, err := a.config.Store.App(x.r.Context(), id)
+	app, found, err := a.config.Store.SharedApp(x.r.Context(), id)
 	switch {
 	case err != nil:
 		return errorReply(err)
