@@ -165,19 +165,18 @@ func (l *Lease) term(ctx context.Context, t *term, work func(context.Context) er
 	// Whoever asks is told before work has wound down that the lease is no longer certain.
 	l.held.Store(false)
 	cancel()
-	if lost.work {
-		l.release(t)
-		return true, lost.err
-	}
-	err := <-done
-	if ctx.Err() != nil {
-		l.release(t)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return true, err
+	if !lost.work {
+		err := <-done
+		if ctx.Err() == nil {
+			return false, lost.err
 		}
-		return true, nil
+		lost.err = err
 	}
-	return false, lost.err
+	l.release(t)
+	if ctx.Err() != nil && errors.Is(lost.err, context.Canceled) {
+		return true, nil // work says only that it was told to stop
+	}
+	return true, lost.err
 }
 
 // ending is why a term ended: because the work did, or because the lease was lost.
@@ -221,9 +220,17 @@ func (l *Lease) renew(ctx context.Context, t *term, done <-chan error) ending {
 // release gives the lease back, so that another node need not wait for it to expire. That is a courtesy: if it fails
 // the lease expires.
 func (l *Lease) release(t *term) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.config.TTL/4)
+	ctx, cancel := context.WithTimeout(context.Background(), l.config.TTL/2)
 	defer cancel()
-	if err := t.kv.Delete(ctx, l.config.Key, jetstream.LastRevision(t.revision)); err != nil && !conflict(err) {
+	err := t.kv.Delete(ctx, l.config.Key, jetstream.LastRevision(t.revision))
+	if conflict(err) {
+		// A renewal that was interrupted may have been written all the same.
+		var present jetstream.KeyValueEntry
+		if present, err = t.kv.Get(ctx, l.config.Key); err == nil && string(present.Value()) == l.config.Node {
+			err = t.kv.Delete(ctx, l.config.Key, jetstream.LastRevision(present.Revision()))
+		}
+	}
+	if err != nil && !conflict(err) && !errors.Is(err, jetstream.ErrKeyNotFound) {
 		l.log.Warn("could not release the lease, it will expire", "error", err)
 	}
 }
