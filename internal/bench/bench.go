@@ -80,12 +80,14 @@ type Config struct {
 	// Profile, if given, begins the names of files with processor profiles, one for each measurement.
 	Profile string
 
+	turns int // of the two sides in each figure; 0 means pairs, tests want fewer
+
 	// Progress is told what is going on, a line at a time; nil discards it.
 	Progress func(line string)
 }
 
 func (c Config) withDefaults() Config {
-	c.Slot, c.Part = cmp.Or(c.Slot, DefaultSlot), cmp.Or(c.Part, 1)
+	c.Slot, c.Part, c.turns = cmp.Or(c.Slot, DefaultSlot), cmp.Or(c.Part, 1), cmp.Or(c.turns, pairs)
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -139,13 +141,13 @@ func (r *run) many(whole int) int { return max(int(float64(whole)*r.Part), 1) }
 type side func(ctx context.Context, slot time.Duration) (perSecond float64, err error)
 
 // compare warms both sides up, then lets them take turns.
-func (r *run) compare(ctx context.Context, turns int, ours, theirs side) (Result, error) {
+func (r *run) compare(ctx context.Context, ours, theirs side) (Result, error) {
 	for _, s := range []side{ours, theirs} {
 		if _, err := s(ctx, r.Slot/3); err != nil {
 			return Result{}, err
 		}
 	}
-	return r.alternate(ctx, turns, ours, theirs)
+	return r.alternate(ctx, r.turns, ours, theirs)
 }
 
 // alternate lets two sides that are warm take turns and gives the median pair.

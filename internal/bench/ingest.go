@@ -48,7 +48,7 @@ func taken(ctx context.Context, r *run) (result Result, err error) {
 			return err
 		}
 		ours := func(ctx context.Context, _ time.Duration) (float64, error) { return n.takingIn(ctx, from) }
-		result, err = r.alternate(ctx, 3, ours, theirs)
+		result, err = r.alternate(ctx, min(r.turns, 3), ours, theirs)
 		return err
 	})
 	return result, err

@@ -60,7 +60,7 @@ func transitions(ctx context.Context, r *run) (Result, error) {
 		if _, err := theirs(ctx, r.Slot/3); err != nil {
 			return err
 		}
-		result, err = r.alternate(ctx, len(instants), ours, theirs)
+		result, err = r.alternate(ctx, min(r.turns, len(instants)), ours, theirs)
 		return err
 	})
 	return result, err
