@@ -260,7 +260,7 @@ func BenchmarkBatch(b *testing.B) {
 						if err != nil {
 							b.Fatal(err)
 						}
-						folder.written.Store(r.batch)
+						folder.done(r)
 					}
 				}
 				used += processTime() - began

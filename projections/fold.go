@@ -38,6 +38,7 @@ type folder struct {
 
 	batch   batch
 	written atomic.Uint64 // number of the last batch that was committed; set by the writer
+	spare   chan *rows    // that have been written, to be filled again
 }
 
 // source gives the rows of what is not in memory, as of the last batch that was committed or later.
@@ -80,10 +81,10 @@ type listing struct {
 
 func listingOf(a *domain.App) listing { return listing{a.Status(), a.Edition, a.Name} }
 
-func newFolder(rows source, at checkpoint, limit int) *folder {
+func newFolder(from source, at checkpoint, limit int) *folder {
 	return &folder{
-		rows: rows, position: at.position, hash: at.hash, accounts: map[string]*list.Element{}, limit: limit,
-		all: at.position == 0, batch: batch{number: 1, index: map[domain.AppID]int{}},
+		rows: from, position: at.position, hash: at.hash, accounts: map[string]*list.Element{}, limit: limit,
+		all: at.position == 0, batch: batch{number: 1, index: map[domain.AppID]int{}}, spare: make(chan *rows, 2),
 	}
 }
 
@@ -204,12 +205,29 @@ func (f *folder) evict() {
 	}
 }
 
+// done takes back rows that have been written.
+func (f *folder) done(r *rows) {
+	f.written.Store(r.batch)
+	select {
+	case f.spare <- r:
+	default:
+	}
+}
+
 // take gives the rows of the batch and begins the next one.
 func (f *folder) take() (*rows, error) {
 	b := &f.batch
 	slices.SortFunc(b.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
 	slices.SortFunc(b.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })
-	r := &rows{batch: b.number, commits: b.commits, position: f.position, hash: f.hash}
+	var r *rows
+	select {
+	case r = <-f.spare:
+	default:
+		r = new(rows)
+	}
+	commits := r.commits[:0]
+	r.reset()
+	r.batch, r.commits, r.position, r.hash = b.number, b.commits, f.position, f.hash
 	for _, acc := range b.accounts {
 		if err := r.account(&acc.Row); err != nil {
 			return nil, err
@@ -221,6 +239,8 @@ func (f *folder) take() (*rows, error) {
 		}
 	}
 	clear(b.index)
-	f.batch = batch{number: b.number + 1, index: b.index}
+	clear(b.accounts)
+	clear(b.apps)
+	f.batch = batch{number: b.number + 1, commits: commits, accounts: b.accounts[:0], apps: b.apps[:0], index: b.index}
 	return r, nil
 }

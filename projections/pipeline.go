@@ -48,7 +48,8 @@ type pipeline struct {
 	folder *folder
 	upTo   uint64    // ends there; 0: goes on
 	batch  int       // commits in a batch, at most
-	waits  *progress // who waits for what; nil: nobody does, and every batch but the last is full
+	worth  int       // a batch of so many is written as soon as the writer is idle; 0: only full ones
+	waits  *progress // who waits for what; nil: nobody does
 	write  func(*rows) error
 }
 
@@ -93,7 +94,7 @@ func (p *pipeline) run(ctx context.Context) error {
 			if err := p.write(r); err != nil {
 				return err
 			}
-			p.folder.written.Store(r.batch)
+			p.folder.done(r)
 			idle <- struct{}{}
 		}
 		return nil
@@ -204,6 +205,7 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 		switch {
 		case n >= p.batch:
 			more = nil
+		case p.worth > 0 && n >= p.worth:
 		case n == 0 || p.waits == nil || gathering && n < gatherEnough:
 			ready = nil
 		case !pressing && !p.waits.wanted(p.folder.position):

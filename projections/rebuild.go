@@ -14,10 +14,12 @@ import (
 )
 
 // Limits of a build, where nobody waits for a batch: a row that many commits change is written once for all commits
-// of one batch, so it is large; what it holds in memory is some 200 MB.
+// of one batch, so it is larger than while serving, but not so large that the writer has nothing to do meanwhile. In
+// memory it holds some 200 MB.
 const (
-	buildBatch = 100_000
-	buildApps  = 300_000
+	buildWorth = 10_000
+	buildBatch = 50_000
+	buildApps  = 200_000
 )
 
 // closeEnough is how many commits a rebuild may lag when it swaps: while it catches up with them, reads see nothing
@@ -159,7 +161,7 @@ func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path strin
 func (b *builder) build(ctx context.Context, upTo uint64, progress func(done, total uint64)) error {
 	if upTo > b.at.position {
 		p := &pipeline{
-			log: b.config.Log, codec: b.codec, batch: b.batch, upTo: upTo,
+			log: b.config.Log, codec: b.codec, batch: b.batch, worth: buildWorth, upTo: upTo,
 			folder: newFolder(b, b.at, b.apps),
 		}
 		p.write = func(r *rows) error {

@@ -29,6 +29,14 @@ type rows struct {
 	json     []byte // the states of accounts and apps
 }
 
+// reset empties the rows and keeps their memory.
+func (r *rows) reset() {
+	*r = rows{
+		commits: r.commits[:0], accounts: r.accounts[:0], created: r.created[:0], relisted: r.relisted[:0],
+		states: r.states[:0], gone: r.gone[:0], due: r.due[:0], json: r.json[:0],
+	}
+}
+
 type commitRow struct {
 	position, previous uint64
 	key                uint64
