@@ -171,7 +171,8 @@ func (o *object) instant(name string, i domain.Instant) {
 	o.b = append(o.b, '"')
 	b, err := i.AppendText(o.b)
 	o.failed(err)
-	o.b = append(b, '"')
+	o.b = b
+	o.b = append(o.b, '"')
 }
 
 func (o *object) someInstant(name string, i domain.Instant) {
