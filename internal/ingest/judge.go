@@ -41,59 +41,84 @@ type origin struct {
 // because this node is stopping, so that few outcomes are unknown.
 const executeTimeout = 15 * time.Second
 
-// judge takes an event in or parks it. An error means that neither could be done now: try again. In this order: what
-// cannot be read is parked; what is in the log is a duplicate, or parked if it says something else; what is parked
-// stays so; the engine decides on the rest.
+// judge takes an event in or parks it. An error means that neither could be done now: try again.
 func (i *Intake) judge(ctx context.Context, b []byte, fact Fact, unread error, from origin) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
 	defer cancel()
+	outcome, unfit, err := i.consider(ctx, b, fact, unread, from)
+	if unfit != nil {
+		return i.park(ctx, unfit)
+	}
+	return outcome, err
+}
+
+// unfit is an event that is to be parked.
+type unfit struct {
+	key        parkedKey
+	event      []byte
+	fact       *Fact
+	from       origin
+	code, text string
+	refused    bool // by the engine: it could be read
+}
+
+// consider takes an event in, or says why it is to be parked. An error means that neither could be said now: try again.
+// In this order: what cannot be read is parked; what is in the log is a duplicate, or parked if it says something else;
+// what is parked stays so; the engine decides on the rest.
+func (i *Intake) consider(ctx context.Context, b []byte, fact Fact, unread error, from origin) (Outcome, *unfit, error) {
 	if unread != nil {
 		var m *Malformed
 		if !errors.As(unread, &m) {
-			return Outcome{}, unread
+			return Outcome{}, nil, unread
 		}
-		return i.keep(ctx, keyOfBytes(b), b, &fact, from, m.Code, m.Error())
+		return Outcome{}, &unfit{keyOfBytes(b), b, &fact, from, m.Code, m.Error(), false}, nil
 	}
 	if from.subject != "" && from.account != fact.Account {
 		key, err := keyOf(&fact, from.subject)
 		if err != nil {
-			return Outcome{}, err
+			return Outcome{}, nil, err
 		}
-		return i.keep(ctx, key, b, &fact, from, codeWrongAccount, "The subject names another account than data.account.")
+		return Outcome{}, &unfit{key, b, &fact, from, codeWrongAccount, "The subject names another account than data.account.", false}, nil
 	}
 	var key parkedKey
 	if !i.parking.index.empty() {
 		var err error
 		if key, err = keyOf(&fact, ""); err != nil {
-			return Outcome{}, err
+			return Outcome{}, nil, err
 		}
 		if i.parking.index.has(key) {
-			return i.still(ctx, key, &fact)
+			outcome, err := i.still(ctx, key, &fact)
+			return outcome, nil, err
 		}
 	}
 	answer, err := i.execute(ctx, &fact, from)
 	code, text, refused := refusal(err)
 	switch {
 	case err == nil:
-		return answered(&fact, answer), nil
+		return answered(&fact, answer), nil, nil
 	case !refused:
-		return Outcome{}, err
+		return Outcome{}, nil, err
 	}
 	if key == (parkedKey{}) {
 		if key, err = keyOf(&fact, ""); err != nil {
-			return Outcome{}, err
+			return Outcome{}, nil, err
 		}
 	}
-	outcome, err := i.keep(ctx, key, b, &fact, from, code, text)
-	if err != nil || code != domain.AppNotFound.Code {
+	return Outcome{}, &unfit{key, b, &fact, from, code, text, true}, nil
+}
+
+// park keeps an event that is not fit to be taken in, and answers for it.
+func (i *Intake) park(ctx context.Context, u *unfit) (Outcome, error) {
+	outcome, err := i.keep(ctx, u.key, u.event, u.fact, u.from, u.code, u.text)
+	if err != nil || !u.refused || outcome.Code != domain.AppNotFound.Code {
 		return outcome, err
 	}
 	// The app may have appeared between the refusal and the parking; whoever made it appear has then not found the event.
-	position, err := i.replay(ctx, key, &fact, from, automatic)
+	position, err := i.replay(ctx, u.key, u.fact, u.from, automatic)
 	if err != nil {
 		return outcome, nil //nolint:nilerr // it is parked, and taken in when the app appears
 	}
-	return Outcome{ID: fact.ID, Outcome: OutcomeAccepted, Position: position}, nil
+	return Outcome{ID: u.fact.ID, Outcome: OutcomeAccepted, Position: position}, nil
 }
 
 func answered(fact *Fact, answer engine.Answer) Outcome {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -123,4 +124,40 @@ func FuzzDecodeParked(f *testing.F) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+// A batch is parked in the order sent, whichever accounts its events are for.
+func TestABatchIsParkedInTheOrderSent(t *testing.T) {
+	n := newWorld(t).node()
+	var batch []jsontext.Value
+	var want []string
+	for k := range 60 {
+		id := fmt.Sprint("e-", k)
+		event := overdue(id, fmt.Sprint("acct-", k%7), shop, "inv")
+		if k%5 == 0 {
+			event = strings.Replace(event, `"minor":100`, `"minor":-100`, 1)
+		}
+		batch, want = append(batch, jsontext.Value(event)), append(want, id)
+	}
+	batch = append(batch, batch[3]) // parked once
+	outcomes, err := n.Take(t.Context(), batch, "billing:test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, o := range outcomes {
+		if o.Outcome != OutcomeParked || k < len(want) && o.ID != want[k] {
+			t.Errorf("event %d is answered with %s, %s", k, o.ID, o.Outcome)
+		}
+	}
+	items, _, err := n.Parked(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range items {
+		got = append(got, p.EventID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the list is not in the order sent (-want +got):\n%s", diff)
+	}
 }

@@ -24,7 +24,7 @@ const (
 // ErrTooMany: a batch of more than MaxBatch events. Nothing of it was taken in.
 var ErrTooMany = errors.New("a batch holds at most 1000 events: send several")
 
-// Take takes in events that came over HTTP, in their order within an account, and answers in the order sent. An error
+// Take takes in events that came over HTTP, in their order within an account, and parks and answers in the order sent. An error
 // means that not all could be taken in now, for instance engine.ErrUnavailable or ErrParkedFull: the sender sends the
 // batch again, and what was taken in is answered as a duplicate then.
 func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string) ([]Outcome, error) {
@@ -37,6 +37,7 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 		lanes[fact.Account] = append(lanes[fact.Account], taken{n, event, fact, unread})
 	}
 	outcomes := make([]Outcome, len(events))
+	parked := make([]*unfit, len(events))
 	from := origin{actor: actor}
 	slots := make(chan struct{}, takeLanes)
 	var working sync.WaitGroup
@@ -46,7 +47,7 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 		slots <- struct{}{}
 		working.Go(func() {
 			defer func() { <-slots }()
-			if err := i.takeLane(ctx, lane, from, outcomes); err != nil {
+			if err := i.takeLane(ctx, lane, from, outcomes, parked); err != nil {
 				mu.Lock()
 				failed = err
 				mu.Unlock()
@@ -56,6 +57,20 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 	working.Wait()
 	if failed != nil {
 		return nil, fmt.Errorf("taking in billing events: %w", failed)
+	}
+	// Lanes end in any order; what they leave over is listed oldest first, and that is the order sent.
+	for n, u := range parked {
+		if u == nil {
+			continue
+		}
+		outcome, err := i.parkOne(ctx, u)
+		if err != nil {
+			return nil, fmt.Errorf("parking billing events: %w", err)
+		}
+		outcomes[n] = outcome
+	}
+	for _, o := range outcomes {
+		i.metrics.count("http", o.Outcome)
 	}
 	for _, o := range outcomes {
 		if o.Outcome == OutcomeAccepted {
@@ -78,17 +93,31 @@ type taken struct {
 	unread error
 }
 
-func (i *Intake) takeLane(ctx context.Context, lane []taken, from origin, outcomes []Outcome) error {
+// takeLane takes in the events of one account, in order; what is to be parked it leaves to its caller.
+func (i *Intake) takeLane(ctx context.Context, lane []taken, from origin, outcomes []Outcome, parked []*unfit) error {
 	for _, one := range lane {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		outcome, err := i.judge(ctx, one.event, one.fact, one.unread, from)
-		if err != nil {
+		if err := i.takeOne(ctx, one, from, outcomes, parked); err != nil {
 			return err
 		}
-		outcomes[one.place] = outcome
-		i.metrics.count("http", outcome.Outcome)
 	}
 	return nil
+}
+
+func (i *Intake) takeOne(ctx context.Context, one taken, from origin, outcomes []Outcome, parked []*unfit) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
+	defer cancel()
+	outcomes[one.place], parked[one.place], err = i.consider(ctx, one.event, one.fact, one.unread, from)
+	return err
+}
+
+func (i *Intake) parkOne(ctx context.Context, u *unfit) (Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
+	defer cancel()
+	return i.park(ctx, u)
 }
