@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
 	"sundial/internal/auth"
@@ -40,9 +41,16 @@ func (instantText) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2021-01-01T00:00:00.000Z"}}
 }
 
+// anyJSON describes jsontext.Value, which is shown as it came.
+type anyJSON string
+
+// Schema leaves the value open.
+func (anyJSON) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
+
 func newDocument() *document {
 	registry := huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Instant](), reflect.TypeFor[instantText]())
+	registry.RegisterTypeAlias(reflect.TypeFor[jsontext.Value](), reflect.TypeFor[anyJSON]())
 	d := &document{registry: registry, openapi: &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
