@@ -55,8 +55,8 @@ func orNothing(s string) string {
 const MaxDifferences = 1000
 
 // Check folds the whole log anew, verifying its chain, and compares the serving projections with what comes out, both
-// as of the position of the serving ones. It only reads, so a server may be running on them. Progress is told in
-// commits of the fold, and may be nil.
+// as of the position of the serving ones. It only reads, so a server may be running on them; meanwhile that one's
+// write-ahead log grows, by some kilobytes for each commit. Progress is told in commits of the fold, and may be nil.
 func Check(ctx context.Context, config Config, progress func(done, total uint64)) ([]Difference, error) {
 	codec, err := eventstore.NewCodec(domain.Prototypes())
 	if err != nil {

@@ -80,9 +80,16 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 			return nil, "", err
 		}
 	}
+	if len(filter.Query) > maxQuery {
+		return nil, "", nil
+	}
 	query, args := filter.query(after, page.limit()+1)
+	read := s.read
+	if filter.Account == "" {
+		read = s.search
+	}
 	var apps []*domain.App
-	err := s.read(ctx, func(r *reader) error {
+	err := read(ctx, func(r *reader) error {
 		return r.list(ctx, query, args, 1, func(row []driver.Value) error {
 			app := new(domain.App)
 			apps = append(apps, app)
@@ -99,6 +106,9 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 	next, err := cursor("apps", apps[len(apps)-1].ID)
 	return apps, next, err
 }
+
+// maxQuery is more bytes than any name has; SQLite refuses patterns that are much longer.
+const maxQuery = 1024
 
 func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
 	where, args := []string{"a.id > ?"}, []any{int64(after)}

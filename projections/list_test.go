@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,7 @@ func TestApps(t *testing.T) {
 		{AppFilter{Query: "100"}, []domain.AppID{5}}, // in a name; no number begins so
 		{AppFilter{Query: "14000000030"}, nil},
 		{AppFilter{Query: "0000003"}, nil}, // not its first digits
+		{AppFilter{Query: strings.Repeat("%", 100_000)}, nil},
 	} {
 		for _, limit := range []int{0, 1, 2, 3, 6, 7} {
 			if diff := cmp.Diff(row.want, numbersOf(t, s, row.filter, limit)); diff != "" {

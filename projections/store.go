@@ -36,6 +36,7 @@ type Store struct {
 	at       checkpoint // where the file stands; belongs to who holds running
 	seen     seen
 	recent   recent
+	searches chan struct{} // holds a token for each that runs
 	metrics  *metrics
 	failed   atomic.Pointer[error]
 
@@ -62,6 +63,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	s := &Store{config: config, path: filepath.Join(config.Dir, fileName), codec: codec}
 	s.progress.asked = make(chan struct{}, 1)
+	s.searches = make(chan struct{}, readerCount/2)
 	s.background, s.stop = context.WithCancelCause(context.Background())
 	if s.lock, err = lock(config.Dir, servingLock, ErrInUse); err != nil {
 		return nil, err
