@@ -17,7 +17,7 @@ import (
 type serveCmd struct {
 	Data         string    `help:"The data directory; made if there is none. One process a directory." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
 	Listen       string    `help:"Where HTTP is served; port 0 means any free one." default:"127.0.0.1:8080" env:"SUNDIAL_LISTEN" placeholder:"HOST:PORT"`
-	NATSListen   string    `help:"Where NATS clients connect; '' for nowhere." name:"nats-listen" default:"127.0.0.1:4222" env:"SUNDIAL_NATS_LISTEN" placeholder:"HOST:PORT"`
+	NATSListen   string    `help:"Where NATS clients connect; empty for nowhere." name:"nats-listen" default:"127.0.0.1:4222" env:"SUNDIAL_NATS_LISTEN" placeholder:"HOST:PORT"`
 	Sandbox      bool      `help:"Play with time: the clock moves only when told (see: clock advance)." env:"SUNDIAL_SANDBOX"`
 	SandboxStart time.Time `help:"Where a new sandbox's clock stands." default:"2020-01-01T00:00:00Z" placeholder:"TIME"`
 

@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"sundial/domain"
 	"sundial/projections"
@@ -112,6 +115,9 @@ func (a *API) appsOf(x *exchange, account string) reply {
 	}
 	if n := len([]rune(filter.Query)); x.query.Has("q") && (n < 1 || n > maxQueryRunes) {
 		wrong = append(wrong, field("q", "out_of_range", "must be 1 to 64 characters: a part of a name, or an SDKAppID"))
+	}
+	if strings.ContainsFunc(filter.Query, unicode.IsControl) || !utf8.ValidString(filter.Query) { // SQLite ends a pattern at NUL
+		wrong = append(wrong, field("q", "control_character", "must be text without control characters: no name has any"))
 	}
 	if wrong != nil {
 		return invalid.with(wrong...)
