@@ -51,7 +51,7 @@ func (ArrearsMoved) Type() string { return "app.arrears_moved.v1" }
 
 func (e ArrearsMoved) apply(acc *Account) {
 	a := &acc.change(e.App).Arrears
-	*a = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: a.HeldAt}
+	*a = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(a.HeldAt, acc)}
 }
 
 // ArrearsEnded says that nothing is owed any more.

@@ -64,6 +64,15 @@ func (a *App) setHold(cause Cause, effectiveAt, recordedAt Instant) {
 	}
 }
 
+// moved is when the stop was recorded of a hold whose due time moves: with the event that moves it, since that is what
+// makes it effective when it now is. It stays absent if the stop is not in force.
+func moved(heldAt Instant, acc *Account) Instant {
+	if heldAt == 0 {
+		return 0
+	}
+	return acc.RecordedAt
+}
+
 // AppStopped says that a hold came into force on an app in service: from here on it is stopped.
 type AppStopped struct {
 	About

@@ -38,7 +38,7 @@ func (LapseMoved) Type() string { return "app.lapse_moved.v1" }
 
 func (e LapseMoved) apply(acc *Account) {
 	l := &acc.change(e.App).Lapse
-	*l = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: l.HeldAt}
+	*l = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(l.HeldAt, acc)}
 }
 
 // LapseRenamed says that the app lapsed for another reason than was known, at the same time.
