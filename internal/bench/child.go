@@ -132,32 +132,67 @@ func (c *child) memory() (int, error) {
 }
 
 const (
-	// restFor is for how long the memory must not have moved by a hundredth to count as at rest.
-	restFor = 10 * time.Second
+	// restFor is for how long the program must have been at rest: its memory has not moved by a hundredth, and it has
+	// used little of the processor, so that nothing is being caught up with.
+	restFor  = 10 * time.Second
+	restBusy = 0.1 // of one processor
 
-	// restMost bounds the wait for that: Go collects garbage every two minutes, whatever happens.
-	restMost = 150 * time.Second
+	// restMost bounds the wait for that: a first start publishes a million commits.
+	restMost = 10 * time.Minute
 )
 
-// rest waits until the memory moves no more, and gives it.
+// rest waits until the program is at rest, and gives its memory in bytes.
 func (c *child) rest(ctx context.Context) (int, error) {
 	elapsed := watch()
-	still, at := 0, time.Duration(0)
+	still, used, at := 0, time.Duration(0), time.Duration(0)
 	for {
-		now, err := c.memory()
+		memory, err := c.memory()
 		if err != nil {
 			return 0, err
 		}
-		if d := now - still; d > still/100 || -d > still/100 {
-			still, at = now, elapsed()
+		busy, err := c.processorTime()
+		if err != nil {
+			return 0, err
 		}
-		if elapsed()-at > restFor || elapsed() > restMost {
-			return now, nil
+		now := elapsed()
+		moved := memory-still > still/100 || still-memory > still/100
+		if moved || float64(busy-used) > restBusy*float64(restFor) {
+			still, used, at = memory, busy, now
+		}
+		if now-at > restFor {
+			return memory, nil
+		}
+		if now > restMost {
+			return 0, fmt.Errorf("the program was not at rest after %s", restMost)
 		}
 		if err := pause(ctx, time.Second); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// processorTime is what the process has used of the processors so far.
+func (c *child) processorTime() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("the processor time of the program: %w", err)
+	}
+	// Behind the name, which may hold spaces, the 12th and 13th words are ticks in user and system mode.
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	words := strings.Fields(string(rest))
+	if len(words) < 13 {
+		return 0, errors.New("the processor time of the program: the system does not tell")
+	}
+	ticks := 0
+	for _, word := range words[11:13] {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return 0, fmt.Errorf("the processor time of the program: %w", err)
+		}
+		ticks += n
+	}
+	const second = 100 // ticks, on every Linux that Go runs on
+	return time.Duration(ticks) * time.Second / second, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
