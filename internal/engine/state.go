@@ -29,7 +29,7 @@ type recent struct {
 }
 
 // pruneRecent is how many remembered commands an account may have before those are dropped that the projections have.
-const pruneRecent = 32
+const pruneRecent = 8
 
 func (a *account) apply(at domain.Recorded, events []domain.Event) { a.state.Apply(at, events...) }
 
