@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ func (v *serveCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	tuneMemory()
+	defer runtime.KeepAlive(tuneMemory())
 	p := NewProgram(config)
 	if err := p.Start(ctx); err != nil {
 		return err
@@ -135,14 +136,14 @@ func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 // tuneMemory has the collector run when the heap has grown by half rather than doubled, unless the environment says
 // otherwise: with a million apps most of the heap is the NATS server's index, which lives long, so that doubling it would
 // be waste. There is no limit (GOMEMLIMIT): the collector would spin where the data has outgrown it.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-		heapFloor = make([]byte, 128<<20)
+//
+// What it gives is to be kept alive: nothing but addresses, to which nobody writes, so that the system gives it no memory.
+// The collector counts it as heap, and so lets 64 MB of garbage gather where the heap is small; after every 20 MB, as it
+// would be, a tenth of the processor's time went to collecting.
+func tuneMemory() (heapFloor []byte) {
+	if os.Getenv("GOGC") != "" {
+		return nil
 	}
+	debug.SetGCPercent(50)
+	return make([]byte, 128<<20)
 }
-
-// heapFloor is nothing but addresses: nobody writes to it, so that the system gives it no memory. The collector counts
-// it as heap, and so lets 64 MB of garbage gather where the heap is small; after every 20 MB, as it would be, a tenth of
-// the processor's time went to collecting.
-var heapFloor []byte
