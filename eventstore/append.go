@@ -30,7 +30,7 @@ const (
 	// After a batch its writers are waited for, so that the next one holds most of them and of those that wait
 	// already. Otherwise the first to come back go alone, and then two halves take turns for good, each paying for
 	// the other's staging (measured: half the commits of writers that take some time to decide). A second batch in
-	// flight was no faster, for the same reason. The wait is at most half of what the batch took, within these
+	// flight was no faster, for the same reason. The wait is at most as long as the batch took, within these
 	// limits, and ends when nobody has come for a while.
 	lingerLeast = time.Millisecond
 	lingerMost  = 20 * time.Millisecond

@@ -381,8 +381,11 @@ func TestRestartUnderLoad(t *testing.T) {
 		}
 	}
 	for range 3 {
-		head, err := l.Head(ctx)
-		must(t, err)
+		var head uint64
+		waitFor(t, func() (err error) { // the connection comes back some time after the server
+			head, err = l.Head(ctx)
+			return err
+		})
 		follow(head + 500)
 		must(t, s.Restart())
 		waitFor(t, l.Failure)

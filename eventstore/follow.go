@@ -172,7 +172,7 @@ func (f *Follower) status(m *nats.Msg, status string) {
 	case status == "100": // a heartbeat
 		return
 	case status == "408" || status == "404": // the request's time is over
-	case status == "409" && strings.Contains(m.Header.Get("Description"), "MaxBytes"): // the window is full
+	case status == "409" && requestDone(m.Header.Get("Description")): // the window is full
 	default: // the consumer was deleted, its server stops, or there is none
 		f.consumer = ""
 		return
@@ -182,6 +182,12 @@ func (f *Follower) status(m *nats.Msg, status string) {
 		left = f.asked
 	}
 	f.asked = max(f.asked-left, 0)
+}
+
+// requestDone tells whether a refusal is no more than the end of a request: it was filled, or the next message did not
+// fit into it. Everything else that is told with the same number is the end of the consumer.
+func requestDone(description string) bool {
+	return strings.Contains(description, "Batch Completed") || strings.Contains(description, "MaxBytes")
 }
 
 // nextRequest asks for a window. Times are in nanoseconds.

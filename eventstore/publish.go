@@ -178,7 +178,7 @@ func (a *appender) acked(m *nats.Msg) {
 func (a *appender) linger(f *flight) {
 	now := time.Now()
 	a.expecting = len(a.ready) + len(f.requests) - len(f.requests)/8
-	a.lingering = now.Add(min(max(now.Sub(f.sent)/2, lingerLeast), lingerMost))
+	a.lingering = now.Add(min(max(now.Sub(f.sent), lingerLeast), lingerMost))
 	a.came = now
 }
 
