@@ -111,7 +111,29 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 const maxQuery = 1024
 
 func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
-	where, args := []string{"a.id > ?"}, []any{int64(after)}
+	where, args := f.conditions()
+	where, args = append(where, "a.id > ?"), append(args, int64(after))
+	return `SELECT s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
+		` ORDER BY a.id LIMIT ` + strconv.Itoa(limit), args
+}
+
+// accounts is the query for the accounts that have an app such as is looked for.
+func (f AppFilter) accounts(after string, limit int) (string, []any) {
+	where, args := "id > ?", []any{after}
+	if conditions, values := f.conditions(); len(conditions) > 0 {
+		found := `EXISTS (SELECT 1 FROM apps a WHERE a.account = accounts.id AND ` + strings.Join(conditions, " AND ") + `)`
+		args = append(args, values...)
+		if f.Query != "" && f.Status == "" && f.Edition == "" {
+			found = `(` + found + ` OR id LIKE ? ESCAPE '\')`
+			args = append(args, likePart(f.Query))
+		}
+		where += " AND " + found
+	}
+	return `SELECT position, hash, state FROM accounts WHERE ` + where + ` ORDER BY id LIMIT ` + strconv.Itoa(limit), args
+}
+
+// conditions are those on an app, called a in the query.
+func (f AppFilter) conditions() (where []string, args []any) {
 	add := func(condition string, values ...any) {
 		where, args = append(where, condition), append(args, values...)
 	}
@@ -125,16 +147,18 @@ func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
 		add("a.edition = ?", string(f.Edition))
 	}
 	if f.Query != "" {
-		part := "%" + likeEscape.Replace(f.Query) + "%"
+		part := likePart(f.Query)
 		if from, to, ok := numbers(f.Query); ok {
 			add(`(a.name LIKE ? ESCAPE '\' OR a.id BETWEEN ? AND ?)`, part, int64(from), int64(to))
 		} else {
 			add(`a.name LIKE ? ESCAPE '\'`, part)
 		}
 	}
-	return `SELECT s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
-		` ORDER BY a.id LIMIT ` + strconv.Itoa(limit), args
+	return where, args
 }
+
+// likePart is the pattern of texts that have this part.
+func likePart(part string) string { return "%" + likeEscape.Replace(part) + "%" }
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
@@ -155,18 +179,26 @@ func numbers(digits string) (from, to domain.AppID, ok bool) {
 	return domain.AppID(n * size), domain.AppID(n*size + size - 1), true
 }
 
-// Accounts lists accounts by id, without their apps.
-func (s *Store) Accounts(ctx context.Context, page Page) ([]*domain.Account, string, error) {
+// Accounts lists accounts by id, without their apps. A filter leaves those that have an app which it would list; its
+// query also finds a part of the account's own id.
+func (s *Store) Accounts(ctx context.Context, filter AppFilter, page Page) ([]*domain.Account, string, error) {
 	after := ""
 	if page.Cursor != "" {
 		if err := parseCursor("accounts", page.Cursor, &after); err != nil {
 			return nil, "", err
 		}
 	}
-	const query = `SELECT position, hash, state FROM accounts WHERE id > ? ORDER BY id LIMIT ?`
+	if len(filter.Query) > maxQuery {
+		return nil, "", nil
+	}
+	query, args := filter.accounts(after, page.limit()+1)
+	read := s.read
+	if filter != (AppFilter{}) {
+		read = s.search
+	}
 	var accounts []*domain.Account
-	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, []any{after, int64(page.limit() + 1)}, 3, func(row []driver.Value) error {
+	err := read(ctx, func(r *reader) error {
+		return r.list(ctx, query, args, 3, func(row []driver.Value) error {
 			account, err := accountOf(row)
 			accounts = append(accounts, account.Account)
 			return err

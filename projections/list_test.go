@@ -118,7 +118,7 @@ func TestAccounts(t *testing.T) {
 	var got []string
 	page := Page{Limit: 1}
 	for more := true; more; more = page.Cursor != "" {
-		accounts, next, err := s.Accounts(t.Context(), page)
+		accounts, next, err := s.Accounts(t.Context(), AppFilter{}, page)
 		if err != nil || len(accounts) != 1 {
 			t.Fatalf("%d accounts, %v", len(accounts), err)
 		}
@@ -127,6 +127,47 @@ func TestAccounts(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"acme 3", "bolt 1", "cord 1"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAccountsWithSuchAnApp(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	s := w.serve()
+	w.wait(s)
+	for _, c := range []struct {
+		filter AppFilter
+	}{
+		{AppFilter{Query: "ol"}},
+		{AppFilter{Status: domain.Active}},
+		{AppFilter{Status: domain.Stopped}},
+		{AppFilter{Status: domain.Deleted}},
+		{AppFilter{Edition: domain.Pro}},
+		{AppFilter{Edition: domain.Flagship}},
+		{AppFilter{Query: "%"}},
+	} {
+		want := map[string]bool{}
+		apps, _, err := s.Apps(t.Context(), c.filter, Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, app := range apps {
+			want[app.Account] = true
+		}
+		if c.filter.Query == "ol" {
+			want["bolt"] = true // the account's own id
+		}
+		accounts, _, err := s.Accounts(t.Context(), c.filter, Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, acc := range accounts {
+			got[acc.ID] = true
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.filter, diff)
+		}
 	}
 }
 
@@ -222,7 +263,7 @@ func TestCursors(t *testing.T) {
 		if _, _, err := s.Transitions(t.Context(), DueFilter{}, Page{Cursor: bad}); !errors.Is(err, ErrCursor) {
 			t.Errorf("transitions after %q: %v, want ErrCursor", bad, err)
 		}
-		if _, _, err := s.Accounts(t.Context(), Page{Cursor: bad}); !errors.Is(err, ErrCursor) {
+		if _, _, err := s.Accounts(t.Context(), AppFilter{}, Page{Cursor: bad}); !errors.Is(err, ErrCursor) {
 			t.Errorf("accounts after %q: %v, want ErrCursor", bad, err)
 		}
 	}

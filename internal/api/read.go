@@ -67,11 +67,11 @@ func (a *API) listAccounts(x *exchange) reply {
 	if problem, fine := x.allowed("", noAccount); !fine {
 		return problem
 	}
-	page, wrong := pageOf(x.query)
+	filter, page, wrong := filterOf(x.query)
 	if wrong != nil {
 		return invalid.with(wrong...)
 	}
-	accounts, next, err := a.config.Store.Accounts(x.r.Context(), page)
+	accounts, next, err := a.config.Store.Accounts(x.r.Context(), filter, page)
 	if err != nil {
 		return listError(err)
 	}
@@ -102,31 +102,37 @@ func (a *API) listAccountApps(x *exchange) reply {
 const maxQueryRunes = 64
 
 func (a *API) appsOf(x *exchange, account string) reply {
-	page, wrong := pageOf(x.query)
-	filter := projections.AppFilter{
-		Account: account, Status: domain.Status(x.query.Get("status")), Edition: domain.Edition(x.query.Get("edition")),
-		Query: x.query.Get("q"),
-	}
-	if x.query.Has("status") && !slices.Contains(domain.Statuses(), filter.Status) {
-		wrong = append(wrong, field("status", "unknown_status", "must be active, expired, stopped or deleted"))
-	}
-	if x.query.Has("edition") && !slices.Contains(domain.Editions(), filter.Edition) {
-		wrong = append(wrong, field("edition", "unknown_edition", "must be trial, trtc_trial, pro or flagship"))
-	}
-	if n := len([]rune(filter.Query)); x.query.Has("q") && (n < 1 || n > maxQueryRunes) {
-		wrong = append(wrong, field("q", "out_of_range", "must be 1 to 64 characters: a part of a name, or an SDKAppID"))
-	}
-	if strings.ContainsFunc(filter.Query, unicode.IsControl) || !utf8.ValidString(filter.Query) { // SQLite ends a pattern at NUL
-		wrong = append(wrong, field("q", "control_character", "must be text without control characters: no name has any"))
-	}
+	filter, page, wrong := filterOf(x.query)
 	if wrong != nil {
 		return invalid.with(wrong...)
 	}
+	filter.Account = account
 	apps, next, err := a.config.Store.Apps(x.r.Context(), filter, page)
 	if err != nil {
 		return listError(err)
 	}
 	return x.written(appendList(x.buffer(), apps, next, appendApp))
+}
+
+// filterOf reads which apps are asked for, and which page of them.
+func filterOf(query url.Values) (filter projections.AppFilter, page projections.Page, wrong []domain.FieldError) {
+	page, wrong = pageOf(query)
+	filter = projections.AppFilter{
+		Status: domain.Status(query.Get("status")), Edition: domain.Edition(query.Get("edition")), Query: query.Get("q"),
+	}
+	if query.Has("status") && !slices.Contains(domain.Statuses(), filter.Status) {
+		wrong = append(wrong, field("status", "unknown_status", "must be active, expired, stopped or deleted"))
+	}
+	if query.Has("edition") && !slices.Contains(domain.Editions(), filter.Edition) {
+		wrong = append(wrong, field("edition", "unknown_edition", "must be trial, trtc_trial, pro or flagship"))
+	}
+	if n := len([]rune(filter.Query)); query.Has("q") && (n < 1 || n > maxQueryRunes) {
+		wrong = append(wrong, field("q", "out_of_range", "must be 1 to 64 characters: a part of a name, or an SDKAppID"))
+	}
+	if strings.ContainsFunc(filter.Query, unicode.IsControl) || !utf8.ValidString(filter.Query) { // SQLite ends a pattern at NUL
+		wrong = append(wrong, field("q", "control_character", "must be text without control characters: no name has any"))
+	}
+	return filter, page, wrong
 }
 
 // listTransitions answers GET /v1/transitions. A token for one account sees that one's.

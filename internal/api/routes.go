@@ -100,7 +100,8 @@ var pages = map[auth.Action]page{
 		problems: []int{404}, serve: (*API).readAccount,
 	},
 	auth.ListAccounts: {
-		tag: "accounts", summary: "List accounts", query: paging, answer: reflect.TypeFor[listOf[Account]](),
+		tag: "accounts", summary: "List accounts", query: appFilter,
+		about: "A filter leaves the accounts that have such an app; q alone also finds a part of the account's id.", answer: reflect.TypeFor[listOf[Account]](),
 		serve: (*API).listAccounts,
 	},
 	auth.ListTransitions: {
