@@ -29,7 +29,7 @@ type Request struct {
 	Reason      string
 	Correlation string
 	IfMatch     *uint64 // the version that the command's app must have
-	Durable     bool    // answer when it is committed; otherwise when this node's projections have it
+	Durable     bool    // answer when it is committed, without the app; otherwise when this node's projections have it
 }
 
 // Outcome says what a command led to.
@@ -46,8 +46,8 @@ const (
 type Answer struct {
 	Outcome  Outcome
 	Position uint64          // of its commit; where it was silent, of the account's latest
-	App      *domain.App     // the app as the command left it; nil for a command on the account
-	Account  *domain.Account // without its apps
+	App      *domain.App     // the app as the command left it; nil for a command on the account; may be nil with Durable
+	Account  *domain.Account // without its apps; may be nil with Durable
 	Events   []domain.Event
 }
 
@@ -172,9 +172,12 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 		Now: now, Policy: e.config.Policy, NewApp: t.number, Role: t.req.Role,
 	})
 	if err != nil || len(events) == 0 {
-		answer := Answer{Outcome: Silent, Position: state.Position, App: t.app(state), Account: head(state)}
-		if err != nil {
+		answer := Answer{Outcome: Silent, Position: state.Position}
+		switch {
+		case err != nil:
 			answer = Answer{}
+		case !t.req.Durable:
+			answer.App, answer.Account = t.app(state), head(state)
 		}
 		return t.unless(ctx, answer, err)
 	}
@@ -225,7 +228,11 @@ func (t *try) commit(ctx context.Context, now domain.Instant, events []domain.Ev
 		e.facts.remember(t.req.ID, position, e.config.Store.Position())
 	}
 	e.appeared(t.req.Account, events)
-	return Answer{Appended, position, appOf(acc.state, events), head(acc.state), events}, false, nil
+	answer := Answer{Outcome: Appended, Position: position, Events: events}
+	if !t.req.Durable {
+		answer.App, answer.Account = appOf(acc.state, events), head(acc.state)
+	}
+	return answer, false, nil
 }
 
 func (t *try) encode(now domain.Instant, events []domain.Event) ([]byte, nats.Header, error) {
