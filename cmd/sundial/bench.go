@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func (b *benchCmd) Run(ctx context.Context, c *console) error {
 		Dir: b.Data, Slot: time.Duration(b.Seconds * float64(time.Second)), Part: b.Part, Profile: b.CPUProfile, Front: behindFront,
 		Progress: func(line string) { fmt.Fprintln(c.err, line) },
 	}
-	tuneMemory()
+	defer runtime.KeepAlive(tuneMemory())
 	var figures, limits []bench.Result
 	var err error
 	if !large || len(only) > 0 {

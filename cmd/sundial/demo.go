@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 		Sandbox: true, SandboxStart: all[0].at.Time().Truncate(24 * time.Hour),
 		Policy: domain.DefaultPolicy(), Replicas: 1, Logger: newLogger(c.err, v.LogLevel, "text"),
 	})
-	tuneMemory()
+	defer runtime.KeepAlive(tuneMemory())
 	if err := p.Start(ctx); err != nil {
 		return err
 	}

@@ -138,12 +138,12 @@ func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 // be waste. There is no limit (GOMEMLIMIT): the collector would spin where the data has outgrown it.
 //
 // What it gives is to be kept alive: nothing but addresses, to which nobody writes, so that the system gives it no memory.
-// The collector counts it as heap, and so lets 64 MB of garbage gather where the heap is small; after every 20 MB, as it
-// would be, a tenth of the processor's time went to collecting.
+// The collector counts it as heap, and so lets some 128 MB of garbage gather where the heap is small; after every 20 MB,
+// as it would be, a sixth of the processor's time went to collecting.
 func tuneMemory() (heapFloor []byte) {
 	if os.Getenv("GOGC") != "" {
 		return nil
 	}
 	debug.SetGCPercent(50)
-	return make([]byte, 128<<20)
+	return make([]byte, 256<<20)
 }
