@@ -2,7 +2,7 @@ package domain
 
 import (
 	"fmt"
-	"reflect"
+	"slices"
 )
 
 // By says what brought a change about.
@@ -46,7 +46,7 @@ func (d *draft) take(fact Event, effectiveAt Instant, by By, report *Report) err
 func (a *App) knows(fact Event) bool {
 	told := a.Clone()
 	fact.apply(&Account{Apps: map[AppID]*App{a.ID: told}})
-	return reflect.DeepEqual(a.Orders, told.Orders) && reflect.DeepEqual(a.Invoices, told.Invoices)
+	return slices.EqualFunc(a.Orders, told.Orders, Order.same) && slices.EqualFunc(a.Invoices, told.Invoices, Invoice.same)
 }
 
 // record takes a billing fact in, and lets the app's state follow from it: what the fact changes is told now.

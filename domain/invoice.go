@@ -53,6 +53,12 @@ func (i *Invoice) owe(o Overdue, amount Money) {
 	i.Overdue = kept
 }
 
+// same says whether the same is known of both invoices.
+func (i Invoice) same(o Invoice) bool {
+	return i.ID == o.ID && i.Closed == o.Closed && i.ClosedBy == o.ClosedBy && i.Latest == o.Latest && i.Amount == o.Amount &&
+		slices.Equal(i.Overdue, o.Overdue)
+}
+
 // later says whether a statement's amount is the one to show: of the highest version, at the same one the later
 // effective, then the larger.
 func (i *Invoice) later(o Overdue, amount Money) bool {

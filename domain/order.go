@@ -37,6 +37,16 @@ const (
 // buysEdition says whether the order counts for coverage.
 func (o Order) buysEdition() bool { return o.Terms.EffectiveAt != 0 && o.Terms.Edition != "" }
 
+// same says whether the same is known of both orders.
+func (o Order) same(p Order) bool {
+	return o.ID == p.ID && o.By == p.By && o.RefundedAt == p.RefundedAt && o.Terms.same(p.Terms)
+}
+
+func (t OrderTerms) same(u OrderTerms) bool {
+	return t.ID == u.ID && t.Edition == u.Edition && t.EffectiveAt == u.EffectiveAt && t.PaidUntil == u.PaidUntil &&
+		slices.Equal(t.Addons, u.Addons) && t.Version == u.Version && t.Amount == u.Amount
+}
+
 // end is when the order stops covering: its refund or the end of its term, whichever is earlier (a tie is the
 // refund's), never before it began; MaxInstant and beyond mean that it has no end.
 func (o Order) end() (Instant, Cause) {

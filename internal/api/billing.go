@@ -79,11 +79,15 @@ func (a *API) sendBillingEvents(x *exchange) reply {
 	case err != nil:
 		return notAllTaken.reply().because(err)
 	}
-	shown := eventOutcomes{Items: make([]eventOutcome, len(outcomes))}
+	shown, latest := eventOutcomes{Items: make([]eventOutcome, len(outcomes))}, uint64(0)
 	for i, o := range outcomes {
 		shown.Items[i] = outcomeOf(o)
+		latest = max(latest, o.Position)
 	}
-	return ok(marshal(shown))
+	x.projected(latest)
+	rep := ok(marshal(shown))
+	rep.position = latest
+	return rep
 }
 
 func outcomeOf(o ingest.Outcome) eventOutcome {
