@@ -84,7 +84,7 @@ func (a *API) sendBillingEvents(x *exchange) reply {
 		shown.Items[i] = outcomeOf(o)
 		latest = max(latest, o.Position)
 	}
-	x.projected(latest)
+	a.config.Engine.Projected(x.r.Context(), latest)
 	rep := ok(marshal(shown))
 	rep.position = latest
 	return rep

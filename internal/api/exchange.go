@@ -146,16 +146,6 @@ func (x *exchange) readQuery() (problem reply, fine bool) {
 	return reply{}, true
 }
 
-// projected waits until a client that reads after its own write will see it; where that takes too long, the write is
-// answered all the same, with its position.
-func (x *exchange) projected(position uint64) {
-	ctx, cancel := context.WithTimeout(x.r.Context(), minPositionPatience)
-	defer cancel()
-	if err := x.api.config.Store.Wait(ctx, position); err != nil {
-		x.api.config.Logger.Warn("answering before the projections have the commit", "position", position, "error", err)
-	}
-}
-
 // await waits until the projections have the position that the request names.
 func (x *exchange) await() (problem reply, fine bool) {
 	given := x.r.Header[headerMinPosition]

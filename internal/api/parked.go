@@ -100,7 +100,7 @@ func (a *API) replayParked(x *exchange) reply {
 		return parkedError(err)
 	}
 	a.config.Logger.Info("a parked event was replayed", "parked", id, "by", x.who.TokenID, "reason", reason, "request", x.request)
-	x.projected(position)
+	a.config.Engine.Projected(x.r.Context(), position)
 	rep := ok(marshal(replayed{id, string(ingest.OutcomeAccepted), position}))
 	rep.position = position
 	return rep

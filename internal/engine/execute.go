@@ -76,12 +76,18 @@ func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
 	if err != nil || req.Durable || answer.Outcome == Silent {
 		return answer, err
 	}
-	patience, cancel := context.WithTimeout(ctx, projectionPatience)
-	defer cancel()
-	if err := e.config.Store.Wait(patience, answer.Position); err != nil {
-		e.config.Logger.Warn("answering before the projections have the commit", "position", answer.Position, "error", err)
-	}
+	e.Projected(ctx, answer.Position)
 	return answer, nil
+}
+
+// Projected waits until who reads here after a commit will see it. Where that takes longer than five seconds the commit
+// is to be answered all the same, with its position.
+func (e *Engine) Projected(ctx context.Context, position uint64) {
+	ctx, cancel := context.WithTimeout(ctx, projectionPatience)
+	defer cancel()
+	if err := e.config.Store.Wait(ctx, position); err != nil {
+		e.config.Logger.Warn("answering before the projections have the commit", "position", position, "error", err)
+	}
 }
 
 // formless names what is wrong with a command that has no JSON form, such as a required time that is absent. What makes
