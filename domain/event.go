@@ -21,6 +21,11 @@ func Prototypes() []Event {
 		ArrearsStarted{}, ArrearsMoved{}, ArrearsEnded{},
 		AppStopped{}, HoldAdded{}, HoldEnded{}, AppReinstated{},
 		TRTCStopNoted{}, TRTCStartNoted{},
+		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},
+		AdminsAdded{}, AdminsRemoved{},
+		CertificateAdded{}, CertificateEdited{}, CertificateDeleted{}, CertificateExpiryNoticed{}, CertificateExpired{},
+		TRTCEnabled{}, TPNSEnabled{}, TPNSDisabled{},
+		DeletionRequested{}, DeletionApproved{}, DeletionRejected{}, DeletionWithdrawn{},
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	byVoiding    By = "voiding"
 	byTime       By = "time"
 	byStart      By = "start"
+	byRetirement By = "retirement" // somebody retired a key
 )
 
 // trigger is what brings the changes of one decision about, and when that was true in the world.

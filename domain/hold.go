@@ -150,6 +150,7 @@ func (d *draft) release(app *App, cause Cause, why trigger) {
 			d.emit(HoldEnded{About{app.ID}, cause, why.by, why.effectiveAt, late})
 		} else {
 			d.emit(AppReinstated{About{app.ID}, cause, why.by, why.effectiveAt, late})
+			d.withdraw(app, why.by)
 		}
 	}
 }
