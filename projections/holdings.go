@@ -9,10 +9,8 @@ import (
 
 // ExpiringCertificate is a push certificate with the app that has it.
 type ExpiringCertificate struct {
-	App         domain.AppID
-	Account     string
-	Certificate domain.Certificate
-	State       domain.CertificateState
+	App         *domain.App
+	Certificate *domain.Certificate // one of the app's
 }
 
 // endKey is a place in the list of certificates by their end.
@@ -30,20 +28,20 @@ func (s *Store) Certificates(ctx context.Context, account string, before domain.
 			return nil, "", err
 		}
 	}
-	const query = `SELECT c.id, c.ends, c.account, s.state FROM certificates c JOIN app_states s ON s.id = c.app
+	const query = `SELECT c.id, c.ends, s.state FROM certificates c JOIN app_states s ON s.id = c.app
 		WHERE c.ends > 0 AND c.ends < ?1 AND (c.ends, c.id) > (?2, ?3) AND (?4 = '' OR c.account = ?4) ORDER BY c.ends, c.id LIMIT ?5`
 	args := []any{int64(before), after.Ends, int64(after.ID), account, int64(page.limit() + 1)}
 	var found []ExpiringCertificate
 	var keys []endKey
 	err := s.search(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, 4, func(row []driver.Value) error {
+		return r.list(ctx, query, args, 3, func(row []driver.Value) error {
 			app := new(domain.App)
-			if err := decodeState(blob(row[3]), app); err != nil {
+			if err := decodeState(blob(row[2]), app); err != nil {
 				return err
 			}
 			key := endKey{integer(row[1]), domain.CertificateID(integer(row[0]))}
 			if c := app.Certificate(key.ID); c != nil {
-				found, keys = append(found, ExpiringCertificate{app.ID, text(row[2]), *c, app.CertificateState(c)}), append(keys, key)
+				found, keys = append(found, ExpiringCertificate{app, c}), append(keys, key)
 			}
 			return nil
 		})

@@ -49,6 +49,8 @@ func (p *Program) openControl() *control {
 	routes.HandleFunc("POST /rebuild", c.rebuild)
 	routes.HandleFunc("POST /check", c.check)
 	routes.HandleFunc("POST /operator", c.operator)
+	routes.HandleFunc("POST /vault/rotate", c.rotateRoot)
+	routes.HandleFunc("POST /vault/status", c.vaultStatus)
 	c.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second}
 	c.background.Go(func() { _ = c.server.Serve(l) }) // ends with Close
 	return c
@@ -149,6 +151,31 @@ func (c *control) operator(w http.ResponseWriter, r *http.Request) {
 	}
 	l.config.Logger.Warn("an operator's token was made over the socket in the data directory", "id", made.ID)
 	_, _ = io.WriteString(w, secret) // who asked is gone if it fails, and asks again
+}
+
+func (c *control) rotateRoot(w http.ResponseWriter, r *http.Request) {
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) ([]projections.Difference, error) {
+		return nil, l.rotateRoot(ctx, r.URL.Query().Get("to"), progress)
+	})
+}
+
+// vaultStatus says how the keeper of secrets stands.
+func (c *control) vaultStatus(w http.ResponseWriter, r *http.Request) {
+	l := c.attended()
+	if l == nil {
+		http.Error(w, busyText, http.StatusServiceUnavailable)
+		return
+	}
+	status, err := l.vault.Status(r.Context())
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(status, json.Deterministic(true))
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, _ = w.Write(text) // who asked is gone if it fails
 }
 
 // busyText says that there is nobody to take an order just now.

@@ -67,7 +67,7 @@ func survey(path string) (strange string, started bool, err error) {
 		case name == identityFile, name == auth.TokenFile, name == sandboxFile, strings.HasPrefix(name, "projections"):
 			started = true
 		case name == lockFile, name == natsDir, name == socketFile, name == "lost+found",
-			strings.HasPrefix(name, "."), strings.HasPrefix(name, sandboxFile+"."):
+			name == rootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, sandboxFile+"."):
 			// What a first start leaves that was cut short, and what is in the root of a file system.
 		default:
 			strange = name

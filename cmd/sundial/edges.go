@@ -15,10 +15,11 @@ import (
 // openEdges makes the API, and takes commands over NATS by it.
 func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *scheduler.Scheduler) error {
 	door, err := api.New(api.Config{
-		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access,
+		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Custody: l.openCustody(e),
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},
+			{Name: "secrets", Look: l.secretsCheck},
 			{Name: "log_synced", Look: func(context.Context) (string, error) { return l.config.syncs(), nil }},
 		},
 		Metrics: l.metrics, Logger: l.config.Logger,

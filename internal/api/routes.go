@@ -70,6 +70,9 @@ var (
 		{"q", "A part of the name, or the SDKAppID", "", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxQueryRunes)}},
 	}, paging...)
 
+	accountParameter = parameter{
+		"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern},
+	}
 	reasonParameter = parameter{"reason", "Why; kept with what it leads to", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxReason)}}
 )
 
@@ -108,9 +111,53 @@ var pages = map[auth.Action]page{
 		tag: "time", summary: "List what is due, soonest first",
 		query: append([]parameter{
 			{"before", "Only what is due before this time", "2021-02-08T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
-			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
+			accountParameter,
 		}, paging...),
 		answer: reflect.TypeFor[listOf[Transition]](), serve: (*API).listTransitions,
+	},
+	auth.ReadKey: {
+		tag: "keys", summary: "Read what may be shown of an app's signing keys", answer: reflect.TypeFor[KeyRing](),
+		problems: []int{404, 409}, serve: (*API).readKey,
+	},
+	auth.RevealKey: {
+		tag: "keys", summary: "Reveal an app's signing key",
+		about: "Who sees it, from where and why is on record before it is shown; anyone but the owner gives a reason. Limited for each app and token.",
+		body:  reflect.TypeFor[reasonOnly](), optional: true, answer: reflect.TypeFor[RevealedKey](),
+		problems: []int{404, 409, 413}, serve: (*API).revealKey,
+	},
+	auth.SignUserSig: {
+		tag: "keys", summary: "Make a UserSig", body: reflect.TypeFor[signUserSig](),
+		example: map[string]any{"user_id": "alice", "expire_seconds": 604800}, answer: reflect.TypeFor[SignedUserSig](),
+		problems: []int{404, 409, 413}, serve: (*API).signUserSig,
+	},
+	auth.VerifyUserSig: {
+		tag: "keys", summary: "Say whether a UserSig is valid, and if not, why not", body: reflect.TypeFor[verifyUserSig](),
+		answer: reflect.TypeFor[VerifiedUserSig](), problems: []int{404, 409, 413}, serve: (*API).verifyUserSig,
+	},
+	auth.ListAdmins: {
+		tag: "apps", summary: "List an app's administrators", answer: reflect.TypeFor[listOf[string]](),
+		problems: []int{404}, serve: (*API).listAdmins,
+	},
+	auth.ListCertificates: {
+		tag: "certificates", summary: "List an app's push certificates", answer: reflect.TypeFor[listOf[Certificate]](),
+		problems: []int{404}, serve: (*API).listCertificates,
+	},
+	auth.ReadCertificate: {
+		tag: "certificates", summary: "Read a push certificate", answer: reflect.TypeFor[Certificate](),
+		problems: []int{404}, serve: (*API).readCertificate,
+	},
+	auth.ListExpiring: {
+		tag: "certificates", summary: "List the push certificates that expire soon, soonest first",
+		query: append([]parameter{
+			{"expires_within", "How far ahead; expired ones are listed too. Absent: 30d", "30d", huma.Schema{Type: huma.TypeString, Pattern: `^[0-9]+[dhms]`}},
+			accountParameter,
+		}, paging...),
+		answer: reflect.TypeFor[listOf[ExpiringCertificate]](), serve: (*API).listExpiring,
+	},
+	auth.ListDeletionRequests: {
+		tag: "apps", summary: "List the deletion requests that wait for an operator, the longest waiting first",
+		query:  append([]parameter{accountParameter}, paging...),
+		answer: reflect.TypeFor[listOf[DeletionRequest]](), serve: (*API).listDeletionRequests,
 	},
 	auth.SendBillingEvents: {
 		tag: "billing", summary: "Send billing events",
@@ -194,11 +241,19 @@ func pageOfCommand(row *command) page {
 		p.tag, p.answer, p.shown, p.app = "accounts", reflect.TypeFor[Account](), nil, false
 	}
 	if row.query != nil {
-		p.body = nil
-		p.query = []parameter{
-			{"confirm", "The app's exact name", "shop chat", huma.Schema{Type: huma.TypeString}},
-			reasonParameter,
+		p.body, p.query = nil, []parameter{reasonParameter}
+		if f, has := row.body.FieldByName("Confirm"); has {
+			p.query = append(p.query, parameter{"confirm", f.Tag.Get("doc"), "", huma.Schema{Type: huma.TypeString}})
 		}
+	}
+	if row.more != nil {
+		p.answer, p.shown = reflect.TypeFor[AppWithCertificate](), nil
+	}
+	if row.onItem {
+		p.tag = "certificates"
+	}
+	if row.find != nil {
+		p.tag = "apps"
 	}
 	return p
 }

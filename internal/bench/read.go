@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -19,8 +21,10 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/auth"
+	"sundial/internal/custody"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
+	"sundial/internal/vault"
 	"sundial/scheduler"
 )
 
@@ -94,8 +98,18 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 	if err != nil {
 		return nil, err
 	}
+	root, err := vault.CreateRootFile(filepath.Join(r.dir, "root.key"))
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := vault.Open(ctx, vault.Config{JetStream: n.js, Roots: []vault.Root{root}})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, secrets.Close)
 	handler, err := api.New(api.Config{
-		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
+		Custody: custody.New(custody.Config{Engine: n.engine, Store: n.store, Vault: secrets, Random: cryptorand.Reader}),
+		Engine:  n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -4,7 +4,9 @@ package enginetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,8 +17,10 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/custody"
 	"sundial/internal/engine"
 	"sundial/internal/natsd"
+	"sundial/internal/vault"
 	"sundial/projections"
 )
 
@@ -100,6 +104,21 @@ func (s *Server) Node(t testing.TB, dir string, alone bool) *Node {
 	})
 	t.Cleanup(n.stop)
 	return n
+}
+
+// Custody gives an engine somebody to keep its secrets, with a root key of its own. It ends with the test.
+func (s *Server) Custody(t testing.TB, e *engine.Engine, store *projections.Store) *custody.Custody {
+	t.Helper()
+	root, err := vault.CreateRootFile(filepath.Join(t.TempDir(), "root.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(t.Context(), vault.Config{JetStream: s.JetStream, Roots: []vault.Root{root}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	return custody.New(custody.Config{Engine: e, Store: store, Vault: v, Random: rand.Reader})
 }
 
 // Stop ends the node cleanly.

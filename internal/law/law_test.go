@@ -39,12 +39,16 @@ var rooms = map[string][]string{
 	"internal/engine":  {"domain", "eventstore", "projections"},
 	"internal/ingest":  {"domain", "internal/engine"},
 	"internal/publish": {"domain", "eventstore"},
+	"internal/custody": {
+		"domain", "projections",
+		"internal/engine", "internal/vault", "internal/usersig", "internal/pushcert",
+	},
 	"internal/api": {
 		"domain", "projections", "scheduler",
-		"internal/engine", "internal/ingest", "internal/vault", "internal/auth",
+		"internal/engine", "internal/ingest", "internal/custody", "internal/vault", "internal/usersig", "internal/pushcert", "internal/auth",
 	},
 	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
-	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd"}, // for tests only
+	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd", "internal/custody", "internal/vault"}, // for tests only
 	"internal/bench":      {anything},                                                                   // measures all parts, put together as the program does it
 	"examples":            {},                                                                           // an example feed, embedded
 }

@@ -56,7 +56,7 @@ func start(t *testing.T) *world {
 	}
 	t.Cleanup(intake.Close)
 	door, err := api.New(api.Config{
-		Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head,
+		Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -222,6 +222,14 @@ func (k VerifyingKey) Algorithm() Algorithm {
 	return ""
 }
 
+// Equal says whether two keys verify the same signatures.
+func (k VerifyingKey) Equal(with VerifyingKey) bool {
+	if k.public == nil || with.public == nil {
+		return k.public == with.public && hmac.Equal(k.secret, with.secret)
+	}
+	return k.public.Equal(with.public)
+}
+
 // Format prints the algorithm, whatever the verb.
 func (k VerifyingKey) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "verifying key (%s)", string(k.Algorithm()))
