@@ -251,6 +251,12 @@ type KeptCertificate struct {
 	By       string            `json:"by,omitzero"`  // who
 }
 
+// shown is the certificate for those outside: without what is sealed, and without what tells secrets apart.
+func (k KeptCertificate) shown() KeptCertificate {
+	k.Sealed, k.Prints = nil, nil
+	return k
+}
+
 // put makes the certificate hold it.
 func (k KeptCertificate) put(c *Certificate, acc *Account) {
 	if c.Expired && c.NotAfter == k.NotAfter {
@@ -272,6 +278,12 @@ type CertificateAdded struct {
 // Type is the stored name.
 func (CertificateAdded) Type() string { return "app.certificate_added.v1" }
 
+// Shown is the event for those outside.
+func (e CertificateAdded) Shown() any {
+	e.Certificate = e.Certificate.shown()
+	return e
+}
+
 func (e CertificateAdded) apply(acc *Account) {
 	app := acc.change(e.App)
 	c := Certificate{CreatedAt: acc.RecordedAt, CreatedBy: e.Certificate.By}
@@ -287,6 +299,12 @@ type CertificateEdited struct {
 
 // Type is the stored name.
 func (CertificateEdited) Type() string { return "app.certificate_edited.v1" }
+
+// Shown is the event for those outside.
+func (e CertificateEdited) Shown() any {
+	e.Certificate = e.Certificate.shown()
+	return e
+}
 
 func (e CertificateEdited) apply(acc *Account) {
 	if c := acc.change(e.App).Certificate(e.Certificate.ID); c != nil {

@@ -33,4 +33,10 @@ type KeyIssued struct {
 // Type is the stored name.
 func (KeyIssued) Type() string { return "app.key_issued.v1" }
 
+// Shown is the event for those outside.
+func (e KeyIssued) Shown() any {
+	e.Key = e.Key.shown()
+	return e
+}
+
 func (e KeyIssued) apply(acc *Account) { acc.change(e.App).addKey(e.Key) }

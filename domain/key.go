@@ -29,6 +29,12 @@ type Key struct {
 	Episode   uint64    `json:"episode,omitzero"` // the account's version at which the end was set
 }
 
+// shown is the key for those outside: without what is sealed, and without what tells secrets apart.
+func (k Key) shown() Key {
+	k.Sealed, k.Print = nil, nil
+	return k
+}
+
 // NewKey is a key that was made or given, sealed. What retries of one command cannot repeat is no part of its content.
 type NewKey struct {
 	Algorithm Algorithm `json:"algorithm"`

@@ -53,6 +53,12 @@ type KeyRotated struct {
 // Type is the stored name.
 func (KeyRotated) Type() string { return "app.key_rotated.v1" }
 
+// Shown is the event for those outside.
+func (e KeyRotated) Shown() any {
+	e.Key = e.Key.shown()
+	return e
+}
+
 func (e KeyRotated) apply(acc *Account) {
 	app := acc.change(e.App)
 	if before := app.CurrentKey(); before != nil && e.OverlapUntil <= e.Key.CreatedAt {

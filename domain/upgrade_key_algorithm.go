@@ -37,4 +37,10 @@ type KeyAlgorithmUpgraded struct {
 // Type is the stored name.
 func (KeyAlgorithmUpgraded) Type() string { return "app.key_algorithm_upgraded.v1" }
 
+// Shown is the event for those outside.
+func (e KeyAlgorithmUpgraded) Shown() any {
+	e.Key = e.Key.shown()
+	return e
+}
+
 func (e KeyAlgorithmUpgraded) apply(acc *Account) { acc.change(e.App).addKey(e.Key) }

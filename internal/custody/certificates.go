@@ -83,13 +83,13 @@ func (c *Custody) sealCertificate(
 		NotAfter: domain.InstantOf(p.NotAfter),
 	}
 	for _, name := range p.Kept {
-		if print, had := prints[name]; had {
-			content.Prints[name] = print
+		if mark, had := prints[name]; had {
+			content.Prints[name] = mark
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
 		secret := vault.NewSecret(p.Secrets[name])
-		print, err := c.config.Vault.Fingerprint(ctx, signer(app), vault.Place{Event: "app.certificate", Field: name}, secret)
+		mark, err := c.config.Vault.Fingerprint(ctx, signer(app), vault.Place{Event: "app.certificate", Field: name}, secret)
 		if err != nil {
 			return content, err
 		}
@@ -97,7 +97,7 @@ func (c *Custody) sealCertificate(
 		if err != nil {
 			return content, err
 		}
-		content.Prints[name], content.Sealed[name] = print, sealed
+		content.Prints[name], content.Sealed[name] = mark, sealed
 	}
 	return content, nil
 }

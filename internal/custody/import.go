@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -66,11 +67,11 @@ func (i ImportApp) check(c *Custody) ([]pushcert.Parsed, error) {
 	for n, k := range i.Certificates {
 		var err error
 		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, c.now()); err != nil {
-			if named, ok := invalid(err, fmt.Sprintf("certificates.%d.", n)).(*domain.Invalid); ok {
-				wrong.Fields = append(wrong.Fields, named.Fields...)
-				continue
+			var named *domain.Invalid
+			if !errors.As(invalid(err, fmt.Sprintf("certificates.%d.", n)), &named) {
+				return nil, err
 			}
-			return nil, err
+			wrong.Fields = append(wrong.Fields, named.Fields...)
 		}
 	}
 	if len(wrong.Fields) > 0 {

@@ -49,8 +49,8 @@ var rooms = map[string][]string{
 	},
 	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
 	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd", "internal/custody", "internal/vault"}, // for tests only
-	"internal/bench":      {anything},                                                                   // measures all parts, put together as the program does it
-	"examples":            {},                                                                           // an example feed, embedded
+	"internal/bench":      {anything},                                                                                                         // measures all parts, put together as the program does it
+	"examples":            {},                                                                                                                 // an example feed, embedded
 }
 
 // pure is what domain may import beside the listed modules: packages that compute, and nothing else. Add a package

@@ -28,7 +28,7 @@ func stored(t *testing.T, platform string, change map[string]any) Parsed {
 func TestEditNothing(t *testing.T) {
 	for _, s := range specified {
 		present := stored(t, s.platform, nil)
-		got, err := Edit(present, nil, noon)
+		got, err := Edit(Parsed{Platform: present.Platform, Public: present.Public}, nil, noon)
 		if err != nil {
 			t.Errorf("%s: %v", s.platform, err)
 			continue

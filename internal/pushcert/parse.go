@@ -50,7 +50,7 @@ func Parse(platform string, fields map[string]jsontext.Value, now time.Time) (Pa
 // null removes an optional one. Files with what belongs to them are changed together: a p12 with its password. Naming a
 // field of FCM's other way of access goes over to it, and drops the fields of the former.
 //
-// Of present only Platform, Public, NotBefore and NotAfter matter. The error is always an *Invalid.
+// Of present only Platform and Public matter. The error is always an *Invalid.
 func Edit(present Parsed, change map[string]jsontext.Value, now time.Time) (Parsed, error) {
 	return read(present.Platform, &present, change, now)
 }
@@ -243,7 +243,16 @@ func (d *draft) keepRead() {
 			d.Public[name] = value
 		}
 	}
-	d.NotBefore, d.NotAfter = d.present.NotBefore, d.present.NotAfter
+	d.NotBefore, d.NotAfter = timeOf(d.Public[fieldNotBefore]), timeOf(d.Public[fieldNotAfter])
+}
+
+// timeOf gives the zero time for what is not there.
+func timeOf(text string) time.Time {
+	at, err := time.Parse(instant, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // JSON gives plain fields as they stand in JSON, for answers: texts as strings, an action as an object.
