@@ -13,6 +13,9 @@ const (
 	CauseOperator    Cause = "operator"
 )
 
+// byRule says whether a hold of this cause follows from the facts by time, not from what people do.
+func (c Cause) byRule() bool { return c != CauseManual && c != CauseOperator }
+
 // coverage is what the orders make of an app at an instant: the edition, and the lapse if none of them covers it.
 type coverage struct {
 	edition Edition
@@ -115,6 +118,8 @@ func (EditionChanged) Type() string { return "app.edition_changed.v1" }
 
 func (e EditionChanged) apply(acc *Account) { acc.change(e.App).Edition = e.To }
 
+func (EditionChanged) follows() bool { return true }
+
 // TermScheduled sets when time will change the coverage next; without a due time, that it will not.
 type TermScheduled struct {
 	About
@@ -129,6 +134,8 @@ func (TermScheduled) Type() string { return "app.term_scheduled.v1" }
 func (e TermScheduled) apply(acc *Account) {
 	acc.change(e.App).Term = Term{Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due)}
 }
+
+func (TermScheduled) follows() bool { return true }
 
 // episode is the place in the account's history at which a due time was set; it becomes part of the id of the command
 // that the due time leads to, so that a due that comes back to an old instant fires anew.

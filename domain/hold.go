@@ -87,6 +87,8 @@ func (e AppStopped) apply(acc *Account) {
 	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
 }
 
+func (e AppStopped) follows() bool { return e.Cause.byRule() }
+
 // HoldAdded says that one more hold came into force on an app that is stopped already.
 type HoldAdded struct {
 	About
@@ -100,6 +102,8 @@ func (HoldAdded) Type() string { return "app.hold_added.v1" }
 func (e HoldAdded) apply(acc *Account) {
 	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
 }
+
+func (e HoldAdded) follows() bool { return e.Cause.byRule() }
 
 // HoldEnded says that a hold is lifted while another keeps the app stopped.
 type HoldEnded struct {
@@ -115,6 +119,8 @@ func (HoldEnded) Type() string { return "app.hold_ended.v1" }
 
 func (e HoldEnded) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
 
+func (e HoldEnded) follows() bool { return e.By != byStart }
+
 // AppReinstated says that the last hold is lifted: the app is stopped no more.
 type AppReinstated struct {
 	About
@@ -128,6 +134,8 @@ type AppReinstated struct {
 func (AppReinstated) Type() string { return "app.reinstated.v1" }
 
 func (e AppReinstated) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
+
+func (e AppReinstated) follows() bool { return e.By != byStart }
 
 // hold puts a hold in force.
 func (d *draft) hold(app *App, cause Cause, effectiveAt Instant) {

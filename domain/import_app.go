@@ -143,3 +143,5 @@ func (e AppImported) apply(acc *Account) {
 		CreatedAt: e.CreatedAt, Imported: true, Base: e.Edition, Edition: e.Edition,
 	}
 }
+
+func (e AppImported) begins() Instant { return e.CreatedAt }

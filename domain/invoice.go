@@ -136,6 +136,8 @@ func (e InvoiceOverdueRecorded) apply(acc *Account) {
 	acc.change(e.App).takeInvoice(e.Invoice).owe(Overdue{e.Version, e.EffectiveAt}, e.Amount)
 }
 
+func (e InvoiceOverdueRecorded) brings() trigger { return trigger{byOverdue, e.EffectiveAt} }
+
 // InvoiceSettledRecorded is the fact that an invoice was paid.
 type InvoiceSettledRecorded struct {
 	About
@@ -152,6 +154,8 @@ func (e InvoiceSettledRecorded) apply(acc *Account) {
 	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, bySettlement)
 }
 
+func (e InvoiceSettledRecorded) brings() trigger { return trigger{bySettlement, e.EffectiveAt} }
+
 // InvoiceVoidedRecorded is the fact that an invoice was withdrawn.
 type InvoiceVoidedRecorded struct {
 	About
@@ -167,3 +171,5 @@ func (InvoiceVoidedRecorded) Type() string { return "app.invoice_voided_recorded
 func (e InvoiceVoidedRecorded) apply(acc *Account) {
 	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, byVoiding)
 }
+
+func (e InvoiceVoidedRecorded) brings() trigger { return trigger{byVoiding, e.EffectiveAt} }

@@ -184,6 +184,8 @@ func (e OrderRecorded) apply(acc *Account) {
 	}
 }
 
+func (e OrderRecorded) brings() trigger { return trigger{byOrder, e.Order.EffectiveAt} }
+
 // RecordOrder is the billing system's report that an order was paid. It is always recorded.
 type RecordOrder struct {
 	App    AppID      `json:"app"`

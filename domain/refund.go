@@ -49,3 +49,5 @@ func (e RefundRecorded) apply(acc *Account) {
 		o.RefundedAt = e.EffectiveAt
 	}
 }
+
+func (e RefundRecorded) brings() trigger { return trigger{byRefund, e.EffectiveAt} }

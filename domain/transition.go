@@ -78,12 +78,18 @@ func (c FireTransition) decide(d *draft) error {
 		if due.Kind != c.Kind || due.Episode != c.Episode || due.At > d.at.Now {
 			continue
 		}
-		if due.Kind != DueTerm {
-			d.hold(app, due.Cause, due.At)
-			return nil
-		}
-		d.cover(app, app.coverageAt(due.At), trigger{byTime, due.At})
-		d.schedule(app, due.At)
+		d.fire(app, due)
+		return nil
 	}
 	return nil
+}
+
+// fire lets happen what was due.
+func (d *draft) fire(app *App, due Due) {
+	if due.Kind != DueTerm {
+		d.hold(app, due.Cause, due.At)
+		return
+	}
+	d.cover(app, app.coverageAt(due.At), trigger{byTime, due.At})
+	d.schedule(app, due.At)
 }
