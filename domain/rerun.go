@@ -114,24 +114,18 @@ func Hindsight(account string, app AppID, log []Past, policy Policy, at Instant)
 	var graces Graces
 	born := Instant(0)
 	version, counted, last := uint64(0), uint64(0), Recorded{}
-	counts := false
-	for i, p := range log {
+	for _, p := range log {
 		version++
 		graces.Learn(p)
 		if b, begins := p.Event.(beginning); begins {
 			born = b.begins()
 		}
-		if !Follows(p.Event) {
-			if from := p.countsFrom(born); from <= at {
-				inputs = append(inputs, input{from, p.Event})
-				counts = true
-			}
+		if from := p.countsFrom(born); !Follows(p.Event) && from <= at {
+			inputs = append(inputs, input{from, p.Event})
+			last = p.Recorded
 		}
-		if i+1 == len(log) || log[i+1].Position != p.Position {
-			if counts {
-				counted, last = version, p.Recorded
-			}
-			counts = false
+		if p.Position == last.Position { // of a commit that counts
+			counted = version
 		}
 	}
 	slices.SortStableFunc(inputs, func(a, b input) int { return cmp.Compare(a.at, b.at) })
@@ -146,6 +140,34 @@ func Hindsight(account string, app AppID, log []Past, policy Policy, at Instant)
 	}
 	was.Version, was.Position = counted, last.Position
 	return was
+}
+
+// HindsightAccount is what was true of an account at an instant, without its apps, as the given events of its whole log
+// know it; nil if nothing had happened. Version and Position are those of the last commit that counts.
+func HindsightAccount(id string, log []Past, at Instant) *Account {
+	acc, born := NewAccount(id), map[AppID]Instant{}
+	version, counted, last := uint64(0), uint64(0), Recorded{}
+	for _, p := range log {
+		version++
+		app := p.Event.Subject()
+		if b, begins := p.Event.(beginning); begins {
+			born[app] = b.begins()
+		}
+		if !Follows(p.Event) && p.countsFrom(born[app]) <= at {
+			last = p.Recorded
+			if _, isFact := Effective(p.Event); !isFact { // facts change apps alone
+				acc.fold(p.Event)
+			}
+		}
+		if p.Position == last.Position { // of a commit that counts
+			counted = version
+		}
+	}
+	if counted == 0 {
+		return nil
+	}
+	acc.Apps, acc.Version, acc.Position, acc.RecordedAt = nil, counted, last.Position, last.At
+	return acc
 }
 
 // Expected is what an app will be at an instant if nothing more becomes known: what is due by then happens. The app is

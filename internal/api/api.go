@@ -27,6 +27,7 @@ import (
 
 	"sundial/internal/auth"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -39,6 +40,7 @@ type Config struct {
 	Intake    *ingest.Intake
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
+	Past      *hindsight.Past
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)
@@ -79,7 +81,7 @@ type API struct {
 // New makes the handler. It starts nothing of its own.
 func New(config Config) (*API, error) {
 	if config.Engine == nil || config.Store == nil || config.Intake == nil || config.Scheduler == nil ||
-		config.Tokens == nil || config.Head == nil || config.Metrics == nil {
+		config.Tokens == nil || config.Past == nil || config.Head == nil || config.Metrics == nil {
 		return nil, errors.New("api: a part is missing from the configuration")
 	}
 	if config.Logger == nil {

@@ -84,7 +84,7 @@ type listOf[T any] struct {
 // pages describes every route that is no command on an app or account; those follow from the table of commands.
 var pages = map[auth.Action]page{
 	auth.ReadApp: {
-		tag: "apps", summary: "Read an app", answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
+		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
 		problems: []int{404}, serve: (*API).readApp,
 	},
 	auth.ListApps: {
@@ -92,11 +92,11 @@ var pages = map[auth.Action]page{
 		serve: (*API).listApps,
 	},
 	auth.ListAccountApps: {
-		tag: "apps", summary: "List an account's apps", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
+		tag: "apps", summary: "List an account's apps", query: slices.Concat(appFilter, clockParameters), answer: reflect.TypeFor[listOf[App]](),
 		problems: []int{404}, serve: (*API).listAccountApps,
 	},
 	auth.ReadAccount: {
-		tag: "accounts", summary: "Read an account: its quota and the apps in use", answer: reflect.TypeFor[Account](),
+		tag: "accounts", summary: "Read an account: its quota and the apps in use", query: clockParameters, answer: reflect.TypeFor[Account](),
 		problems: []int{404}, serve: (*API).readAccount,
 	},
 	auth.ListAccounts: {
