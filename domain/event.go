@@ -51,6 +51,12 @@ type decision interface {
 	sets() (since, due Instant)
 }
 
+// stopping is an event that puts a hold in force.
+type stopping interface {
+	Event
+	stops() (cause Cause, effectiveAt Instant)
+}
+
 // About is embedded in every event of an app.
 type About struct {
 	App AppID `json:"app"`

@@ -89,6 +89,8 @@ func (e AppStopped) apply(acc *Account) {
 
 func (e AppStopped) follows() bool { return e.Cause.byRule() }
 
+func (e AppStopped) stops() (cause Cause, effectiveAt Instant) { return e.Cause, e.EffectiveAt }
+
 // HoldAdded says that one more hold came into force on an app that is stopped already.
 type HoldAdded struct {
 	About
@@ -104,6 +106,8 @@ func (e HoldAdded) apply(acc *Account) {
 }
 
 func (e HoldAdded) follows() bool { return e.Cause.byRule() }
+
+func (e HoldAdded) stops() (cause Cause, effectiveAt Instant) { return e.Cause, e.EffectiveAt }
 
 // HoldEnded says that a hold is lifted while another keeps the app stopped.
 type HoldEnded struct {

@@ -22,6 +22,11 @@ func NewRerun(account string, app AppID, policy func(Instant) Policy, told func(
 	return &Rerun{account: *NewAccount(account), id: app, policy: policy, told: told}
 }
 
+// Fork is another rerun that goes on from where this one is.
+func (r *Rerun) Fork(policy func(Instant) Policy, told func(Event)) *Rerun {
+	return &Rerun{account: *r.account.Clone(), id: r.id, policy: policy, told: told}
+}
+
 // App is the app as it now is, nil while it does not exist. Whoever changes it changes the rerun.
 func (r *Rerun) App() *App { return r.account.Apps[r.id] }
 
@@ -86,6 +91,16 @@ func Effective(e Event) (Instant, bool) {
 		return 0, false
 	}
 	return f.brings().effectiveAt, true
+}
+
+// StopOf says which hold an event puts in force, and from when; false for an event that stops nothing.
+func StopOf(e Event) (cause Cause, effectiveAt Instant, stops bool) {
+	s, stops := e.(stopping)
+	if !stops {
+		return "", 0, false
+	}
+	cause, effectiveAt = s.stops()
+	return cause, effectiveAt, true
 }
 
 // countsFrom is the instant from which an event counts in hindsight: a fact's effective time, but not before the app

@@ -52,6 +52,7 @@ type commandLine struct {
 	Token       tokenCmd       `cmd:"" help:"Create, list and revoke access tokens." group:"Client"`
 	Clock       clockCmd       `cmd:"" help:"Look at the engine's clock; move a sandbox's." group:"Client"`
 
+	WhatIf      whatIfCmd      `cmd:"" name:"whatif" help:"Replay history under another grace, and tell which stops would have been others." group:"Maintenance"`
 	Rebuild     rebuildCmd     `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
 	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
 	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`

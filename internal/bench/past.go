@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -164,15 +166,10 @@ func (p *past) copied(ctx context.Context, n *node, s *served) error {
 
 // ask asks one question after another and tells how long the slowest in a hundred took, in milliseconds.
 func (p *past) ask(ctx context.Context, s *served, id string, limit float64, path func() string, times int) error {
-	c, err := s.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.conn.Close()
 	took := make([]time.Duration, times)
 	for i := range took {
 		elapsed := watch()
-		if err := c.get(path()); err != nil {
+		if err := s.fetch(ctx, path()); err != nil {
 			return err
 		}
 		took[i] = elapsed()
@@ -184,6 +181,25 @@ func (p *past) ask(ctx context.Context, s *served, id string, limit float64, pat
 		Ratio: round(took[times*99/100].Seconds()*1000/limit, 1000),
 	})
 	return nil
+}
+
+// fetch reads a path as any client does, however long the answer is.
+func (s *served) fetch(ctx context.Context, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+s.token)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s was answered %d: %s", path, answer.StatusCode, body)
+	}
+	return err
 }
 
 // long reads the past of an account with a very long history; what it costs is told, not judged.
