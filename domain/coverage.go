@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Cause says why an app lapsed or is stopped.
 type Cause string
 
@@ -120,6 +122,10 @@ func (e EditionChanged) apply(acc *Account) { acc.change(e.App).Edition = e.To }
 
 func (EditionChanged) follows() bool { return true }
 
+func (e EditionChanged) says() string {
+	return fmt.Sprintf("edition %s instead of %s, by %s, from %s", e.To, e.From, e.By, e.EffectiveAt)
+}
+
 // TermScheduled sets when time will change the coverage next; without a due time, that it will not.
 type TermScheduled struct {
 	About
@@ -136,6 +142,16 @@ func (e TermScheduled) apply(acc *Account) {
 }
 
 func (TermScheduled) follows() bool { return true }
+
+func (e TermScheduled) says() string {
+	switch {
+	case e.Due == 0:
+		return "no term ends any more"
+	case e.To == "":
+		return fmt.Sprintf("the app expires %s (%s)", e.Due, e.Cause)
+	}
+	return fmt.Sprintf("edition %s from %s on (%s)", e.To, e.Due, e.Cause)
+}
 
 // episode is the place in the account's history at which a due time was set; it becomes part of the id of the command
 // that the due time leads to, so that a due that comes back to an old instant fires anew.

@@ -90,3 +90,5 @@ func (e AppCreated) apply(acc *Account) {
 }
 
 func (e AppCreated) begins() Instant { return e.CreatedAt }
+
+func (AppCreated) says() string { return "the app was created" }

@@ -54,3 +54,5 @@ func (e AppDeleted) apply(acc *Account) {
 	app.Term, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, Lapse{}, Arrears{}, Hold{}, Hold{}
 	acc.InUse--
 }
+
+func (AppDeleted) says() string { return "the app was deleted" }

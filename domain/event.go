@@ -29,6 +29,7 @@ func Prototypes() []Event {
 type fact interface {
 	Event
 	brings() trigger
+	report() *Report // nil if it came as a command
 }
 
 // beginning is an event with which an app begins to exist.

@@ -145,3 +145,7 @@ func (e AppImported) apply(acc *Account) {
 }
 
 func (e AppImported) begins() Instant { return e.CreatedAt }
+
+func (e AppImported) says() string {
+	return "the app was imported, created " + e.CreatedAt.String()
+}

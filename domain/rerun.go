@@ -93,6 +93,14 @@ func Effective(e Event) (Instant, bool) {
 	return f.brings().effectiveAt, true
 }
 
+// ReportOf says which message a fact came with, nil for a fact that came as a command, and for an event that is no fact.
+func ReportOf(e Event) *Report {
+	if f, isFact := e.(fact); isFact {
+		return f.report()
+	}
+	return nil
+}
+
 // StopOf says which hold an event puts in force, and from when; false for an event that stops nothing.
 func StopOf(e Event) (cause Cause, effectiveAt Instant, stops bool) {
 	s, stops := e.(stopping)

@@ -126,10 +126,10 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 		r := ask(whatIfOrder{Grace: grace.Milliseconds()})
 		var gone, would []stopped
 		for _, c := range r.Changes {
-			if c.Was != 0 && !(c.Ahead && c.Fate == hindsight.Earlier) {
+			if c.Was != 0 && (!c.Ahead || c.Fate != hindsight.Earlier) {
 				gone = append(gone, stopped{c.App, c.Cause, c.Was})
 			}
-			if c.Would != 0 && !(c.Ahead && c.Fate == hindsight.Later) {
+			if c.Would != 0 && (!c.Ahead || c.Fate != hindsight.Later) {
 				would = append(would, stopped{c.App, c.Cause, c.Would})
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -94,4 +95,35 @@ func pastError(err error) reply {
 		return historyTooLong.reply()
 	}
 	return listError(err)
+}
+
+// fieldNames lists what can be asked about, as the document wants it.
+func fieldNames() (names []any) {
+	for _, f := range domain.Fields() {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// explainApp answers GET /v1/apps/{app}/why.
+func (a *API) explainApp(x *exchange) reply {
+	id, _, problem, fine := x.app()
+	if !fine {
+		return problem
+	}
+	about := domain.FieldStatus
+	if x.query.Has("field") {
+		about = domain.Field(x.query.Get("field"))
+	}
+	if !slices.Contains(domain.Fields(), about) {
+		return invalid.with(field("field", "unknown_field", "must be a part of an app that can be explained; /openapi.json lists them"))
+	}
+	answer, found, err := a.config.Past.Why(x.r.Context(), id, about)
+	switch {
+	case err != nil:
+		return pastError(err)
+	case !found:
+		return appNotFound.reply()
+	}
+	return ok(marshal(answer))
 }

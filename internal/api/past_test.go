@@ -5,6 +5,10 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+
+	"sundial/domain"
+	"sundial/internal/enginetest"
+	"sundial/internal/hindsight"
 )
 
 // TestThePast is one app over eighteen days: an order on day 0, an invoice overdue on day 4 that is reported on day 6, a
@@ -118,4 +122,64 @@ func TestPastLists(t *testing.T) {
 	} {
 		diff(t, "the account "+query, want, w.must(200, "owner", "GET", "/v1/accounts/acme?"+query, "").body)
 	}
+}
+
+// TestWhy asks about an app that was stopped for an invoice that a message brought.
+func TestWhy(t *testing.T) {
+	w := start(t, nil)
+	path := w.create(`{"name":"shop","order":{"id":"o","edition":"pro","amount":{"currency":"CNY","minor":1}},"reason":"new shop"}`)
+	app := strings.TrimPrefix(path, "/v1/apps/")
+	w.must(200, "operator", "POST", "/v1/clock/advance", `{"to":"2021-01-07T00:00:00Z"}`)
+	w.must(200, "billing", "POST", "/v1/billing/events", `{"specversion":"1.0","id":"up-1","source":"urn:billing","type":"sundial.billing.invoice.overdue",
+		"data":{"account":"acme","app":`+app+`,"invoice":"i","version":1,"effective_at":"2021-01-05T00:00:00Z","amount":{"currency":"CNY","minor":500}}}`,
+		"Content-Type", "application/cloudevents+json")
+	w.must(200, "operator", "POST", "/v1/clock/advance", `{"to":"2021-01-13T00:00:00Z"}`)
+
+	var answer hindsight.Answer
+	body := w.must(200, "reader", "GET", path+"/why", "").body
+	if err := json.Unmarshal([]byte(body), &answer, json.RejectUnknownMembers(true)); err != nil {
+		t.Fatal(err)
+	}
+	at := func(day int) domain.Instant { return domain.InstantOf(enginetest.Began.AddDate(0, 0, day-1)) }
+	actors := make([]string, len(answer.Links))
+	for i := range answer.Links {
+		actors[i], answer.Links[i].Actor = answer.Links[i].Actor, ""
+		answer.Links[i].Correlation = ""
+	}
+	diff(t, "the grounds", []hindsight.Link{
+		{
+			Kind: domain.LinkFact, Text: "invoice i overdue since 2021-01-05T00:00:00.000Z", Event: "app.invoice_overdue_recorded.v1",
+			Command: "mark_arrears", EffectiveAt: at(5), RecordedAt: at(7), Position: 2, Source: "urn:billing", ID: "up-1",
+		},
+		{
+			Kind: domain.LinkRule, Text: "in arrears since 2021-01-05T00:00:00.000Z; grace 168h0m0s, stop due 2021-01-12T00:00:00.000Z",
+			Event: "app.arrears_started.v1", Command: "mark_arrears", RecordedAt: at(7), Position: 2,
+		},
+		{
+			Kind: domain.LinkTimer, Text: "stopped from 2021-01-12T00:00:00.000Z (arrears)", Event: "app.stopped.v1",
+			Command: "fire_transition", EffectiveAt: at(12), RecordedAt: at(13), Position: 3,
+		},
+	}, answer.Links)
+	for i, role := range []string{"billing:", "billing:", "scheduler"} {
+		if !strings.HasPrefix(actors[i], role) {
+			t.Errorf("link %d is of %q, want %s", i, actors[i], role)
+		}
+	}
+	for _, want := range []string{
+		"status of app " + app + ": stopped\n- invoice i overdue since 2021-01-05T00:00:00.000Z\n    recorded 2021-01-07T00:00:00.000Z at position 2 by billing:",
+		", with urn:billing up-1\n- in arrears", "\n    fired 2021-01-13T00:00:00.000Z at position 3",
+	} {
+		if !strings.Contains(answer.Text, want) {
+			t.Errorf("the text has no %q:\n%s", want, answer.Text)
+		}
+	}
+	for _, field := range domain.Fields() {
+		w.must(200, "owner", "GET", path+"/why?field="+string(field), "")
+	}
+	if text := w.must(200, "owner", "GET", path+"/why?field=name", "").body; !strings.Contains(text, `"reason":"new shop"`) {
+		t.Errorf("the reason is not told: %s", text)
+	}
+	diff(t, "an unknown field", []string{"field unknown_field"}, w.must(422, "owner", "GET", path+"/why?field=mood", "").fields())
+	w.must(404, "stranger", "GET", path+"/why", "")
+	w.must(404, "owner", "GET", "/v1/apps/1400000099/why", "")
 }

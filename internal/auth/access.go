@@ -65,6 +65,7 @@ const (
 	ListAccounts    Action = "list_accounts"
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
+	ExplainApp      Action = "explain_app"
 
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
@@ -148,6 +149,7 @@ var table = []Rule{
 	{ListAccounts, http.MethodGet, "/v1/accounts", "", overseers},
 	{ListApps, http.MethodGet, "/v1/apps", "", overseers},
 	{ListTransitions, http.MethodGet, "/v1/transitions", "", tenants},
+	{ExplainApp, http.MethodGet, "/v1/apps/{app}/why", "", tenants},
 
 	{ListParked, http.MethodGet, "/v1/parked", "", overseers},
 	{ReplayParked, http.MethodPost, "/v1/parked/{id}/replay", "", operators},

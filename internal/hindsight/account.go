@@ -1,9 +1,11 @@
 package hindsight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,26 +15,13 @@ import (
 
 // Account gives an account by the given clocks, resolved, without its apps; false if nothing had happened in it.
 func (p *Past) Account(ctx context.Context, id string, c Clocks) (*domain.Account, bool, error) {
-	var log []domain.Past
-	b := &budget{MaxCommits}
-	for m, err := range p.config.Log.Account(ctx, id, 0, 0) {
-		if err != nil {
-			return nil, false, fmt.Errorf("hindsight: reading account %s: %w", id, err)
-		}
-		if err := b.take(1); err != nil {
-			return nil, false, err
-		}
-		commit, events, err := p.decode(m.Sequence, m.Payload)
-		if err != nil {
-			return nil, false, err
-		}
-		at := domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}
-		if at.At > c.KnownAt {
-			break
-		}
-		for _, e := range events {
-			log = append(log, domain.Past{Recorded: at, Event: e})
-		}
+	log, err := p.accountLog(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	known := slices.IndexFunc(log, func(past domain.Past) bool { return past.At > c.KnownAt })
+	if known >= 0 {
+		log = log[:known]
 	}
 	if c.AsOf < c.KnownAt {
 		acc := domain.HindsightAccount(id, log, c.AsOf)
@@ -44,6 +33,61 @@ func (p *Past) Account(ctx context.Context, id string, c Clocks) (*domain.Accoun
 	}
 	acc.Apps = nil
 	return acc, len(log) > 0, nil
+}
+
+// accountLog is an account's part of the log, oldest first: put together from those of its apps, where these are all of it,
+// as they mostly are. The log itself is asked only for what happened to the account and to no app, such as a new quota: the
+// server looks for that in all of its blocks.
+func (p *Past) accountLog(ctx context.Context, id string) ([]domain.Past, error) {
+	present, found, err := p.config.Store.LoadAccount(ctx, id)
+	if err != nil || !found {
+		return nil, err
+	}
+	events := present.Account.Version
+	for _, app := range present.Account.Apps {
+		events -= app.Version
+	}
+	if events > 0 {
+		return p.scan(ctx, id)
+	}
+	var log []domain.Past
+	b := &budget{MaxCommits}
+	for _, app := range present.Account.Apps {
+		entries, err := p.entries(ctx, app.ID, domain.MaxInstant, b)
+		if err != nil {
+			return nil, err
+		}
+		part, err := p.read(ctx, app, entries)
+		if err != nil {
+			return nil, err
+		}
+		log = append(log, part...)
+	}
+	slices.SortStableFunc(log, func(a, b domain.Past) int { return cmp.Compare(a.Position, b.Position) })
+	return log, nil
+}
+
+// scan reads an account's part of the log from there.
+func (p *Past) scan(ctx context.Context, id string) ([]domain.Past, error) {
+	var log []domain.Past
+	b := &budget{MaxCommits}
+	for m, err := range p.config.Log.Account(ctx, id, 0, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("hindsight: reading account %s: %w", id, err)
+		}
+		if err := b.take(1); err != nil {
+			return nil, err
+		}
+		commit, events, err := p.decode(m.Sequence, m.Payload)
+		if err != nil {
+			return nil, err
+		}
+		at := domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}
+		for _, e := range events {
+			log = append(log, domain.Past{Recorded: at, Event: e})
+		}
+	}
+	return log, nil
 }
 
 // Apps lists an account's apps as projections.Store.Apps does, by the given clocks, resolved. Where few match, or their
