@@ -59,3 +59,5 @@ func (e AppDeleted) apply(acc *Account) {
 	app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil
 	acc.InUse--
 }
+
+func (AppDeleted) says() string { return "the app was deleted" }

@@ -84,6 +84,8 @@ func (TPNSEnabled) Type() string { return "app.tpns_enabled.v1" }
 
 func (e TPNSEnabled) apply(acc *Account) { acc.change(e.App).TPNS = true }
 
+func (TPNSEnabled) says() string { return "mobile push was turned on" }
+
 // TPNSDisabled says that mobile push is off.
 type TPNSDisabled struct{ About }
 
@@ -91,3 +93,5 @@ type TPNSDisabled struct{ About }
 func (TPNSDisabled) Type() string { return "app.tpns_disabled.v1" }
 
 func (e TPNSDisabled) apply(acc *Account) { acc.change(e.App).TPNS = false }
+
+func (TPNSDisabled) says() string { return "mobile push was turned off" }

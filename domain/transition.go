@@ -103,6 +103,7 @@ func (c FireTransition) decide(d *draft) error {
 	return nil
 }
 
+// fire lets happen what was due.
 func (d *draft) fire(app *App, due Due) {
 	switch due.Kind {
 	case DueTerm:

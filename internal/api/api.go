@@ -28,6 +28,7 @@ import (
 	"sundial/internal/auth"
 	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -41,6 +42,7 @@ type Config struct {
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
 	Custody   *custody.Custody
+	Past      *hindsight.Past
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)
@@ -81,7 +83,7 @@ type API struct {
 // New makes the handler. It starts nothing of its own.
 func New(config Config) (*API, error) {
 	if config.Engine == nil || config.Store == nil || config.Intake == nil || config.Scheduler == nil ||
-		config.Tokens == nil || config.Custody == nil || config.Head == nil || config.Metrics == nil {
+		config.Tokens == nil || config.Custody == nil || config.Past == nil || config.Head == nil || config.Metrics == nil {
 		return nil, errors.New("api: a part is missing from the configuration")
 	}
 	if config.Logger == nil {

@@ -182,7 +182,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, malformedForm, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, internal, busy, overloaded, stopping,
+		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, historyTooLong, tooFast, internal, busy, overloaded, stopping,
 		unavailable, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }

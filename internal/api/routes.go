@@ -10,7 +10,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sundial/domain"
 	"sundial/internal/auth"
+	"sundial/internal/hindsight"
 )
 
 // route is how one request is answered and described. Its method, path and roles stand in the table of package auth.
@@ -87,19 +89,27 @@ type listOf[T any] struct {
 // pages describes every route that is no command on an app or account; those follow from the table of commands.
 var pages = map[auth.Action]page{
 	auth.ReadApp: {
-		tag: "apps", summary: "Read an app", answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
+		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
 		problems: []int{404}, serve: (*API).readApp,
+	},
+	auth.ExplainApp: {
+		tag: "apps", summary: "Why is an app what it is?", query: []parameter{{
+			"field", "What is asked about; by default its status", "stop",
+			huma.Schema{Type: huma.TypeString, Enum: fieldNames(), Default: string(domain.FieldStatus)},
+		}},
+		about:  "The chain of facts, rules, timers and commands behind the present value, as a text and link by link.",
+		answer: reflect.TypeFor[hindsight.Answer](), problems: []int{404}, serve: (*API).explainApp,
 	},
 	auth.ListApps: {
 		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
 		serve: (*API).listApps,
 	},
 	auth.ListAccountApps: {
-		tag: "apps", summary: "List an account's apps", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
+		tag: "apps", summary: "List an account's apps", query: slices.Concat(appFilter, clockParameters), answer: reflect.TypeFor[listOf[App]](),
 		problems: []int{404}, serve: (*API).listAccountApps,
 	},
 	auth.ReadAccount: {
-		tag: "accounts", summary: "Read an account: its quota and the apps in use", answer: reflect.TypeFor[Account](),
+		tag: "accounts", summary: "Read an account: its quota and the apps in use", query: clockParameters, answer: reflect.TypeFor[Account](),
 		problems: []int{404}, serve: (*API).readAccount,
 	},
 	auth.ListAccounts: {

@@ -90,6 +90,7 @@ const (
 	ListAccounts    Action = "list_accounts"
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
+	ExplainApp      Action = "explain_app"
 
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
@@ -199,6 +200,7 @@ var table = []Rule{
 	{ReadCertificate, http.MethodGet, "/v1/apps/{app}/certificates/{id}", "", tenants},
 	{ListExpiring, http.MethodGet, "/v1/certificates", "", tenants},
 	{ListDeletionRequests, http.MethodGet, "/v1/deletion-requests", "", tenants},
+	{ExplainApp, http.MethodGet, "/v1/apps/{app}/why", "", tenants},
 
 	{ListParked, http.MethodGet, "/v1/parked", "", overseers},
 	{ReplayParked, http.MethodPost, "/v1/parked/{id}/replay", "", operators},

@@ -54,6 +54,7 @@ list_certificates     *         own    -        *        own
 read_certificate      *         own    -        *        own
 list_expiring_certificates * own -      *        own
 list_deletion_requests *        own    -        *        own
+explain_app           *         own    -        *        own
 list_parked           *         -      -        *        -
 replay_parked         *         -      -        -        -
 discard_parked        *         -      -        -        -

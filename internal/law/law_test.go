@@ -31,14 +31,16 @@ const anything = "*"
 // room belongs to it. A folder of internal that is not here is a leaf and imports nothing of ours; any other folder
 // with Go files in it needs a row.
 var rooms = map[string][]string{
-	"cmd/sundial":      {anything},
-	"domain":           {},
-	"eventstore":       {},
-	"projections":      {"domain", "eventstore"},
-	"scheduler":        {"domain", "projections", "internal/engine"},
-	"internal/engine":  {"domain", "eventstore", "projections"},
-	"internal/ingest":  {"domain", "internal/engine"},
-	"internal/publish": {"domain", "eventstore"},
+	"cmd/sundial":        {anything},
+	"domain":             {},
+	"eventstore":         {},
+	"projections":        {"domain", "eventstore"},
+	"scheduler":          {"domain", "projections", "internal/engine"},
+	"internal/engine":    {"domain", "eventstore", "projections"},
+	"internal/ingest":    {"domain", "internal/engine"},
+	"internal/publish":   {"domain", "eventstore"},
+	"internal/archive":   {"eventstore"},
+	"internal/hindsight": {"domain", "eventstore", "projections", "internal/archive"},
 	"internal/custody": {
 		"domain", "projections",
 		"internal/engine", "internal/vault", "internal/usersig", "internal/pushcert",
@@ -46,6 +48,7 @@ var rooms = map[string][]string{
 	"internal/api": {
 		"domain", "projections", "scheduler",
 		"internal/engine", "internal/ingest", "internal/custody", "internal/vault", "internal/usersig", "internal/pushcert", "internal/auth",
+		"internal/hindsight",
 	},
 	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
 	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd", "internal/custody", "internal/vault"}, // for tests only

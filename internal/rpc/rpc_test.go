@@ -20,8 +20,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
+	"sundial/internal/archive"
 	"sundial/internal/auth"
 	"sundial/internal/enginetest"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
 	"sundial/scheduler"
@@ -55,8 +57,19 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
+	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: node.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = copied.Close() })
+	past, err := hindsight.New(hindsight.Config{
+		Log: node.Log, Archive: copied, Store: node.Store, Policy: node.Policy(), Now: node.Time,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	door, err := api.New(api.Config{
-		Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
+		Past: past, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
