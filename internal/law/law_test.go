@@ -38,11 +38,13 @@ var rooms = map[string][]string{
 	"scheduler":        {"domain", "projections", "internal/engine"},
 	"internal/engine":  {"domain", "eventstore", "projections"},
 	"internal/ingest":  {"domain", "internal/engine"},
-	"internal/publish": {"domain", "eventstore"},
+	"internal/publish": {"domain", "eventstore", "internal/cloudevent"},
 	"internal/api": {
 		"domain", "projections", "scheduler",
-		"internal/engine", "internal/ingest", "internal/vault", "internal/auth",
+		"internal/engine", "internal/ingest", "internal/vault", "internal/auth", "internal/asking",
 	},
+	"internal/cloudevent": {"domain", "eventstore"},
+	"internal/asking":     {"domain", "eventstore", "projections", "internal/cloudevent"},
 	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
 	"internal/enginetest": {"domain", "eventstore", "projections", "internal/engine", "internal/natsd"}, // for tests only
 	"internal/bench":      {anything},                                                                   // measures all parts, put together as the program does it
