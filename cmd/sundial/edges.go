@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sundial/internal/api"
+	"sundial/internal/asking"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
@@ -14,8 +15,12 @@ import (
 
 // openEdges makes the API, and takes commands over NATS by it.
 func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *scheduler.Scheduler) error {
+	archive, err := asking.New(l.log, l.store)
+	if err != nil {
+		return err
+	}
 	door, err := api.New(api.Config{
-		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access,
+		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Archive: archive,
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -39,6 +40,7 @@ type Config struct {
 	Intake    *ingest.Intake
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
+	Archive   *asking.Archive
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)
@@ -71,6 +73,8 @@ type API struct {
 	metrics  *metrics
 	limits   limits
 
+	streamPatience time.Duration // the constant's; shorter in a test
+
 	process  string // begins the ids of requests that come without one
 	requests atomic.Uint64
 	buffers  sync.Pool
@@ -79,7 +83,7 @@ type API struct {
 // New makes the handler. It starts nothing of its own.
 func New(config Config) (*API, error) {
 	if config.Engine == nil || config.Store == nil || config.Intake == nil || config.Scheduler == nil ||
-		config.Tokens == nil || config.Head == nil || config.Metrics == nil {
+		config.Tokens == nil || config.Archive == nil || config.Head == nil || config.Metrics == nil {
 		return nil, errors.New("api: a part is missing from the configuration")
 	}
 	if config.Logger == nil {
@@ -89,11 +93,12 @@ func New(config Config) (*API, error) {
 		config.Rate = DefaultRate
 	}
 	a := &API{
-		config:  config,
-		mux:     http.NewServeMux(),
-		metrics: newMetrics(config.Metrics),
-		limits:  limits{rate: config.Rate},
-		process: strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
+		config:         config,
+		mux:            http.NewServeMux(),
+		metrics:        newMetrics(config.Metrics),
+		limits:         limits{rate: config.Rate},
+		streamPatience: streamPatience,
+		process:        strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
 	}
 	a.buffers.New = func() any { b := make([]byte, 0, 4096); return &b }
 	if err := a.register(); err != nil {
@@ -165,6 +170,9 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	rep := a.answer(&x)
 	n := a.write(&x, &rep)
 	a.observe(&x, &rep, n)
+	if rep.stream != nil {
+		rep.stream()
+	}
 	a.release(&x)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -130,6 +131,10 @@ var (
 		http.StatusTooManyRequests, "too_many_requests", "This token sends more than its share.",
 		"Wait as long as Retry-After says, and send less at once.",
 	}
+	tooManyStreams = fault{
+		http.StatusTooManyRequests, "too_many_streams", "This token has as many streams open as it may have.",
+		"Close one, or read pages; a stream that its client has left is noticed within a minute.",
+	}
 	internal = fault{
 		http.StatusInternalServerError, "internal", "Something went wrong here; it was logged under the request id.",
 		"Report it with the header Sundial-Request-Id; a command may be sent again with the same Idempotency-Key.",
@@ -173,7 +178,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, internal, busy, overloaded, stopping,
+		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
 		unavailable, notAllTaken, parkingFull, unknown, behind,
 	}
 }
@@ -284,6 +289,7 @@ func errorReply(err error) reply {
 		{auth.ErrRevoked, tokenRevoked},
 		{ingest.ErrNotParked, noParked},
 		{ingest.ErrParkedFull, parkingFull},
+		{asking.ErrUnavailable, unavailable},
 		{auth.ErrUnknownToken, tokenUnknown},
 		{auth.ErrTooManyTokens, tooManyTokens},
 		{context.DeadlineExceeded, unknown},

@@ -47,6 +47,8 @@ type page struct {
 	query    []parameter
 	body     reflect.Type
 	types    []string // content types of the body; nil: JSON
+	also     []string // what else the answer can be, beside JSON
+	headers  []parameter
 	example  any
 	optional bool // the body may be absent
 	answer   reflect.Type
@@ -111,6 +113,19 @@ var pages = map[auth.Action]page{
 			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
 		}, paging...),
 		answer: reflect.TypeFor[listOf[Transition]](), serve: (*API).listTransitions,
+	},
+	auth.ReadEvents: {
+		tag: "events", summary: "Read what happened, in order, from any place on",
+		about: "One CloudEvent 1.0 for each event of the log, in the log's order, which is the order of each account; kept for ever. " +
+			"Go on with after; next_cursor, which is the same, is there only if there is more now. " +
+			"With Accept: text/event-stream the same events come as server-sent events, whose ids are places to go on from.",
+		query: append([]parameter{
+			{"after", "Only what stands behind this position, or behind the event of this id", "1234", huma.Schema{Type: huma.TypeString, Pattern: placePattern}},
+			{"types", "Only events of these types, separated by commas: with sundial. in front or without", "app.stopped,app.reinstated", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxTypes)}},
+			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
+		}, paging...),
+		headers: []parameter{{headerLastEvent, "Of a stream: the id of the event seen last; it goes before after", "1234.0", huma.Schema{Type: huma.TypeString, Pattern: placePattern}}},
+		answer:  reflect.TypeFor[eventPage](), also: []string{streamType}, serve: (*API).readEvents,
 	},
 	auth.SendBillingEvents: {
 		tag: "billing", summary: "Send billing events",

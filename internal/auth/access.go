@@ -66,6 +66,8 @@ const (
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
 
+	ReadEvents Action = "read_events"
+
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
 	DiscardParked Action = "discard_parked"
@@ -148,6 +150,9 @@ var table = []Rule{
 	{ListAccounts, http.MethodGet, "/v1/accounts", "", overseers},
 	{ListApps, http.MethodGet, "/v1/apps", "", overseers},
 	{ListTransitions, http.MethodGet, "/v1/transitions", "", tenants},
+
+	// The feed tells who did what and why, which is more than a billing system needs to know of a customer.
+	{ReadEvents, http.MethodGet, "/v1/events", "", tenants},
 
 	{ListParked, http.MethodGet, "/v1/parked", "", overseers},
 	{ReplayParked, http.MethodPost, "/v1/parked/{id}/replay", "", operators},

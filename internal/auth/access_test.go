@@ -31,6 +31,7 @@ list_account_apps     *         own    *        *        own
 list_accounts         *         -      -        *        -
 list_apps             *         -      -        *        -
 list_transitions      *         own    -        *        own
+read_events           *         own    -        *        own
 list_parked           *         -      -        *        -
 replay_parked         *         -      -        -        -
 discard_parked        *         -      -        -        -

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -94,8 +95,12 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 	if err != nil {
 		return nil, err
 	}
+	archive, err := asking.New(n.log, n.store)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
-		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
+		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Archive: archive, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -1,0 +1,83 @@
+// Package asking answers what only an engine that keeps every event can: what happened, in the order in which it did,
+// to whoever may know. It reads the log; it writes nothing and keeps nothing.
+package asking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sundial/eventstore"
+	"sundial/internal/cloudevent"
+	"sundial/projections"
+)
+
+// Archive reads a log for those who ask. Its methods are safe for concurrent use.
+//
+// What it shows ends where the node's projections stand, as every other read does: who has read its own write there sees
+// it here as well.
+type Archive struct {
+	log    *eventstore.Log
+	store  *projections.Store
+	events *cloudevent.Translator
+}
+
+// New makes an archive of a log and of its projections on this node.
+func New(log *eventstore.Log, store *projections.Store) (*Archive, error) {
+	events, err := cloudevent.New(log.Identity())
+	if err != nil {
+		return nil, fmt.Errorf("asking: %w", err)
+	}
+	return &Archive{log: log, store: store, events: events}, nil
+}
+
+// Head is the position up to which the archive can be read now.
+func (a *Archive) Head() uint64 { return a.store.Position() }
+
+// ErrType says that a text names a type that no event has.
+var ErrType = errors.New("want types of events, separated by commas, such as app.stopped,app.reinstated")
+
+// ParseTypes reads a list of types of events, as CloudEvents have them or without sundial. in front, and gives the names
+// without it, each once. All must be known, so that a slip does not look like silence.
+func (a *Archive) ParseTypes(s string) ([]string, error) {
+	known := a.events.Names()
+	var names []string
+	for name := range strings.SplitSeq(s, ",") {
+		name = strings.TrimPrefix(name, cloudevent.TypePrefix)
+		if !slices.Contains(known, name) {
+			return nil, ErrType
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// ErrUnavailable says that the log could not be read now; trying again later is safe.
+var ErrUnavailable = errors.New("asking: the log cannot be read now")
+
+// failed tells a log that cannot be read now from one that is not as it should be.
+func failed(ctx context.Context, err error) error {
+	var corrupt *eventstore.CorruptError
+	var gap *eventstore.GapError
+	var foreign *eventstore.UnknownTypeError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("asking: %w", context.Cause(ctx))
+	case errors.As(err, &corrupt) || errors.As(err, &gap) || errors.As(err, &foreign):
+		return fmt.Errorf("asking: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// commitOf reads a stored commit.
+func commitOf(m *eventstore.Message) (eventstore.Commit, error) {
+	commit, err := eventstore.DecodeCommit(m.Payload)
+	if err != nil {
+		return commit, fmt.Errorf("asking: commit %d: %w", m.Sequence, err)
+	}
+	return commit, nil
+}

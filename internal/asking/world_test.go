@@ -1,0 +1,25 @@
+package asking_test
+
+import (
+	"testing"
+
+	"sundial/internal/asking"
+	"sundial/internal/enginetest"
+)
+
+// world is an archive over real parts.
+type world struct {
+	*enginetest.Node
+	t       testing.TB
+	archive *asking.Archive
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{Node: enginetest.Start(t).Node(t, t.TempDir(), true), t: t}
+	var err error
+	if w.archive, err = asking.New(w.Log, w.Store); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
