@@ -106,6 +106,14 @@ var (
 		http.StatusConflict, "clock_backwards", "The sandbox's clock moves forward only.",
 		"Give a time that is not before the one that GET /v1/clock shows.",
 	}
+	sumOverflow = fault{
+		http.StatusConflict, "sum_overflow", "A sum is beyond 9007199254740991 minor units, which is more than can be told exactly.",
+		"Ask for the statement of single apps; look for a fact whose amount is wrong.",
+	}
+	statementTooLong = fault{
+		http.StatusConflict, "statement_too_long", "The statement has more than 10,000 lines.",
+		"Ask for shorter windows: statements of windows that follow one another add up.",
+	}
 	stale = fault{
 		http.StatusPreconditionFailed, "stale_version", "The app has changed since the version in If-Match.",
 		"Read the app again, decide anew, and send its new ETag in If-Match.",
@@ -178,7 +186,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
+		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
 		unavailable, notAllTaken, parkingFull, unknown, behind,
 	}
 }
@@ -290,6 +298,8 @@ func errorReply(err error) reply {
 		{ingest.ErrNotParked, noParked},
 		{ingest.ErrParkedFull, parkingFull},
 		{asking.ErrUnavailable, unavailable},
+		{asking.ErrOverflow, sumOverflow},
+		{asking.ErrTooLong, statementTooLong},
 		{auth.ErrUnknownToken, tokenUnknown},
 		{auth.ErrTooManyTokens, tooManyTokens},
 		{context.DeadlineExceeded, unknown},

@@ -9,6 +9,7 @@ const (
 	jsonType    = "application/json"
 	problemType = "application/problem+json"
 	streamType  = "text/event-stream"
+	csvType     = "text/csv; charset=utf-8"
 )
 
 // The headers of the contract.
@@ -45,7 +46,7 @@ func (r reply) because(err error) reply {
 func ok(body []byte) reply { return reply{status: http.StatusOK, contentType: jsonType, body: body} }
 
 // typeHeaders spares a read the making of its one constant header.
-var typeHeaders = map[string][]string{jsonType: {jsonType}, problemType: {problemType}, streamType: {streamType}}
+var typeHeaders = map[string][]string{jsonType: {jsonType}, problemType: {problemType}, streamType: {streamType}, csvType: {csvType}}
 
 // unbuffered asks a proxy to hand a stream on as it comes.
 var unbuffered = []string{"no"}

@@ -72,8 +72,20 @@ var (
 		{"q", "A part of the name, or the SDKAppID", "", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxQueryRunes)}},
 	}, paging...)
 
+	recordedWindow = []parameter{
+		{"from", "Only what was recorded at this time or later", "2021-01-01T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
+		{"to", "Only what was recorded before this time", "2021-02-01T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
+	}
+	statementWindow = append([]parameter{
+		{"format", "Goes before the header Accept: text/csv", "", huma.Schema{Type: huma.TypeString, Enum: []any{"json", "csv"}}},
+	}, recordedWindow...)
+
 	reasonParameter = parameter{"reason", "Why; kept with what it leads to", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxReason)}}
 )
+
+const aboutStatement = "The billing facts that were recorded within a window, what each changes, and what all come to, by currency: " +
+	"charged is orders paid and invoices settled, refunded is orders refunded, owed is invoices that are overdue. " +
+	"A correction changes the sums by what it corrects. Statements of windows that follow one another add up. At most 10,000 lines."
 
 func pointer[T any](v T) *T { return &v }
 
@@ -126,6 +138,14 @@ var pages = map[auth.Action]page{
 		}, paging...),
 		headers: []parameter{{headerLastEvent, "Of a stream: the id of the event seen last; it goes before after", "1234.0", huma.Schema{Type: huma.TypeString, Pattern: placePattern}}},
 		answer:  reflect.TypeFor[eventPage](), also: []string{streamType}, serve: (*API).readEvents,
+	},
+	auth.ReadAccountStatement: {
+		tag: "events", summary: "Read an account's statement", about: aboutStatement, query: statementWindow,
+		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, serve: (*API).readAccountStatement,
+	},
+	auth.ReadAppStatement: {
+		tag: "events", summary: "Read an app's statement", about: aboutStatement, query: statementWindow,
+		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, serve: (*API).readAppStatement,
 	},
 	auth.SendBillingEvents: {
 		tag: "billing", summary: "Send billing events",

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/cloudevent"
 	"sundial/projections"
@@ -22,7 +23,13 @@ type Archive struct {
 	log    *eventstore.Log
 	store  *projections.Store
 	events *cloudevent.Translator
+	codec  *eventstore.Codec[domain.Event]
+	long   chan struct{} // holds a token for each long read under way
 }
+
+// longReads bounds the reads at once that may go through all that an account ever did: each keeps a core busy for as
+// long as that takes.
+const longReads = 4
 
 // New makes an archive of a log and of its projections on this node.
 func New(log *eventstore.Log, store *projections.Store) (*Archive, error) {
@@ -30,7 +37,11 @@ func New(log *eventstore.Log, store *projections.Store) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking: %w", err)
 	}
-	return &Archive{log: log, store: store, events: events}, nil
+	codec, err := eventstore.NewCodec(domain.Prototypes())
+	if err != nil {
+		return nil, fmt.Errorf("asking: %w", err)
+	}
+	return &Archive{log: log, store: store, events: events, codec: codec, long: make(chan struct{}, longReads)}, nil
 }
 
 // Head is the position up to which the archive can be read now.
@@ -71,6 +82,16 @@ func failed(ctx context.Context, err error) error {
 		return fmt.Errorf("asking: %w", err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// enter waits for its turn with a long read.
+func (a *Archive) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case a.long <- struct{}{}:
+		return func() { <-a.long }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("asking: %w", context.Cause(ctx))
+	}
 }
 
 // commitOf reads a stored commit.

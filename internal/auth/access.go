@@ -66,7 +66,9 @@ const (
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
 
-	ReadEvents Action = "read_events"
+	ReadEvents           Action = "read_events"
+	ReadAccountStatement Action = "read_account_statement"
+	ReadAppStatement     Action = "read_app_statement"
 
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
@@ -153,6 +155,8 @@ var table = []Rule{
 
 	// The feed tells who did what and why, which is more than a billing system needs to know of a customer.
 	{ReadEvents, http.MethodGet, "/v1/events", "", tenants},
+	{ReadAccountStatement, http.MethodGet, "/v1/accounts/{account}/statement", "", readers},
+	{ReadAppStatement, http.MethodGet, "/v1/apps/{app}/statement", "", readers},
 
 	{ListParked, http.MethodGet, "/v1/parked", "", overseers},
 	{ReplayParked, http.MethodPost, "/v1/parked/{id}/replay", "", operators},
