@@ -26,6 +26,7 @@ type appCmd struct {
 	Void    appVoidCmd    `cmd:"" help:"Record that an invoice was voided."`
 	Refund  appRefundCmd  `cmd:"" help:"Record that an order was refunded."`
 
+	History   appHistoryCmd   `cmd:"" help:"Show what was done to an app: who, when, why."`
 	Statement appStatementCmd `cmd:"" help:"Show what an app was charged and refunded, and what it owes."`
 }
 

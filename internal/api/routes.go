@@ -72,6 +72,8 @@ var (
 		{"q", "A part of the name, or the SDKAppID", "", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxQueryRunes)}},
 	}, paging...)
 
+	typesParameter = parameter{"types", "Only events of these types, separated by commas: with sundial. in front or without", "app.stopped,app.reinstated", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxTypes)}}
+
 	recordedWindow = []parameter{
 		{"from", "Only what was recorded at this time or later", "2021-01-01T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
 		{"to", "Only what was recorded before this time", "2021-02-01T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
@@ -80,8 +82,16 @@ var (
 		{"format", "Goes before the header Accept: text/csv", "", huma.Schema{Type: huma.TypeString, Enum: []any{"json", "csv"}}},
 	}, recordedWindow...)
 
+	historyFilter = slices.Concat([]parameter{
+		typesParameter,
+		{"actor", "Only what was done by this actor, such as system:scheduler, or in this capacity, such as operator", "operator", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxActor)}},
+	}, recordedWindow, paging)
+
 	reasonParameter = parameter{"reason", "Why; kept with what it leads to", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxReason)}}
 )
+
+const aboutHistory = "Each item is a commit: one command with the events that it led to, all of them, also where types asks for one. " +
+	"A page in which little was found may be short, or empty, and still have a next_cursor: go on with it."
 
 const aboutStatement = "The billing facts that were recorded within a window, what each changes, and what all come to, by currency: " +
 	"charged is orders paid and invoices settled, refunded is orders refunded, owed is invoices that are overdue. " +
@@ -133,11 +143,19 @@ var pages = map[auth.Action]page{
 			"With Accept: text/event-stream the same events come as server-sent events, whose ids are places to go on from.",
 		query: append([]parameter{
 			{"after", "Only what stands behind this position, or behind the event of this id", "1234", huma.Schema{Type: huma.TypeString, Pattern: placePattern}},
-			{"types", "Only events of these types, separated by commas: with sundial. in front or without", "app.stopped,app.reinstated", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxTypes)}},
+			typesParameter,
 			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
 		}, paging...),
 		headers: []parameter{{headerLastEvent, "Of a stream: the id of the event seen last; it goes before after", "1234.0", huma.Schema{Type: huma.TypeString, Pattern: placePattern}}},
 		answer:  reflect.TypeFor[eventPage](), also: []string{streamType}, serve: (*API).readEvents,
+	},
+	auth.ReadAccountHistory: {
+		tag: "events", summary: "Read what was done to an account and its apps, latest first", about: aboutHistory, query: historyFilter,
+		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, serve: (*API).readAccountHistory,
+	},
+	auth.ReadAppHistory: {
+		tag: "events", summary: "Read what was done to an app, latest first", about: aboutHistory, query: historyFilter,
+		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, serve: (*API).readAppHistory,
 	},
 	auth.ReadAccountStatement: {
 		tag: "events", summary: "Read an account's statement", about: aboutStatement, query: statementWindow,

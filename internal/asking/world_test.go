@@ -23,3 +23,6 @@ func newWorld(t testing.TB) *world {
 	}
 	return w
 }
+
+// began is when the world's clock began, in milliseconds.
+func (w *world) began() int64 { return enginetest.Began.UnixMilli() }

@@ -69,6 +69,8 @@ const (
 	ReadEvents           Action = "read_events"
 	ReadAccountStatement Action = "read_account_statement"
 	ReadAppStatement     Action = "read_app_statement"
+	ReadAccountHistory   Action = "read_account_history"
+	ReadAppHistory       Action = "read_app_history"
 
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
@@ -153,8 +155,10 @@ var table = []Rule{
 	{ListApps, http.MethodGet, "/v1/apps", "", overseers},
 	{ListTransitions, http.MethodGet, "/v1/transitions", "", tenants},
 
-	// The feed tells who did what and why, which is more than a billing system needs to know of a customer.
+	// The feed and the histories tell who did what and why, which is more than a billing system needs to know of a customer.
 	{ReadEvents, http.MethodGet, "/v1/events", "", tenants},
+	{ReadAccountHistory, http.MethodGet, "/v1/accounts/{account}/history", "", tenants},
+	{ReadAppHistory, http.MethodGet, "/v1/apps/{app}/history", "", tenants},
 	{ReadAccountStatement, http.MethodGet, "/v1/accounts/{account}/statement", "", readers},
 	{ReadAppStatement, http.MethodGet, "/v1/apps/{app}/statement", "", readers},
 

@@ -32,6 +32,8 @@ list_accounts         *         -      -        *        -
 list_apps             *         -      -        *        -
 list_transitions      *         own    -        *        own
 read_events           *         own    -        *        own
+read_account_history  *         own    -        *        own
+read_app_history      *         own    -        *        own
 read_account_statement *        own    *        *        own
 read_app_statement    *         own    *        *        own
 list_parked           *         -      -        *        -
