@@ -87,7 +87,11 @@ func (l *Log) All(ctx context.Context, after, upTo uint64) iter.Seq2[Message, er
 // each gives the commits on a subject, on all where it is empty.
 func (l *Log) each(ctx context.Context, subject string, after, upTo uint64, yield func(Message, error) bool) {
 	for upTo == 0 || after < upTo {
-		batch, more, err := l.readBatch(ctx, query{NextFor: subject, Sequence: after + 1, Batch: readBatch, MaxBytes: readBytes})
+		size := readBatch
+		if upTo > 0 {
+			size = int(min(readBatch, upTo-after)) // there are no more
+		}
+		batch, more, err := l.readBatch(ctx, query{NextFor: subject, Sequence: after + 1, Batch: size, MaxBytes: readBytes})
 		if err != nil {
 			yield(Message{}, err)
 			return

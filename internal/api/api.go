@@ -73,7 +73,8 @@ type API struct {
 	metrics  *metrics
 	limits   limits
 
-	streamPatience time.Duration // the constant's; shorter in a test
+	// Those of the constants, shorter in tests.
+	streamPatience, streamHeartbeat time.Duration
 
 	process  string // begins the ids of requests that come without one
 	requests atomic.Uint64
@@ -97,8 +98,8 @@ func New(config Config) (*API, error) {
 		mux:            http.NewServeMux(),
 		metrics:        newMetrics(config.Metrics),
 		limits:         limits{rate: config.Rate},
-		streamPatience: streamPatience,
-		process:        strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
+		streamPatience: streamPatience, streamHeartbeat: streamHeartbeat,
+		process: strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
 	}
 	a.buffers.New = func() any { b := make([]byte, 0, 4096); return &b }
 	if err := a.register(); err != nil {

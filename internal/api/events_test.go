@@ -222,6 +222,66 @@ func TestEventStream(t *testing.T) {
 	}
 }
 
+// TestAStreamTellsHowFarItCame listens for what does not happen.
+func TestAStreamTellsHowFarItCame(t *testing.T) {
+	w := start(t, nil)
+	w.api.streamHeartbeat = time.Millisecond
+	l, err := w.listen(t.Context(), "auditor", "", "?types=app.deleted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	for i := range 3 {
+		w.create(`{"name":"shop"}`)
+		for want, id := strconv.Itoa(i+1), ""; id != want; {
+			f, err := l.next()
+			if err != nil || f.data != "" {
+				t.Fatalf("%+v, %v", f, err)
+			}
+			id = f.id
+		}
+	}
+}
+
+// TestAStreamOutlivesTheTimeoutsOfRequests has a server with short ones.
+func TestAStreamOutlivesTheTimeoutsOfRequests(t *testing.T) {
+	w := start(t, nil)
+	app := w.create(`{"name":"shop"}`)
+	const timeout = 100 * time.Millisecond
+	s := Server(w.api, nil, nil)
+	s.ReadTimeout, s.WriteTimeout = timeout, timeout
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- s.Serve(listener) }()
+	main := w.url
+	w.url = "http://" + listener.Addr().String()
+	l, err := w.listen(t.Context(), "owner", "1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	w.url = main
+	for i, began := 0, time.Now(); time.Since(began) < 5*timeout; i++ {
+		w.must(200, "owner", "PATCH", app, `{"name":"shop `+strconv.Itoa(i)+`"}`)
+		if f, err := l.next(); err != nil || f.id != fmt.Sprint(i+2, ".0") {
+			t.Fatalf("%s after it began: %+v, %v", time.Since(began), f, err)
+		}
+	}
+	// Stopping the server ends the stream; else Shutdown would wait for it.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	<-served
+	if _, err := l.next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the server stopped: %v", err)
+	}
+}
+
 func TestStreamsOfOneTokenAreLimited(t *testing.T) {
 	w := start(t, nil)
 	var open []*listener

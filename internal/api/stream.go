@@ -77,7 +77,7 @@ func (s *stream) run(ctx context.Context) {
 	_ = s.control.SetReadDeadline(time.Time{}) // a writer without deadlines has none to lift
 	s.buffer = append(s.buffer, streamBegin...)
 	s.told = s.feed.After.String()
-	s.beats = time.NewTicker(streamHeartbeat)
+	s.beats = time.NewTicker(s.api.streamHeartbeat)
 	defer s.beats.Stop()
 	if !s.flush() {
 		return

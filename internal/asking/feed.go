@@ -46,20 +46,25 @@ func (a *Archive) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 	if f.After.read() >= head {
 		return FeedPage{After: f.After}, nil
 	}
-	end := FeedPage{After: Behind(head)}
-	if f.Account != "" {
+	end := head // of what is read; behind it, up to the head, is nothing that is wanted
+	switch {
+	case f.Account != "":
 		// An account in which nothing has happened since costs no reading of the log.
 		account, found, err := a.store.Account(ctx, f.Account)
 		if err != nil {
 			return FeedPage{}, err
 		}
 		if !found || account.Position <= f.After.read() {
-			return end, nil
+			return FeedPage{After: Behind(head)}, nil
 		}
+		end = min(head, account.Position)
+	case len(f.Types) == 0:
+		// Every commit has an event, so a page is full before this: one may be sent already, and one tells of more.
+		end = min(head, f.After.read()+uint64(f.Limit)+2)
 	}
 	p := piece{Feed: f, archive: a, page: FeedPage{After: f.After}}
 	scanned := 0
-	for m, err := range a.commits(ctx, f.Account, f.After.read(), head) {
+	for m, err := range a.commits(ctx, f.Account, f.After.read(), end) {
 		if err != nil {
 			return FeedPage{}, failed(ctx, err)
 		}
@@ -71,7 +76,7 @@ func (a *Archive) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 			return p.page, nil
 		}
 	}
-	p.page.After = end.After
+	p.page.After = Behind(head)
 	return p.page, nil
 }
 
