@@ -31,6 +31,9 @@ func (i Invoice) lateSince() Instant {
 	return i.Overdue[0].EffectiveAt // lower versions that are not earlier have been dropped
 }
 
+// Settled says whether the invoice was paid, and is not owed again since.
+func (i Invoice) Settled() bool { return len(i.Overdue) == 0 && i.ClosedBy == bySettlement }
+
 // owe takes in a statement that the invoice is overdue.
 func (i *Invoice) owe(o Overdue, amount Money) {
 	if i.later(o, amount) {
