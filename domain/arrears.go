@@ -36,7 +36,9 @@ type ArrearsStarted struct {
 func (ArrearsStarted) Type() string { return "app.arrears_started.v1" }
 
 func (e ArrearsStarted) apply(acc *Account) {
-	acc.change(e.App).Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app := acc.change(e.App)
+	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app.dropNotice(DueArrears)
 }
 
 func (ArrearsStarted) follows() bool { return true }
@@ -60,8 +62,9 @@ type ArrearsMoved struct {
 func (ArrearsMoved) Type() string { return "app.arrears_moved.v1" }
 
 func (e ArrearsMoved) apply(acc *Account) {
-	a := &acc.change(e.App).Arrears
-	*a = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(a.HeldAt, acc)}
+	app := acc.change(e.App)
+	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Arrears.HeldAt, acc)}
+	app.dropNotice(DueArrears)
 }
 
 func (ArrearsMoved) follows() bool { return true }
@@ -82,7 +85,11 @@ type ArrearsEnded struct {
 // Type is the stored name.
 func (ArrearsEnded) Type() string { return "app.arrears_ended.v1" }
 
-func (e ArrearsEnded) apply(acc *Account) { acc.change(e.App).Arrears = Arrears{} }
+func (e ArrearsEnded) apply(acc *Account) {
+	app := acc.change(e.App)
+	app.Arrears = Arrears{}
+	app.dropNotice(DueArrears)
+}
 
 func (ArrearsEnded) follows() bool { return true }
 
@@ -103,6 +110,7 @@ func (d *draft) owe(app *App, why trigger) {
 	case was == since:
 	case was == 0:
 		d.emit(ArrearsStarted{About{app.ID}, since, due})
+		d.warn(app, DueArrears, due)
 	case since == 0:
 		d.release(app, CauseArrears, why)
 		d.emit(ArrearsEnded{About{app.ID}, why.by, why.effectiveAt})
@@ -111,5 +119,6 @@ func (d *draft) owe(app *App, why trigger) {
 			d.release(app, CauseArrears, why)
 		}
 		d.emit(ArrearsMoved{About{app.ID}, since, due})
+		d.warn(app, DueArrears, due)
 	}
 }

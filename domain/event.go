@@ -19,6 +19,7 @@ func Prototypes() []Event {
 		EditionChanged{}, TermScheduled{},
 		Lapsed{}, LapseMoved{}, LapseRenamed{}, LapseEnded{},
 		ArrearsStarted{}, ArrearsMoved{}, ArrearsEnded{},
+		NoticeScheduled{}, NoticeGiven{},
 		AppStopped{}, HoldAdded{}, HoldEnded{}, AppReinstated{},
 		TRTCStopNoted{}, TRTCStartNoted{},
 		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},

@@ -80,6 +80,9 @@ func (d *draft) schedule(app *App, after Instant) {
 	next, set := app.nextTerm(after, app.covered()), app.Term
 	if next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
 		d.emit(TermScheduled{About{app.ID}, next.Due, next.To, next.Cause})
+		if next.Due != 0 && next.To == "" {
+			d.warn(app, DueTerm, next.Due)
+		}
 	}
 }
 

@@ -362,9 +362,9 @@ func (w *inquiry) paidUntil() string {
 }
 
 func (w *inquiry) next() string {
-	dues := w.app.Dues()
+	dues := w.app.Transitions()
 	if len(dues) == 0 {
-		w.since(func(a *App) any { return len(a.Dues()) == 0 })
+		w.since(func(a *App) any { return len(a.Transitions()) == 0 })
 		w.remark("nothing is due by time")
 		return none
 	}

@@ -173,6 +173,7 @@ func TestAccountsWithSuchAnApp(t *testing.T) {
 
 func TestTransitions(t *testing.T) {
 	w := newWorld(t)
+	w.policy.Notices = nil // which are due too, and no transitions
 	at := func(days int) domain.Instant { return begin.Add(time.Duration(days) * day) }
 	create := func(account string, until int) domain.AppID {
 		order := w.order("o", domain.Pro, begin, at(until))

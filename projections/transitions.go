@@ -148,9 +148,9 @@ func (s *Store) transitionsOf(ctx context.Context, account string, after dueKey,
 	}
 	var all []Transition
 	for id, app := range row.Account.Apps {
-		for _, d := range app.Dues() {
+		for _, d := range app.Transitions() {
 			t := Transition{App: id, Account: account, From: from(d.To, string(app.Status()), string(app.Edition)), Due: d}
-			if d.Kind.Lifecycle() && d.At < before && t.key().compare(after) > 0 {
+			if d.At < before && t.key().compare(after) > 0 {
 				all = append(all, t)
 			}
 		}

@@ -189,15 +189,14 @@ func appendStop(b []byte, app *domain.App) []byte {
 }
 
 func appendNext(b []byte, app *domain.App) []byte {
-	for _, due := range app.Dues() {
-		if due.Kind.Lifecycle() {
-			b = appendString(append(b, `{"to":`...), due.To)
-			b = appendInstant(append(b, `,"due":`...), due.At)
-			b = appendString(append(b, `,"cause":`...), string(due.Cause))
-			return append(b, '}')
-		}
+	due := app.Transitions()
+	if len(due) == 0 {
+		return appendNull(b)
 	}
-	return appendNull(b)
+	b = appendString(append(b, `{"to":`...), due[0].To)
+	b = appendInstant(append(b, `,"due":`...), due[0].At)
+	b = appendString(append(b, `,"cause":`...), string(due[0].Cause))
+	return append(b, '}')
 }
 
 func appendMoney(b []byte, m domain.Money) []byte {
