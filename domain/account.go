@@ -99,14 +99,26 @@ type App struct {
 	Operator     Hold      `json:"operator,omitzero"` // the operator's
 	TRTCStopped  bool      `json:"trtc_stopped,omitzero"`
 	DeletedAt    Instant   `json:"deleted_at,omitzero"`
-	Version      uint64    `json:"version"`  // events that changed it
-	Position     uint64    `json:"position"` // of the commit that changed it last
+
+	Keys         []Key           `json:"keys,omitzero"` // in force; the last one signs
+	KeysIssued   int             `json:"keys_issued,omitzero"`
+	Reveals      []Reveal        `json:"reveals,omitzero"` // the latest, oldest first
+	Admins       []string        `json:"admins,omitzero"`  // beside the fixed one
+	Certificates []Certificate   `json:"certificates,omitzero"`
+	Gone         []CertificateID `json:"gone,omitzero"` // certificates deleted lately
+	TRTC         bool            `json:"trtc,omitzero"`
+	TPNS         bool            `json:"tpns,omitzero"`
+	Deletion     DeletionRequest `json:"deletion,omitzero"`
+
+	Version  uint64 `json:"version"`  // events that changed it
+	Position uint64 `json:"position"` // of the commit that changed it last
 }
 
 // Clone is a copy that shares nothing that Apply changes.
 func (a *App) Clone() *App {
 	c := *a
 	c.Orders, c.Invoices = slices.Clone(a.Orders), slices.Clone(a.Invoices)
+	c.Keys, c.Certificates = slices.Clone(a.Keys), slices.Clone(a.Certificates)
 	return &c
 }
 

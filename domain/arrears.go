@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Arrears is the time since when a billed app owes. It is absent while Since is.
 type Arrears struct {
 	Since   Instant `json:"since"`
@@ -37,6 +39,14 @@ func (e ArrearsStarted) apply(acc *Account) {
 	acc.change(e.App).Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
 }
 
+func (ArrearsStarted) follows() bool { return true }
+
+func (e ArrearsStarted) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e ArrearsStarted) says() string {
+	return fmt.Sprintf("in arrears since %s; %s", e.Since, graced(e.Since, e.StopDue))
+}
+
 // ArrearsMoved says that the arrears began at another time than was known: an older debt became known, the oldest was
 // closed, or the app is billed from another time on. A stop that is in force stays so, effective at the new due time; if
 // that lies ahead, the event before this one has lifted it.
@@ -54,6 +64,14 @@ func (e ArrearsMoved) apply(acc *Account) {
 	*a = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(a.HeldAt, acc)}
 }
 
+func (ArrearsMoved) follows() bool { return true }
+
+func (e ArrearsMoved) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e ArrearsMoved) says() string {
+	return fmt.Sprintf("in arrears since %s, as is known now; %s", e.Since, graced(e.Since, e.StopDue))
+}
+
 // ArrearsEnded says that nothing is owed any more.
 type ArrearsEnded struct {
 	About
@@ -65,6 +83,17 @@ type ArrearsEnded struct {
 func (ArrearsEnded) Type() string { return "app.arrears_ended.v1" }
 
 func (e ArrearsEnded) apply(acc *Account) { acc.change(e.App).Arrears = Arrears{} }
+
+func (ArrearsEnded) follows() bool { return true }
+
+func (e ArrearsEnded) says() string {
+	return fmt.Sprintf("out of arrears, by %s, from %s", e.By, e.EffectiveAt)
+}
+
+// graced says when a stop is due, and why then.
+func graced(since, due Instant) string {
+	return fmt.Sprintf("grace %s, stop due %s", due.Time().Sub(since.Time()), due)
+}
 
 // owe moves what is committed of the app's arrears to what its invoices say.
 func (d *draft) owe(app *App, why trigger) {

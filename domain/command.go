@@ -28,8 +28,9 @@ const (
 type Moment struct {
 	Now    Instant // the engine's clock, never before the account's latest commit
 	Policy Policy
-	NewApp AppID // the number that a new app gets; only CreateApp needs one
-	Role   Role  // of who gives the command
+	NewApp AppID  // the number that a new app gets; only CreateApp needs one
+	Role   Role   // of who gives the command
+	Actor  string // who gives it, as the log names them
 }
 
 // Decide judges a command on an account. It answers with the events that the command leads to, with none if what it

@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // DeleteApp deletes a stopped trial for good. Confirm repeats the app's name.
 type DeleteApp struct {
 	App     AppID  `json:"app"`
@@ -24,15 +26,17 @@ func (c DeleteApp) decide(d *draft) error {
 	case !app.stopped():
 		return refuse(NotStopped)
 	case c.Confirm != app.Name:
-		return &Refusal{Code: ConfirmationRequired, Losses: app.losses()}
+		return &Refusal{Code: ConfirmationRequired, Losses: app.Losses()}
 	}
 	d.emit(AppDeleted{About{c.App}, d.at.Now})
 	return nil
 }
 
-// losses lists what a deletion destroys.
-func (a *App) losses() []string {
+// Losses lists what a deletion destroys.
+func (a *App) Losses() []string {
 	return []string{
+		"its keys: no UserSig that was signed with them verifies any more",
+		fmt.Sprintf("its %d administrators and %d push certificates: their secrets are destroyed, in the log and in every copy of it", len(a.Administrators()), len(a.Certificates)),
 		"the app itself: its SDKAppID is never used again",
 		"its name, type and introduction in every list of apps",
 		"its place among the orders and invoices of the account: later facts about it are not taken in",
@@ -52,5 +56,8 @@ func (e AppDeleted) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.DeletedAt = e.DeletedAt
 	app.Term, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, Lapse{}, Arrears{}, Hold{}, Hold{}
+	app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil
 	acc.InUse--
 }
+
+func (AppDeleted) says() string { return "the app was deleted" }

@@ -136,7 +136,12 @@ func (d *describer) is(t reflect.Type) string {
 	case reflect.Pointer:
 		return d.is(t.Elem())
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "base64"
+		}
 		return "list of " + d.is(t.Elem())
+	case reflect.Map:
+		return d.is(t.Elem()) + " by name"
 	case reflect.String:
 		return "text"
 	case reflect.Bool:

@@ -114,6 +114,9 @@ func TestEveryCommandHasAName(t *testing.T) {
 	commands := []Command{
 		CreateApp{}, ImportApp{}, EditAppInfo{}, DeleteApp{}, SetQuota{}, UpgradeEdition{}, RenewPlan{}, RecordOrder{}, Refund{},
 		MarkArrears{}, SettleArrears{}, VoidInvoice{}, StopApp{}, StartApp{}, NoteTRTCStopped{}, NoteTRTCStarted{}, FireTransition{},
+		IssueKey{}, UpgradeKeyAlgorithm{}, RotateKey{}, RetireKey{}, RevealKey{}, AddAdmins{}, RemoveAdmins{},
+		AddCertificate{}, EditCertificate{}, DeleteCertificate{}, EnableTRTC{}, EnableTPNS{}, DisableTPNS{},
+		RequestDeletion{}, ApproveDeletion{}, RejectDeletion{},
 	}
 	var listed []string
 	for _, c := range commands {

@@ -17,6 +17,7 @@ const (
 	byVoiding    By = "voiding"
 	byTime       By = "time"
 	byStart      By = "start"
+	byRetirement By = "retirement" // somebody retired a key
 )
 
 // trigger is what brings the changes of one decision about, and when that was true in the world.
@@ -58,16 +59,20 @@ func (d *draft) record(app *App, effectiveAt Instant, by By, fact Event) error {
 	if effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
 		return refuse(EffectiveTooFar)
 	}
+	d.follow(app, trigger{by, effectiveAt}, fact)
+	return nil
+}
+
+// follow records a fact and what follows from it now.
+func (d *draft) follow(app *App, why trigger, fact Event) {
 	asOf := d.at.Now
 	if due := app.Term.Due; due != 0 && due <= asOf {
 		asOf = due - 1
 	}
-	why := trigger{by, effectiveAt}
 	d.emit(fact)
 	d.cover(app, app.coverageAt(asOf), why)
 	d.schedule(app, asOf)
 	d.owe(app, why)
-	return nil
 }
 
 // schedule sets when time changes the coverage next after an instant.

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 )
@@ -17,12 +18,33 @@ type ImportApp struct {
 	CreatedAt    Instant      `json:"created_at"`
 	Edition      Edition      `json:"edition,omitzero"` // absent: trial
 	Orders       []OrderTerms `json:"orders,omitzero"`
+
+	Keys         []NewKey              `json:"keys,omitzero"` // the last one signs; absent: one is made when it is needed
+	Admins       []string              `json:"admins,omitzero"`
+	Certificates []ImportedCertificate `json:"certificates,omitzero"`
+	Invoices     []ImportedInvoice     `json:"invoices,omitzero"` // that are open
+	TRTC         bool                  `json:"trtc,omitzero"`
+	TPNS         bool                  `json:"tpns,omitzero"`
+}
+
+// ImportedCertificate is a push certificate of an imported app: it keeps the id that clients send.
+type ImportedCertificate struct {
+	ID      CertificateID      `json:"id"`
+	Content CertificateContent `json:"content"`
+}
+
+// ImportedInvoice is an invoice of an imported app that is owed and late.
+type ImportedInvoice struct {
+	ID          string  `json:"id"`
+	Version     int64   `json:"version"`
+	EffectiveAt Instant `json:"effective_at"`
+	Amount      Money   `json:"amount"`
 }
 
 // ImportedOrder is the id of the order that an imported paid edition without orders counts as.
 const ImportedOrder = "import"
 
-// MaxImportedOrders bounds what one commit must carry.
+// MaxImportedOrders bounds the orders, and the invoices, that one commit must carry.
 const MaxImportedOrders = 500
 
 // Name is the command's name in the log.
@@ -59,9 +81,85 @@ func (c ImportApp) decide(d *draft) error {
 		}
 		d.emit(OrderRecorded{About{c.App}, terms, Operator, nil})
 	}
-	d.cover(app, app.coverageAt(d.at.Now), trigger{byOrder, c.CreatedAt})
+	for _, i := range c.Invoices {
+		if i.EffectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
+			return refuse(EffectiveTooFar)
+		}
+		d.emit(InvoiceOverdueRecorded{About{c.App}, i.ID, i.Version, i.EffectiveAt, i.Amount, nil})
+	}
+	why := trigger{byOrder, c.CreatedAt}
+	d.cover(app, app.coverageAt(d.at.Now), why)
 	d.schedule(app, d.at.Now)
+	d.owe(app, why)
+	c.furnish(d, app)
 	return nil
+}
+
+// furnish gives the app what it holds beside its bills.
+func (c ImportApp) furnish(d *draft, app *App) {
+	for _, k := range c.Keys {
+		key := d.nextKey(app, k)
+		key.CreatedAt = c.CreatedAt
+		d.emit(KeyIssued{About{c.App}, key})
+	}
+	if admins := slices.DeleteFunc(slices.Clone(c.Admins), func(name string) bool { return name == FixedAdmin }); len(admins) > 0 {
+		d.emit(AdminsAdded{About{c.App}, admins})
+	}
+	for _, k := range c.Certificates {
+		d.emit(CertificateAdded{About{c.App}, d.kept(k.ID, k.Content)})
+	}
+	if c.TRTC && !app.HasTRTC() {
+		d.emit(TRTCEnabled{About{c.App}})
+	}
+	if c.TPNS {
+		d.emit(TPNSEnabled{About{c.App}, ""})
+	}
+}
+
+// checkHoldings names what is wrong with what the app holds beside its bills.
+func (c ImportApp) checkHoldings(policy Policy, p *problems) {
+	if len(c.Keys) > MaxKeys {
+		p.add("keys", "too_many", fmt.Sprintf("must be at most %d", MaxKeys))
+	}
+	for _, k := range c.Keys {
+		if k.Algorithm != HMAC && k.Algorithm != ECDSA {
+			p.add("keys.algorithm", "unknown_algorithm", "must be "+string(HMAC)+" or "+string(ECDSA))
+		}
+	}
+	if len(c.Admins) > 0 {
+		checkAdmins(c.Admins, maxNamed, p)
+	}
+	if extra := slices.DeleteFunc(slices.Clone(c.Admins), func(name string) bool { return name == FixedAdmin }); len(extra) >= policy.Admins {
+		p.add("admins", "too_many", fmt.Sprintf("must be at most %d, the fixed one included", policy.Admins))
+	}
+	if len(c.Certificates) > policy.Certificates {
+		p.add("certificates", "too_many", fmt.Sprintf("must be at most %d", policy.Certificates))
+	}
+	seen := make(map[CertificateID]bool, len(c.Certificates))
+	for _, k := range c.Certificates {
+		k.Content.check(p)
+		if k.ID == 0 || k.ID > MaxCertificate {
+			p.add("certificates.id", "out_of_range", fmt.Sprintf("must be from 1 to %d", MaxCertificate))
+		}
+		if seen[k.ID] {
+			p.add("certificates.id", "duplicate", "must be given once for each certificate")
+		}
+		seen[k.ID] = true
+	}
+	if len(c.Invoices) > MaxImportedOrders {
+		p.add("invoices", "too_many", fmt.Sprintf("must be at most %d", MaxImportedOrders))
+	}
+	invoices := make(map[string]bool, len(c.Invoices))
+	for _, i := range c.Invoices {
+		checkID("invoices.id", i.ID, p)
+		checkVersion("invoices.version", i.Version, p)
+		checkTime("invoices.effective_at", i.EffectiveAt, p)
+		i.Amount.check("invoices.amount", p)
+		if invoices[i.ID] {
+			p.add("invoices.id", "duplicate", "must be given once for each invoice")
+		}
+		invoices[i.ID] = true
+	}
 }
 
 func (c ImportApp) check(d *draft) error {
@@ -91,6 +189,7 @@ func (c ImportApp) check(d *draft) error {
 		}
 		checkTime("orders.effective_at", terms.EffectiveAt, &p)
 	}
+	c.checkHoldings(d.at.Policy, &p)
 	return p.err()
 }
 
@@ -108,7 +207,23 @@ func (c ImportApp) describes(app *App) bool {
 		}
 	}
 	implied := app.order(ImportedOrder)
-	return implied == nil || implied.By != Operator || c.orders(ImportedOrder)
+	return (implied == nil || implied.By != Operator || c.orders(ImportedOrder)) && c.furnished(app)
+}
+
+// furnished says whether what the app still holds of what it was imported with is what this import brings.
+func (c ImportApp) furnished(app *App) bool {
+	for _, k := range app.Keys {
+		if k.ID <= len(c.Keys) && !bytes.Equal(k.Print, c.Keys[k.ID-1].Print) {
+			return false
+		}
+	}
+	for _, k := range c.Certificates {
+		known := app.Certificate(k.ID)
+		if known != nil && known.UpdatedAt == known.CreatedAt && !k.Content.same(known) {
+			return false
+		}
+	}
+	return app.KeysIssued >= len(c.Keys)
 }
 
 // base is what the app is where no order says more.
@@ -142,4 +257,10 @@ func (e AppImported) apply(acc *Account) {
 		ID: e.App, Account: acc.ID, Name: e.Name, AppType: e.AppType, Introduction: e.Introduction,
 		CreatedAt: e.CreatedAt, Imported: true, Base: e.Edition, Edition: e.Edition,
 	}
+}
+
+func (e AppImported) begins() Instant { return e.CreatedAt }
+
+func (e AppImported) says() string {
+	return "the app was imported, created " + e.CreatedAt.String()
 }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -15,6 +16,22 @@ func TestImportApp(t *testing.T) {
 	addons := OrderTerms{ID: "a1", EffectiveAt: day(1), Addons: []string{"push"}, Amount: price}
 	o1, o2 := terms("o1", Pro, day(1), day(30)), terms("o2", Flagship, day(2), day(20))
 	given := func(c ImportApp) []step { return []step{did(day(5), Operator, c)} }
+	estate := ImportApp{
+		App: testApp, AppName: "shop", CreatedAt: HMACSince.Add(-ms), Orders: []OrderTerms{o1},
+		Keys:         []NewKey{{ECDSA, first.Public, first.Print, first.Sealed}, {HMAC, "", second.Print, second.Sealed}},
+		Admins:       []string{FixedAdmin, "alice"},
+		Certificates: []ImportedCertificate{{7, pushed(day(40))}},
+		Invoices:     []ImportedInvoice{{"i1", 1, day(2), debt}},
+		TRTC:         true, TPNS: true,
+	}
+	otherwise := estate
+	otherwise.Keys = []NewKey{estate.Keys[1], estate.Keys[0]}
+	crowded := ImportApp{
+		App: testApp, AppName: "shop", CreatedAt: day(0), Keys: slices.Repeat([]NewKey{{Algorithm: HMAC}}, MaxKeys),
+		Admins: []string{"a", "b", "c", "d", "e"}, Certificates: []ImportedCertificate{{0, pushed(0)}, {0, CertificateContent{}}},
+		Invoices: []ImportedInvoice{{}},
+	}
+	crowded.Keys = append(crowded.Keys, NewKey{Algorithm: "RSA"})
 	check(t, []row{
 		{
 			name: "an app moves in, with its number and creation time, a trial",
@@ -148,6 +165,39 @@ func TestImportApp(t *testing.T) {
 			name: "eleven digits, and more orders than a commit carries",
 			as:   Operator, at: day(5), when: ImportApp{App: 10_000_000_000, AppName: "shop", CreatedAt: day(0), Orders: manyOrders(MaxImportedOrders + 1)},
 			then: invalid("app out_of_range", "orders too_many"),
+		},
+		{
+			name: "with all that it holds",
+			as:   Operator, at: day(5), when: estate,
+			then: events(
+				AppImported{about, "shop", "other", "", HMACSince.Add(-ms), Trial},
+				order(o1),
+				overdueRecorded("i1", 1, day(2)),
+				EditionChanged{about, Trial, Pro, byOrder, HMACSince.Add(-ms)},
+				TermScheduled{about, day(30), "", CausePlanExpired},
+				ArrearsStarted{about, day(2), day(9)},
+				KeyIssued{about, keyOf(1, ECDSA, HMACSince.Add(-ms), first)},
+				KeyIssued{about, keyOf(2, HMAC, HMACSince.Add(-ms), second)},
+				AdminsAdded{about, []string{"alice"}},
+				CertificateAdded{about, KeptCertificate{7, "apns_p12", pushed(0).Fields, pushed(0).Prints, pushed(0).Sealed, day(40), day(10), "operator"}},
+				TRTCEnabled{about},
+				TPNSEnabled{about, ""},
+			),
+		},
+		{
+			name:  "with other secrets than it came with",
+			given: []step{did(day(5), Operator, estate)},
+			as:    Operator, at: day(6), when: otherwise,
+			then: refused(AppTaken),
+		},
+		{
+			name: "more than an app holds, and what makes no sense",
+			as:   Operator, at: day(5), when: crowded,
+			then: invalid(
+				"keys too_many", "keys.algorithm unknown_algorithm", "admins too_many",
+				"certificates.id out_of_range", "platform required", "certificates.id out_of_range", "certificates.id duplicate",
+				"invoices.id invalid_id", "invoices.effective_at invalid_time", "invoices.amount.currency unknown_currency",
+			),
 		},
 		{
 			name: "an order twice",

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -139,6 +140,14 @@ func (e InvoiceOverdueRecorded) apply(acc *Account) {
 	acc.change(e.App).takeInvoice(e.Invoice).owe(Overdue{e.Version, e.EffectiveAt}, e.Amount)
 }
 
+func (e InvoiceOverdueRecorded) report() *Report { return e.Report }
+
+func (e InvoiceOverdueRecorded) brings() trigger { return trigger{byOverdue, e.EffectiveAt} }
+
+func (e InvoiceOverdueRecorded) says() string {
+	return fmt.Sprintf("invoice %s overdue since %s", e.Invoice, e.EffectiveAt)
+}
+
 // InvoiceSettledRecorded is the fact that an invoice was paid.
 type InvoiceSettledRecorded struct {
 	About
@@ -155,6 +164,14 @@ func (e InvoiceSettledRecorded) apply(acc *Account) {
 	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, bySettlement)
 }
 
+func (e InvoiceSettledRecorded) report() *Report { return e.Report }
+
+func (e InvoiceSettledRecorded) brings() trigger { return trigger{bySettlement, e.EffectiveAt} }
+
+func (e InvoiceSettledRecorded) says() string {
+	return fmt.Sprintf("invoice %s settled %s", e.Invoice, e.EffectiveAt)
+}
+
 // InvoiceVoidedRecorded is the fact that an invoice was withdrawn.
 type InvoiceVoidedRecorded struct {
 	About
@@ -169,4 +186,12 @@ func (InvoiceVoidedRecorded) Type() string { return "app.invoice_voided_recorded
 
 func (e InvoiceVoidedRecorded) apply(acc *Account) {
 	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, byVoiding)
+}
+
+func (e InvoiceVoidedRecorded) report() *Report { return e.Report }
+
+func (e InvoiceVoidedRecorded) brings() trigger { return trigger{byVoiding, e.EffectiveAt} }
+
+func (e InvoiceVoidedRecorded) says() string {
+	return fmt.Sprintf("invoice %s voided %s", e.Invoice, e.EffectiveAt)
 }

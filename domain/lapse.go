@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Lapse is the time for which no order covers an app that was bought. It is absent while Since is.
 type Lapse struct {
 	Cause   Cause   `json:"cause"` // refund or plan_expired
@@ -24,6 +26,14 @@ func (e Lapsed) apply(acc *Account) {
 	acc.change(e.App).Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
 }
 
+func (Lapsed) follows() bool { return true }
+
+func (e Lapsed) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e Lapsed) says() string {
+	return fmt.Sprintf("no order covers the app since %s (%s); %s", e.Since, e.Cause, graced(e.Since, e.StopDue))
+}
+
 // LapseMoved says that the app lapsed at another time than was known. A stop that is in force stays so, effective at
 // the new due time; if that lies ahead, the event before this one has lifted it.
 type LapseMoved struct {
@@ -41,6 +51,14 @@ func (e LapseMoved) apply(acc *Account) {
 	*l = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(l.HeldAt, acc)}
 }
 
+func (LapseMoved) follows() bool { return true }
+
+func (e LapseMoved) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e LapseMoved) says() string {
+	return fmt.Sprintf("no order covers the app since %s, as is known now (%s); %s", e.Since, e.Cause, graced(e.Since, e.StopDue))
+}
+
 // LapseRenamed says that the app lapsed for another reason than was known, at the same time.
 type LapseRenamed struct {
 	About
@@ -51,6 +69,10 @@ type LapseRenamed struct {
 func (LapseRenamed) Type() string { return "app.lapse_renamed.v1" }
 
 func (e LapseRenamed) apply(acc *Account) { acc.change(e.App).Lapse.Cause = e.Cause }
+
+func (LapseRenamed) follows() bool { return true }
+
+func (e LapseRenamed) says() string { return fmt.Sprintf("the lapse is due to: %s", e.Cause) }
 
 // LapseEnded says that an order covers the app again.
 type LapseEnded struct {
@@ -63,6 +85,12 @@ type LapseEnded struct {
 func (LapseEnded) Type() string { return "app.lapse_ended.v1" }
 
 func (e LapseEnded) apply(acc *Account) { acc.change(e.App).Lapse = Lapse{} }
+
+func (LapseEnded) follows() bool { return true }
+
+func (e LapseEnded) says() string {
+	return fmt.Sprintf("an order covers the app again, by %s, from %s", e.By, e.EffectiveAt)
+}
 
 // cover moves what is committed of the app's coverage to what it is now.
 func (d *draft) cover(app *App, is coverage, why trigger) {

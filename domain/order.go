@@ -184,6 +184,22 @@ func (e OrderRecorded) apply(acc *Account) {
 	}
 }
 
+func (e OrderRecorded) report() *Report { return e.Report }
+
+func (e OrderRecorded) brings() trigger { return trigger{byOrder, e.Order.EffectiveAt} }
+
+func (e OrderRecorded) says() string {
+	what := "add-ons"
+	if e.Order.Edition != "" {
+		what = string(e.Order.Edition)
+	}
+	until := "without an end"
+	if e.Order.PaidUntil != 0 {
+		until = "until " + e.Order.PaidUntil.String()
+	}
+	return fmt.Sprintf("order %s of %s from %s, %s", e.Order.ID, what, e.Order.EffectiveAt, until)
+}
+
 // RecordOrder is the billing system's report that an order was paid. It is always recorded.
 type RecordOrder struct {
 	App    AppID      `json:"app"`

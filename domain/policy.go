@@ -11,6 +11,13 @@ type Policy struct {
 	Types      []string      // what an app may be for
 	NameRunes  int           // the longest name of an app, in characters
 	IntroRunes int           // the longest introduction, in characters
+
+	KeyOverlap         time.Duration   // for how long a rotated key verifies on, unless the command says otherwise
+	Reveals            int             // how often an actor may see an app's key within RevealWindow
+	RevealWindow       time.Duration   //
+	Admins             int             // of an app, the fixed one included
+	Certificates       int             // of an app
+	CertificateNotices []time.Duration // how long before a certificate's end notices are due, the longest first
 }
 
 // MaxQuota bounds what an operator may grant: an account is decided on as a whole and must fit in memory.
@@ -28,5 +35,12 @@ func DefaultPolicy() Policy {
 		},
 		NameRunes:  64,
 		IntroRunes: 300,
+
+		KeyOverlap:         24 * time.Hour,
+		Reveals:            10,
+		RevealWindow:       time.Hour,
+		Admins:             5,
+		Certificates:       20,
+		CertificateNotices: []time.Duration{30 * 24 * time.Hour, 7 * 24 * time.Hour, 24 * time.Hour},
 	}
 }

@@ -11,7 +11,9 @@ import (
 func TestDefaultPolicy(t *testing.T) {
 	want := Policy{
 		Grace: 7 * 24 * time.Hour, Quota: 100, MaxAhead: 24 * time.Hour, NameRunes: 64, IntroRunes: 300,
-		Types: []string{"social", "live streaming", "e-commerce", "education", "gaming", "customer service", "healthcare", "finance", "IoT", "other"},
+		KeyOverlap: 24 * time.Hour, Reveals: 10, RevealWindow: time.Hour, Admins: 5, Certificates: 20,
+		CertificateNotices: []time.Duration{30 * 24 * time.Hour, 7 * 24 * time.Hour, 24 * time.Hour},
+		Types:              []string{"social", "live streaming", "e-commerce", "education", "gaming", "customer service", "healthcare", "finance", "IoT", "other"},
 	}
 	if diff := gocmp.Diff(want, DefaultPolicy()); diff != "" {
 		t.Error(diff)

@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Refund is the billing system's report that an order was refunded. It ends the order whole, whatever its amount; it
 // may arrive before the order; of several the earliest effective counts. If nothing else covers the app it has lapsed,
 // and will be stopped when the grace is over. It is always recorded.
@@ -48,4 +50,12 @@ func (e RefundRecorded) apply(acc *Account) {
 	if o.RefundedAt == 0 || e.EffectiveAt < o.RefundedAt {
 		o.RefundedAt = e.EffectiveAt
 	}
+}
+
+func (e RefundRecorded) report() *Report { return e.Report }
+
+func (e RefundRecorded) brings() trigger { return trigger{byRefund, e.EffectiveAt} }
+
+func (e RefundRecorded) says() string {
+	return fmt.Sprintf("order %s refunded %s", e.Order, e.EffectiveAt)
 }

@@ -13,6 +13,7 @@ const (
 	Rule    Kind = "rule"    // a rule of the lifecycle says no
 	Absent  Kind = "absent"  // what it is about does not exist for the asker
 	Confirm Kind = "confirm" // it would be done if it were confirmed
+	Limit   Kind = "limit"   // it was done too often lately
 )
 
 // Code is a stable name for a refusal. Codes are never renamed or reused.
@@ -58,6 +59,31 @@ var (
 		"Request its deletion and let an operator approve it."}
 	ConfirmationRequired = Code{"confirmation_required", Confirm, "Deleting an app cannot be undone: all that is listed will be lost.",
 		"Repeat the command with the app's exact name as confirmation."}
+
+	TooManyKeys       = Code{"too_many_keys", Rule, "The app has as many keys in force as it may have.", "Retire the old keys first."}
+	RotateNeedsHMAC   = Code{"rotate_needs_hmac", Rule, "Only an HMAC key is rotated.", "Upgrade the key's algorithm first."}
+	NoKeyYet          = Code{"no_key_yet", Rule, "The app's key was not put down yet.", "Ask for the key again."}
+	RevealNeedsReason = Code{"reveal_needs_reason", Rule, "Anyone but the owner says why a key is revealed.", "Send the command with a reason."}
+	RevealLimit       = Code{"reveal_limit", Limit, "The app's key was revealed as often as it may be for now.", "Wait, or use the key without seeing it."}
+	AdminLimit        = Code{"admin_limit", Rule, "The app would have more administrators than it may have.", "Remove others first."}
+	AdminFixed        = Code{"admin_fixed", Rule, "The administrator that every app has from the start stays.", "Leave it out of the list."}
+	AppIsStopped      = Code{"app_stopped", Rule, "The app is stopped.", "Look at the app's stop for its cause; once it is in service again, try again."}
+	TPNSNeedsOrder    = Code{"tpns_needs_order", Rule, "Mobile push is paid for.", "Send the order that pays for it."}
+
+	CertificateNotFound   = Code{"certificate_not_found", Absent, "The app has no certificate with this id.", "List the app's certificates for their ids."}
+	CertificateLimit      = Code{"certificate_limit", Rule, "The app has as many certificates as it may have.", "Delete one first, or edit one."}
+	CertificateHasExpired = Code{"certificate_has_expired", Rule, "The certificate has expired.", "Upload one that is valid now."}
+	CertificateChanged    = Code{"certificate_changed", Rule, "Somebody else has changed the certificate meanwhile.", "Read it again and decide anew."}
+	CertificateIDTaken    = Code{"certificate_id_taken", Rule, "A certificate with this id was here before, and ids are never reused.",
+		"Leave the id away, and the certificate gets a new one."}
+	CertificateConfirmation = Code{"certificate_confirmation_required", Confirm, "Deleting a certificate cannot be undone: all that is listed will be lost.",
+		"Repeat the command with the certificate's id as confirmation."}
+
+	DeletionNeedsNoRequest = Code{"deletion_needs_no_request", Rule, "A stopped trial is deleted by its owner, without a request.", "Delete the app."}
+	RequestNotFound        = Code{"deletion_request_not_found", Absent, "There is no such deletion request.", "List the deletion requests for their ids."}
+	RequestClosed          = Code{"deletion_request_closed", Rule, "The request is closed: approved, rejected, or withdrawn as the app was reinstated.",
+		"Let the owner make a new request."}
+	RejectionNeedsReason = Code{"rejection_needs_reason", Rule, "A rejection says why.", "Send the command with a reason."}
 )
 
 // Codes lists every refusal of the domain.
@@ -67,6 +93,9 @@ func Codes() []Code {
 		EditionNotHigher, NoReturnToTrial, AddonsNeedPaid, RenewNeedsPaid, RenewOtherEdition, OrderConflict, EffectiveTooFar,
 		StopNeedsTrial, AlreadyStopped, ReasonRequired, TRTCRunning, NotTRTCTrial, StartNotYours,
 		NotStopped, DeletionNeedsRequest, ConfirmationRequired,
+		TooManyKeys, RotateNeedsHMAC, NoKeyYet, RevealNeedsReason, RevealLimit, AdminLimit, AdminFixed, AppIsStopped, TPNSNeedsOrder,
+		CertificateNotFound, CertificateLimit, CertificateHasExpired, CertificateChanged, CertificateIDTaken, CertificateConfirmation,
+		DeletionNeedsNoRequest, RequestNotFound, RequestClosed, RejectionNeedsReason,
 	}
 }
 

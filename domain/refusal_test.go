@@ -21,7 +21,7 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%q: want a name of its own such as app_not_found", c.Code)
 		}
 		listed = append(listed, c.Code)
-		if !slices.Contains([]Kind{Rule, Absent, Confirm}, c.Kind) {
+		if !slices.Contains([]Kind{Rule, Absent, Confirm, Limit}, c.Kind) {
 			t.Errorf("%s is of the kind %q", c.Code, c.Kind)
 		}
 		for _, text := range []string{c.Message, c.Fix} {

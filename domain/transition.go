@@ -7,17 +7,26 @@ type DueKind string
 
 // The due times that an app can have, in the order in which they fire at one instant.
 const (
-	DueTerm    DueKind = "term"    // the coverage changes
-	DueArrears DueKind = "arrears" // the grace after falling into arrears ends
-	DueLapse   DueKind = "lapse"   // the grace after lapsing ends
+	DueTerm        DueKind = "term"        // the coverage changes
+	DueArrears     DueKind = "arrears"     // the grace after falling into arrears ends
+	DueLapse       DueKind = "lapse"       // the grace after lapsing ends
+	DueKey         DueKind = "key"         // the overlap of a rotated key ends
+	DueCertificate DueKind = "certificate" // a notice of a certificate's end, or its end
 )
+
+// Kinds lists the kinds of dues in the order in which they fire at one instant. Their places are stored: new ones go
+// to the end.
+func Kinds() []DueKind { return []DueKind{DueTerm, DueArrears, DueLapse, DueKey, DueCertificate} }
+
+// Lifecycle says whether a due of this kind changes the app's status or edition.
+func (k DueKind) Lifecycle() bool { return k == DueTerm || k == DueArrears || k == DueLapse }
 
 // Due is something that time will do to an app unless its cause ends before.
 type Due struct {
 	Kind    DueKind
 	At      Instant
 	Episode uint64 // the account's version at which it was set
-	To      string // a status, or "edition:" and an edition
+	To      string // a status, "edition:" and an edition, "key:retired", "certificate:notice" or "certificate:expired"
 	Cause   Cause  // of the stop or the expiry; why the order ends, for an edition
 }
 
@@ -26,7 +35,7 @@ func (a *App) Dues() []Due {
 	if a.DeletedAt != 0 {
 		return nil
 	}
-	dues := make([]Due, 0, 3)
+	dues := make([]Due, 0, len(Kinds()))
 	add := func(d Due) {
 		at := len(dues)
 		for at > 0 && dues[at-1].At > d.At {
@@ -48,6 +57,16 @@ func (a *App) Dues() []Due {
 	}
 	if l := a.Lapse; l.Since != 0 && l.HeldAt == 0 {
 		add(Due{DueLapse, l.StopDue, l.Episode, string(Stopped), l.Cause})
+	}
+	if k := a.keyDue(); k != nil {
+		add(Due{DueKey, k.Until, k.Episode, "key:retired", ""})
+	}
+	if c := a.nextCertificate(); c != nil {
+		to := "certificate:notice"
+		if c.ends() {
+			to = "certificate:expired"
+		}
+		add(Due{DueCertificate, c.Due, c.Episode, to, ""})
 	}
 	return dues
 }
@@ -78,12 +97,23 @@ func (c FireTransition) decide(d *draft) error {
 		if due.Kind != c.Kind || due.Episode != c.Episode || due.At > d.at.Now {
 			continue
 		}
-		if due.Kind != DueTerm {
-			d.hold(app, due.Cause, due.At)
-			return nil
-		}
-		d.cover(app, app.coverageAt(due.At), trigger{byTime, due.At})
-		d.schedule(app, due.At)
+		d.fire(app, due)
+		return nil
 	}
 	return nil
+}
+
+// fire lets happen what was due.
+func (d *draft) fire(app *App, due Due) {
+	switch due.Kind {
+	case DueTerm:
+		d.cover(app, app.coverageAt(due.At), trigger{byTime, due.At})
+		d.schedule(app, due.At)
+	case DueArrears, DueLapse:
+		d.hold(app, due.Cause, due.At)
+	case DueKey:
+		d.retireDue(app, due.At)
+	case DueCertificate:
+		d.expire(app, due.At)
+	}
 }

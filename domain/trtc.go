@@ -55,6 +55,8 @@ func (TRTCStopNoted) Type() string { return "app.trtc_stop_noted.v1" }
 
 func (e TRTCStopNoted) apply(acc *Account) { acc.change(e.App).TRTCStopped = true }
 
+func (TRTCStopNoted) says() string { return "stopped on the TRTC side" }
+
 // TRTCStartNoted says that the app is in service on the TRTC side.
 type TRTCStartNoted struct{ About }
 
@@ -62,3 +64,5 @@ type TRTCStartNoted struct{ About }
 func (TRTCStartNoted) Type() string { return "app.trtc_start_noted.v1" }
 
 func (e TRTCStartNoted) apply(acc *Account) { acc.change(e.App).TRTCStopped = false }
+
+func (TRTCStartNoted) says() string { return "started on the TRTC side" }

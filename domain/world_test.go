@@ -53,7 +53,7 @@ func (w *world) run(t failer, account string, now Instant, role Role, c Command)
 	t.Helper()
 	acc := w.account(account)
 	before := acc.Clone()
-	events, err := Decide(acc, c, Moment{Now: now, Policy: w.policy, Role: role, NewApp: testApp + AppID(len(acc.Apps))})
+	events, err := Decide(acc, c, Moment{Now: now, Policy: w.policy, Role: role, Actor: string(role), NewApp: testApp + AppID(len(acc.Apps))})
 	if diff := gocmp.Diff(before, acc); diff != "" {
 		t.Fatalf("deciding %s changed the account (-before +after):\n%s", c.Name(), diff)
 	}
@@ -131,11 +131,10 @@ func (w *world) due(now Instant) []dueCommand {
 			}
 		}
 	}
-	kinds := []DueKind{DueTerm, DueArrears, DueLapse}
 	slices.SortFunc(all, func(a, b dueCommand) int {
 		return cmp.Or(
 			cmp.Compare(a.at, b.at), cmp.Compare(a.account, b.account), cmp.Compare(a.App, b.App),
-			cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
+			cmp.Compare(slices.Index(Kinds(), a.Kind), slices.Index(Kinds(), b.Kind)),
 		)
 	})
 	return all

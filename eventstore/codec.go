@@ -96,7 +96,7 @@ func (c *Codec[E]) Encode(e E) (Event, error) {
 	if _, known := c.types[name]; !known {
 		return Event{}, fmt.Errorf("eventstore: event type %s is not among the codec's prototypes: add it", name)
 	}
-	data, err := json.Marshal(e)
+	data, err := json.Marshal(e, json.Deterministic(true))
 	if err != nil {
 		return Event{}, fmt.Errorf("eventstore: encoding an event %s: %w", name, err)
 	}

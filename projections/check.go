@@ -154,6 +154,11 @@ var compared = []table{
 		"due", `SELECT at, account, app, kind, goal, cause, episode FROM dues ORDER BY at, account, app, kind`, 4,
 		[]string{"at", "account", "app", "kind", "to", "cause", "episode"},
 	},
+	{"certificate", `SELECT id, app, account, ends FROM certificates ORDER BY id`, 1, []string{"id", "app", "account", "ends"}},
+	{
+		"deletion_request", `SELECT app, account, requested_at FROM deletion_requests ORDER BY app`, 1,
+		[]string{"app", "account", "requested_at"},
+	},
 	{
 		"commit", `SELECT position, key, app, recorded_at, previous FROM commits ORDER BY position`, 1,
 		[]string{"position", "command_key", "app", "recorded_at", "previous"},

@@ -70,6 +70,9 @@ type changed struct {
 	created bool
 	was     listing
 	dues    []domain.Due
+
+	certificates map[domain.CertificateID]domain.Instant // and when each ends; nil for most apps
+	asked        bool                                    // its deletion was asked for
 }
 
 // listing is what lists filter by.
@@ -180,10 +183,24 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	c := changed{account: acc, id: id, created: app == nil}
 	if app != nil {
 		c.was, c.dues = listingOf(app), app.Dues()
+		c.asked = app.Deletion.State == domain.RequestOpen
+		c.certificates = endsOf(app)
 	}
 	f.batch.index[id] = len(f.batch.apps)
 	f.batch.apps = append(f.batch.apps, c)
 	return app, nil
+}
+
+// endsOf gives when each of an app's certificates ends.
+func endsOf(app *domain.App) map[domain.CertificateID]domain.Instant {
+	if len(app.Certificates) == 0 {
+		return nil
+	}
+	ends := make(map[domain.CertificateID]domain.Instant, len(app.Certificates))
+	for i := range app.Certificates {
+		ends[app.Certificates[i].ID] = app.Certificates[i].NotAfter
+	}
+	return ends
 }
 
 // evict makes room by dropping the accounts that were not used for longest. What a batch changed that is not

@@ -15,7 +15,7 @@ import (
 
 // version of the projection: raise it whenever the tables, or what the fold makes of a commit, change. A file of
 // another version is not used.
-const version = 1
+const version = 2
 
 // fileName is the serving file; SQLite keeps its write-ahead log and the index of that beside it.
 var fileName = fileOf(version)
@@ -50,6 +50,10 @@ var tables = []string{
 		at INTEGER NOT NULL, account TEXT NOT NULL, app INTEGER NOT NULL, kind INTEGER NOT NULL,
 		goal TEXT NOT NULL, cause TEXT NOT NULL, episode INTEGER NOT NULL,
 		PRIMARY KEY (at, account, app, kind)) STRICT, WITHOUT ROWID`,
+	`CREATE TABLE certificates (
+		id INTEGER PRIMARY KEY, app INTEGER NOT NULL, account TEXT NOT NULL, ends INTEGER NOT NULL) STRICT`,
+	`CREATE TABLE deletion_requests (
+		app INTEGER PRIMARY KEY, account TEXT NOT NULL, requested_at INTEGER NOT NULL) STRICT`,
 	`CREATE TABLE commits (
 		position INTEGER PRIMARY KEY, key INTEGER NOT NULL, app INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
 		previous INTEGER NOT NULL) STRICT`,
@@ -59,6 +63,7 @@ var tables = []string{
 var indexes = []string{
 	`CREATE INDEX IF NOT EXISTS apps_by_account ON apps (account)`,
 	`CREATE INDEX IF NOT EXISTS commits_by_key ON commits (key)`,
+	`CREATE INDEX IF NOT EXISTS certificates_by_end ON certificates (ends, id) WHERE ends > 0`,
 }
 
 // servingPragmas are for the connection that writes the serving file.

@@ -89,10 +89,45 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.hold("operator", a.Operator)
 	o.someTrue("trtc_stopped", a.TRTCStopped)
 	o.someInstant("deleted_at", a.DeletedAt)
+	o.holdings(a)
 	o.number("version", a.Version)
 	o.number("position", a.Position)
 	o.close()
 	return o.b, o.err
+}
+
+// holdings writes what few apps have: it is not worth writing by hand.
+func (o *object) holdings(a *domain.App) {
+	if a.Keys != nil {
+		o.marshal("keys", a.Keys)
+	}
+	if a.KeysIssued != 0 {
+		o.integer("keys_issued", int64(a.KeysIssued))
+	}
+	if a.Reveals != nil {
+		o.marshal("reveals", a.Reveals)
+	}
+	if a.Admins != nil {
+		o.marshal("admins", a.Admins)
+	}
+	if a.Certificates != nil {
+		o.marshal("certificates", a.Certificates)
+	}
+	if a.Gone != nil {
+		o.marshal("gone", a.Gone)
+	}
+	o.someTrue("trtc", a.TRTC)
+	o.someTrue("tpns", a.TPNS)
+	if a.Deletion != (domain.DeletionRequest{}) {
+		o.marshal("deletion", a.Deletion)
+	}
+}
+
+func (o *object) marshal(name string, v any) {
+	o.member(name)
+	b, err := json.Marshal(v, json.Deterministic(true))
+	o.failed(err)
+	o.b = append(o.b, b...)
 }
 
 // object writes JSON members one after another. The first error sticks.

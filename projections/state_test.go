@@ -31,7 +31,7 @@ func TestStates(t *testing.T) {
 
 func sameState(t *testing.T, v, back any, encode func() ([]byte, error)) {
 	t.Helper()
-	want, err := json.Marshal(v)
+	want, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +68,22 @@ func scatter(random *rand.Rand, v reflect.Value) {
 		v.SetString([]string{"plain", "\"\\\n\x01", "\u2028 <&>", "商店"}[random.IntN(4)])
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(1 + random.Uint64N(255))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1 + random.Int64N(int64(domain.MaxInstant)))
 	case reflect.Uint64:
 		v.SetUint(1 + random.Uint64N(1<<53))
-	case reflect.Map: // an account's apps, which are not part of its state
+	case reflect.Map:
+		if v.Type().Key().Kind() != reflect.String {
+			return // an account's apps, which are not part of its state
+		}
+		v.Set(reflect.MakeMap(v.Type()))
+		for _, name := range []string{"p12", "password"} {
+			value := reflect.New(v.Type().Elem()).Elem()
+			scatter(random, value)
+			v.SetMapIndex(reflect.ValueOf(name), value)
+		}
 	default:
 		panic(v.Kind())
 	}

@@ -92,7 +92,10 @@ func (k dueKey) compare(with dueKey) int {
 	return cmp.Or(cmp.Compare(k.At, with.At), cmp.Compare(k.Account, with.Account), cmp.Compare(k.App, with.App), cmp.Compare(k.Kind, with.Kind))
 }
 
-// Transitions lists what time will do, soonest first.
+// lifecycleKinds is how many kinds change a status or an edition; they are the first.
+var lifecycleKinds = int64(len(slices.DeleteFunc(domain.Kinds(), func(k domain.DueKind) bool { return !k.Lifecycle() })))
+
+// Transitions lists what time will do to the status and the edition of apps, soonest first.
 func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([]Transition, string, error) {
 	after := dueKey{At: -1}
 	if page.Cursor != "" {
@@ -123,9 +126,9 @@ func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([
 }
 
 func (s *Store) allTransitions(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
-	const query = `SELECT ` + dueColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ?
+	const query = `SELECT ` + dueColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ? AND d.kind < ?
 		ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`
-	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), int64(limit)}
+	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), lifecycleKinds, int64(limit)}
 	var found []Transition
 	err := s.read(ctx, func(r *reader) error {
 		return r.list(ctx, query, args, dueWidth, func(row []driver.Value) error {
@@ -147,7 +150,7 @@ func (s *Store) transitionsOf(ctx context.Context, account string, after dueKey,
 	for id, app := range row.Account.Apps {
 		for _, d := range app.Dues() {
 			t := Transition{App: id, Account: account, From: from(d.To, string(app.Status()), string(app.Edition)), Due: d}
-			if d.At < before && t.key().compare(after) > 0 {
+			if d.Kind.Lifecycle() && d.At < before && t.key().compare(after) > 0 {
 				all = append(all, t)
 			}
 		}

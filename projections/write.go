@@ -26,14 +26,18 @@ type rows struct {
 	states   []stateRow
 	gone     []dueRow
 	due      []dueRow
-	json     []byte // the states of accounts and apps
+	held     []certificateRow
+	asked    []requestRow
+	answered []domain.AppID // whose request is open no more
+	json     []byte         // the states of accounts and apps
 }
 
 // reset empties the rows and keeps their memory.
 func (r *rows) reset() {
 	*r = rows{
 		commits: r.commits[:0], accounts: r.accounts[:0], created: r.created[:0], relisted: r.relisted[:0],
-		states: r.states[:0], gone: r.gone[:0], due: r.due[:0], json: r.json[:0],
+		states: r.states[:0], gone: r.gone[:0], due: r.due[:0],
+		held: r.held[:0], asked: r.asked[:0], answered: r.answered[:0], json: r.json[:0],
 	}
 }
 
@@ -63,6 +67,21 @@ type appRow struct {
 type stateRow struct {
 	id    domain.AppID
 	state span
+}
+
+// certificateRow is a push certificate that is or was an app's: ids are never reused.
+type certificateRow struct {
+	id      domain.CertificateID
+	app     domain.AppID
+	account string
+	ends    domain.Instant // 0: it does not expire, or it is gone
+}
+
+// requestRow is a deletion request that is open.
+type requestRow struct {
+	app     domain.AppID
+	account string
+	at      domain.Instant
 }
 
 type dueRow struct {
@@ -114,11 +133,34 @@ func (r *rows) app(c *changed) (err error) {
 			r.gone = append(r.gone, dueRow{c.account.Account.ID, c.id, was})
 		}
 	}
+	r.holdings(c, app)
 	return nil
 }
 
-// kinds are the kinds of dues in the order in which they fire at one instant, which is how they are stored.
-var kinds = []domain.DueKind{domain.DueTerm, domain.DueArrears, domain.DueLapse}
+// holdings notes which of an app's certificates came, went or end at another time, and whether its deletion is asked for.
+func (r *rows) holdings(c *changed, app *domain.App) {
+	account := c.account.Account.ID
+	for i := range app.Certificates {
+		k := &app.Certificates[i]
+		if was, had := c.certificates[k.ID]; !had || was != k.NotAfter {
+			r.held = append(r.held, certificateRow{k.ID, app.ID, account, k.NotAfter})
+		}
+	}
+	for id := range c.certificates {
+		if app.Certificate(id) == nil {
+			r.held = append(r.held, certificateRow{id, app.ID, account, 0})
+		}
+	}
+	switch open := app.DeletedAt == 0 && app.Deletion.State == domain.RequestOpen; {
+	case open:
+		r.asked = append(r.asked, requestRow{app.ID, account, app.Deletion.RequestedAt})
+	case c.asked:
+		r.answered = append(r.answered, app.ID)
+	}
+}
+
+// kinds are stored by their place.
+var kinds = domain.Kinds()
 
 func kindNumber(k domain.DueKind) int64 { return int64(slices.Index(kinds, k)) }
 
@@ -130,7 +172,8 @@ type writer struct {
 	commits, accounts       *inserter
 	created, relisted       *inserter
 	states, due             *inserter
-	gone                    *stmt
+	gone, answered          *stmt
+	held, asked             *inserter
 }
 
 func newWriter(c *conn) (*writer, error) {
@@ -138,6 +181,7 @@ func newWriter(c *conn) (*writer, error) {
 	err := c.prepareAll(
 		prepared{&w.begin, `BEGIN IMMEDIATE`}, prepared{&w.commit, `COMMIT`}, prepared{&w.rollback, `ROLLBACK`},
 		prepared{&w.checkpointed, `UPDATE checkpoint SET position = ?, hash = ?`},
+		prepared{&w.answered, `DELETE FROM deletion_requests WHERE app = ?`},
 		prepared{&w.gone, `DELETE FROM dues WHERE at = ? AND account = ? AND app = ? AND kind = ?`},
 	)
 	if err != nil {
@@ -157,6 +201,8 @@ func newWriter(c *conn) (*writer, error) {
 		},
 		{&w.states, `INSERT OR REPLACE INTO app_states (id, state)`, ``, 2},
 		{&w.due, `INSERT OR REPLACE INTO dues (at, account, app, kind, goal, cause, episode)`, ``, 7},
+		{&w.held, `INSERT OR REPLACE INTO certificates (id, app, account, ends)`, ``, 4},
+		{&w.asked, `INSERT OR REPLACE INTO deletion_requests (app, account, requested_at)`, ``, 3},
 	} {
 		if *i.into, err = c.inserter(i.head, i.tail, i.columns); err != nil {
 			return nil, err
@@ -228,6 +274,9 @@ func (w *writer) rows(r *rows) error {
 	if err != nil {
 		return err
 	}
+	if err := w.holdings(r); err != nil {
+		return err
+	}
 	err = w.commits.insert(len(r.commits), func(i int, args []driver.NamedValue) {
 		c := &r.commits[i]
 		args[0].Value, args[1].Value, args[2].Value = int64(c.position), int64(c.key), int64(c.app)
@@ -237,6 +286,25 @@ func (w *writer) rows(r *rows) error {
 		return err
 	}
 	return w.checkpointed.set(int64(r.position), r.hash[:]).run()
+}
+
+func (w *writer) holdings(r *rows) error {
+	err := w.held.insert(len(r.held), func(i int, args []driver.NamedValue) {
+		k := &r.held[i]
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(k.id), int64(k.app), k.account, int64(k.ends)
+	})
+	if err != nil {
+		return err
+	}
+	for _, app := range r.answered {
+		if err := w.answered.set(int64(app)).run(); err != nil {
+			return err
+		}
+	}
+	return w.asked.insert(len(r.asked), func(i int, args []driver.NamedValue) {
+		q := &r.asked[i]
+		args[0].Value, args[1].Value, args[2].Value = int64(q.app), q.account, int64(q.at)
+	})
 }
 
 // appTaken says what it means when the row of a new app exists already. The sequence is 0 where it is not known.

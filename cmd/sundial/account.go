@@ -47,11 +47,12 @@ func (v *accountListCmd) Run(ctx context.Context, c *console) error {
 type accountShowCmd struct {
 	remote
 	Account string `arg:"" help:"The account."`
+	clocks
 }
 
 // Run shows the account.
 func (v *accountShowCmd) Run(ctx context.Context, c *console) error {
-	a, err := v.call(ctx, c, request{method: http.MethodGet, path: route("/v1/accounts/%s", v.Account)})
+	a, err := v.call(ctx, c, request{method: http.MethodGet, path: route("/v1/accounts/%s", v.Account), query: v.query(url.Values{})})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"sundial/internal/ingest"
 	"sundial/internal/lease"
 	"sundial/internal/publish"
+	"sundial/internal/vault"
 	"sundial/projections"
 	"sundial/scheduler"
 )
@@ -31,6 +32,7 @@ type engineLife struct {
 	access  *auth.Store
 	clock   scheduler.Clock
 	store   *projections.Store
+	vault   *vault.Vault
 	handler http.Handler
 
 	faults  chan error // why a part ended of itself
@@ -56,6 +58,9 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 		}
 	}
 	if err := l.openAccess(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.openVault(ctx); err != nil {
 		return nil, err
 	}
 	if err := l.openProjections(ctx); err != nil {

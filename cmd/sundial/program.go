@@ -15,6 +15,7 @@ import (
 
 	"sundial/eventstore"
 	"sundial/internal/api"
+	"sundial/internal/vault"
 )
 
 const (
@@ -123,7 +124,7 @@ func away(err error) bool {
 	var answer *jetstream.APIError
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, eventstore.ErrSystemConnection) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &answer) && answer.Code == http.StatusServiceUnavailable
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, vault.ErrUnavailable) || errors.As(err, &answer) && answer.Code == http.StatusServiceUnavailable
 }
 
 // HTTPURL is where the API is reached, with the port it really has.

@@ -25,6 +25,8 @@ type serveCmd struct {
 	policyFlags
 	outsideFlags
 
+	RootKey string `help:"The root key that opens secrets, file:PATH; absent: root.key in the data directory, made at the first start." name:"root-key" env:"SUNDIAL_ROOT_KEY" placeholder:"file:PATH"`
+
 	TLSCert  string `help:"Certificate (PEM) of both listeners." name:"tls-cert" env:"SUNDIAL_TLS_CERT" placeholder:"FILE"`
 	TLSKey   string `help:"Its key (PEM)." name:"tls-key" env:"SUNDIAL_TLS_KEY" placeholder:"FILE"`
 	Insecure bool   `help:"Listen beyond this machine without TLS." env:"SUNDIAL_INSECURE"`
@@ -92,14 +94,30 @@ func (v *serveCmd) config(errs io.Writer) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	rootKey, err := keyFile("--root-key", v.RootKey)
+	if err != nil {
+		return Config{}, err
+	}
 	return Config{
 		Dir: v.Data, Listen: v.Listen, NATSListen: v.NATSListen,
 		Sandbox: v.Sandbox, SandboxStart: v.SandboxStart,
 		Outside: outside, Replicas: replicas,
-		TLS: tls, Insecure: v.Insecure,
+		TLS: tls, Insecure: v.Insecure, RootKey: rootKey,
 		Policy: v.policy(),
 		Logger: newLogger(errs, v.LogLevel, v.LogFormat),
 	}, nil
+}
+
+// keyFile reads where a root key is: file:PATH. The scheme leaves room for keys that are in no file.
+func keyFile(flag, given string) (string, error) {
+	if given == "" {
+		return "", nil
+	}
+	path, is := strings.CutPrefix(given, "file:")
+	if !is || path == "" {
+		return "", misused("%s: want file:PATH", flag)
+	}
+	return path, nil
 }
 
 // Run serves until the context ends.

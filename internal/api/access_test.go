@@ -27,6 +27,29 @@ void_invoice         POST   /v1/apps/APP/arrears/void       CLOSED              
 refund               POST   /v1/apps/APP/refund             REFUND                       200 403 200 403 403 404
 note_trtc_stopped    POST   /v1/apps/TRTC/trtc/stopped      {}                           200 403 200 403 403 404
 note_trtc_started    POST   /v1/apps/TRTC/trtc/started      {}                           200 403 200 403 403 404
+upgrade_key_algorithm POST  /v1/apps/APP/key/upgrade        {}                           200 200 403 403 403 404
+rotate_key           POST   /v1/apps/APP/key/rotate         {"overlap":"0s"}             200 200 403 403 403 404
+retire_key           POST   /v1/apps/APP/key/retire         {}                           200 200 403 403 403 404
+add_admins           POST   /v1/apps/APP/admins             {"names":["alice"]}          200 200 403 403 403 404
+remove_admins        POST   /v1/apps/APP/admins/remove      {"names":["alice"]}          200 200 403 403 403 404
+add_certificate      POST   /v1/apps/APP/certificates       CERTIFICATE                  201 201 403 403 403 404
+edit_certificate     PATCH  /v1/apps/APP/certificates/1     {"fields":{}}                404 404 403 403 403 404
+delete_certificate   DELETE /v1/apps/APP/certificates/1     -                            404 404 403 403 403 404
+enable_trtc          PUT    /v1/apps/APP/services/trtc      {}                           200 200 403 403 403 404
+enable_tpns          PUT    /v1/apps/APP/services/tpns      {"order":PUSH}               200 200 403 403 403 404
+disable_tpns         DELETE /v1/apps/APP/services/tpns      -                            200 200 403 403 403 404
+request_deletion     POST   /v1/apps/APP/deletion-requests  {}                           409 409 403 403 403 404
+approve_deletion     POST   /v1/deletion-requests/GONE/approve {}                        404 403 403 403 403 403
+reject_deletion      POST   /v1/deletion-requests/GONE/reject  {"reason":"x"}            404 403 403 403 403 403
+reveal_key           POST   /v1/apps/APP/key/reveal         {"reason":"x"}               200 200 403 403 403 404
+sign_user_sig        POST   /v1/apps/APP/usersigs           {"user_id":"a","expire_seconds":60} 200 200 403 403 403 404
+verify_user_sig      POST   /v1/apps/APP/usersigs/verify    {"user_id":"a","user_sig":""} 200 200 403 403 403 404
+read_key             GET    /v1/apps/APP/key                -                            200 200 403 200 200 404
+list_admins          GET    /v1/apps/APP/admins             -                            200 200 403 200 200 404
+list_certificates    GET    /v1/apps/APP/certificates       -                            200 200 403 200 200 404
+read_certificate     GET    /v1/apps/APP/certificates/1     -                            404 404 403 404 404 404
+list_expiring_certificates GET /v1/certificates?account=acme -                           200 200 403 200 200 404
+list_deletion_requests GET  /v1/deletion-requests?account=acme -                         200 200 403 200 200 404
 send_billing_events  POST   /v1/billing/events              []                           200 403 200 403 403 403
 read_app             GET    /v1/apps/APP                    -                            200 200 200 200 200 404
 read_account         GET    /v1/accounts/acme               -                            200 200 200 200 200 404
@@ -34,6 +57,7 @@ list_account_apps    GET    /v1/accounts/acme/apps          -                   
 list_accounts        GET    /v1/accounts                    -                            200 403 403 200 403 403
 list_apps            GET    /v1/apps                        -                            200 403 403 200 403 403
 list_transitions     GET    /v1/transitions?account=acme    -                            200 200 403 200 200 404
+explain_app          GET    /v1/apps/APP/why                -                            200 200 403 200 200 404
 read_events          GET    /v1/events?account=acme         -                            200 200 403 200 200 404
 read_account_history GET    /v1/accounts/acme/history       -                            200 200 403 200 200 404
 read_app_history     GET    /v1/apps/APP/history            -                            200 200 403 200 200 404
@@ -72,6 +96,8 @@ func TestAccess(t *testing.T) {
 				"ORDER", `{"id":"o-`+n+`","edition":"pro","amount":{"currency":"CNY","minor":1}}`,
 				"OVERDUE", `{"invoice":"i","version":1,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1}}`,
 				"CLOSED", `{"invoice":"i","version":2,"effective_at":"2021-01-01T00:00:00.000Z"}`,
+				"CERTIFICATE", `{"platform":"vivo","fields":{"app_key":"k","app_id":"1","app_secret":"s","click_action":{"type":"open_app"}}}`,
+				"PUSH", `{"id":"p-`+n+`","amount":{"currency":"CNY","minor":1}}`,
 				"REFUND", `{"order":"o-x","effective_at":"2021-01-01T00:00:00.000Z"}`)
 			text := strings.TrimSuffix(replace.Replace(body), "-")
 			path := replace.Replace(path)

@@ -27,7 +27,9 @@ import (
 
 	"sundial/internal/asking"
 	"sundial/internal/auth"
+	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -40,7 +42,9 @@ type Config struct {
 	Intake    *ingest.Intake
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
-	Archive   *asking.Archive
+	Custody   *custody.Custody
+	Past      *hindsight.Past
+	Asking    *asking.Reader
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)
@@ -84,7 +88,7 @@ type API struct {
 // New makes the handler. It starts nothing of its own.
 func New(config Config) (*API, error) {
 	if config.Engine == nil || config.Store == nil || config.Intake == nil || config.Scheduler == nil ||
-		config.Tokens == nil || config.Archive == nil || config.Head == nil || config.Metrics == nil {
+		config.Tokens == nil || config.Custody == nil || config.Past == nil || config.Asking == nil || config.Head == nil || config.Metrics == nil {
 		return nil, errors.New("api: a part is missing from the configuration")
 	}
 	if config.Logger == nil {

@@ -29,6 +29,7 @@ type App struct {
 	Certificates int             `json:"certificates"`
 	TRTC         Switch          `json:"trtc"`
 	TPNS         Switch          `json:"tpns"`
+	Deletion     *AppDeletion    `json:"deletion_request" doc:"The last wish that it be deleted; null if there was none"`
 	Version      uint64          `json:"version" doc:"The ETag"`
 	Position     uint64          `json:"position" doc:"Of the commit that changed it last"`
 }
@@ -75,6 +76,15 @@ type AppKey struct {
 	CreatedAt domain.Instant `json:"created_at"`
 }
 
+// AppDeletion is the last wish that an app be deleted which only the vendor deletes.
+type AppDeletion struct {
+	ID          string         `json:"id" example:"1400000001-12"`
+	State       string         `json:"state" enum:"open,approved,rejected,withdrawn"`
+	RequestedAt domain.Instant `json:"requested_at"`
+	By          string         `json:"by"`
+	Reason      string         `json:"reason"`
+}
+
 // Switch is a service that is on or off.
 type Switch struct {
 	Enabled bool `json:"enabled"`
@@ -99,11 +109,42 @@ func appendApp(b []byte, app *domain.App) []byte {
 	b = appendLapse(append(b, `,"lapse":`...), app.Lapse)
 	b = appendStop(append(b, `,"stop":`...), app)
 	b = appendNext(append(b, `,"next_transition":`...), app)
-	b = append(b, `,"key":null,"admins":[],"certificates":0,"trtc":{"enabled":false},"tpns":{"enabled":false},"version":`...)
+	b = appendKey(append(b, `,"key":`...), app)
+	b = append(b, `,"admins":[`...)
+	for i, name := range app.Administrators() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, name)
+	}
+	b = strconv.AppendInt(append(b, `],"certificates":`...), int64(len(app.Certificates)), 10)
+	b = strconv.AppendBool(append(b, `,"trtc":{"enabled":`...), app.HasTRTC())
+	b = strconv.AppendBool(append(b, `},"tpns":{"enabled":`...), app.TPNS)
+	b = appendDeletion(append(b, `},"deletion_request":`...), app.Deletion)
+	b = append(b, `,"version":`...)
 	b = strconv.AppendUint(b, app.Version, 10)
 	b = append(b, `,"position":`...)
 	b = strconv.AppendUint(b, app.Position, 10)
 	return append(b, '}')
+}
+
+func appendKey(b []byte, app *domain.App) []byte {
+	if app.DeletedAt != 0 {
+		return appendNull(b)
+	}
+	b = appendString(append(b, `{"algorithm":`...), string(app.KeyAlgorithm()))
+	return append(appendInstant(append(b, `,"created_at":`...), app.KeyCreatedAt()), '}')
+}
+
+func appendDeletion(b []byte, q domain.DeletionRequest) []byte {
+	if q.ID == "" {
+		return appendNull(b)
+	}
+	b = appendString(append(b, `{"id":`...), q.ID)
+	b = appendString(append(b, `,"state":`...), string(q.State))
+	b = appendInstant(append(b, `,"requested_at":`...), q.RequestedAt)
+	b = appendString(append(b, `,"by":`...), q.By)
+	return append(appendString(append(b, `,"reason":`...), q.Reason), '}')
 }
 
 func appendArrears(b []byte, app *domain.App) []byte {
@@ -148,14 +189,15 @@ func appendStop(b []byte, app *domain.App) []byte {
 }
 
 func appendNext(b []byte, app *domain.App) []byte {
-	dues := app.Dues()
-	if len(dues) == 0 {
-		return appendNull(b)
+	for _, due := range app.Dues() {
+		if due.Kind.Lifecycle() {
+			b = appendString(append(b, `{"to":`...), due.To)
+			b = appendInstant(append(b, `,"due":`...), due.At)
+			b = appendString(append(b, `,"cause":`...), string(due.Cause))
+			return append(b, '}')
+		}
 	}
-	b = appendString(append(b, `{"to":`...), dues[0].To)
-	b = appendInstant(append(b, `,"due":`...), dues[0].At)
-	b = appendString(append(b, `,"cause":`...), string(dues[0].Cause))
-	return append(b, '}')
+	return appendNull(b)
 }
 
 func appendMoney(b []byte, m domain.Money) []byte {

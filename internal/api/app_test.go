@@ -26,6 +26,9 @@ func TestAppIsAsDescribed(t *testing.T) {
 		Lapse:    domain.Lapse{Cause: domain.CauseRefund, Since: begin + 3*day, StopDue: begin + 10*day},
 		Arrears:  domain.Arrears{Since: begin + day, StopDue: begin + 8*day},
 		Operator: domain.Hold{EffectiveAt: begin + 2*day, RecordedAt: begin + 2*day},
+		Keys:     []domain.Key{{ID: 1, Algorithm: domain.HMAC, CreatedAt: begin + 2*day}}, Admins: []string{"alice"},
+		Certificates: []domain.Certificate{{ID: 1}}, TRTC: true, TPNS: true,
+		Deletion: domain.DeletionRequest{ID: "1400000001-3", State: domain.RequestOpen, RequestedAt: begin + 3*day, By: "owner:tok_1", Reason: "moved"},
 		Version:  7, Position: 1234,
 	}
 	bare := &domain.App{
@@ -55,7 +58,9 @@ func TestAppIsAsDescribed(t *testing.T) {
 		`"lapse":{"cause":"refund","since":"2021-01-04T00:00:00.000Z","stop_due":"2021-01-11T00:00:00.000Z"},` +
 		`"stop":{"cause":"operator","effective_at":"2021-01-03T00:00:00.000Z","recorded_at":"2021-01-03T00:00:00.000Z"},` +
 		`"next_transition":{"to":"stopped","due":"2021-01-09T00:00:00.000Z","cause":"arrears"},` +
-		`"key":null,"admins":[],"certificates":0,"trtc":{"enabled":false},"tpns":{"enabled":false},"version":7,"position":1234}`
+		`"key":{"algorithm":"HMAC-SHA256","created_at":"2021-01-03T00:00:00.000Z"},"admins":["administrator","alice"],"certificates":1,` +
+		`"trtc":{"enabled":true},"tpns":{"enabled":true},"deletion_request":{"id":"1400000001-3","state":"open",` +
+		`"requested_at":"2021-01-04T00:00:00.000Z","by":"owner:tok_1","reason":"moved"},"version":7,"position":1234}`
 	if got := string(appendApp(nil, full)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

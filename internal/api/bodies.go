@@ -1,7 +1,11 @@
 package api
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
+
 	"sundial/domain"
+	"sundial/internal/custody"
+	"sundial/internal/vault"
 )
 
 // Reasoned is in every command's body: why it is given, kept with its commit.
@@ -73,19 +77,65 @@ type importApp struct {
 	CreatedAt    domain.Instant  `json:"created_at"`
 	Edition      domain.Edition  `json:"edition,omitzero" enum:"trial,trtc_trial,pro,flagship" doc:"Absent: trial"`
 	Orders       []ImportedOrder `json:"orders,omitzero" maxItems:"500"`
+
+	Keys         []ImportedKey         `json:"keys,omitzero" maxItems:"5" doc:"The last one signs; absent: one is made when it is needed"`
+	Admins       []string              `json:"admins,omitzero" maxItems:"5"`
+	Certificates []ImportedCertificate `json:"certificates,omitzero" maxItems:"20"`
+	Invoices     []ImportedInvoice     `json:"invoices,omitzero" maxItems:"500" doc:"Those that are overdue"`
+	TRTC         *Switch               `json:"trtc,omitzero"`
+	TPNS         *Switch               `json:"tpns,omitzero"`
 	Reasoned
 }
 
+// ImportedKey is a signing key of an app that is imported.
+type ImportedKey struct {
+	Algorithm string `json:"algorithm" enum:"HMAC-SHA256,ECDSA-SHA256"`
+	Secret    string `json:"secret,omitzero" doc:"Of HMAC: 64 hex digits"`
+	Private   string `json:"private_key,omitzero" doc:"Of ECDSA: PEM"`
+	Public    string `json:"public_key,omitzero" doc:"Of ECDSA: PEM; it must be the private key's"`
+}
+
+// ImportedCertificate is a push certificate of an app that is imported; it keeps its id.
+type ImportedCertificate struct {
+	ID       domain.CertificateID      `json:"id" minimum:"1" doc:"What clients send as businessID"`
+	Platform string                    `json:"platform"`
+	Fields   map[string]jsontext.Value `json:"fields"`
+}
+
+// ImportedInvoice is an invoice that is overdue.
+type ImportedInvoice struct {
+	ID          string         `json:"id" minLength:"1" maxLength:"128"`
+	Version     int64          `json:"version,omitzero" minimum:"0" maximum:"9007199254740991"`
+	EffectiveAt domain.Instant `json:"effective_at"`
+	Amount      Money          `json:"amount"`
+}
+
 func (b importApp) command(domain.AppID) domain.Command {
-	c := domain.ImportApp{
+	c := custody.ImportApp{ImportApp: domain.ImportApp{
 		App: b.App, AppName: b.AppName, AppType: b.AppType, Introduction: b.Introduction,
-		CreatedAt: b.CreatedAt, Edition: b.Edition,
-	}
+		CreatedAt: b.CreatedAt, Edition: b.Edition, Admins: b.Admins,
+		TRTC: b.TRTC != nil && b.TRTC.Enabled, TPNS: b.TPNS != nil && b.TPNS.Enabled,
+	}}
 	for _, o := range b.Orders {
 		c.Orders = append(c.Orders, domain.OrderTerms{
 			ID: o.ID, Edition: o.Edition, EffectiveAt: o.EffectiveAt, PaidUntil: o.PaidUntil, Addons: o.Addons,
 			Version: o.Version, Amount: domain.Money(o.Amount),
 		})
+	}
+	for _, i := range b.Invoices {
+		c.Invoices = append(c.Invoices, domain.ImportedInvoice{
+			ID: i.ID, Version: i.Version, EffectiveAt: i.EffectiveAt, Amount: domain.Money(i.Amount),
+		})
+	}
+	for _, k := range b.Keys {
+		secret := k.Secret
+		if k.Algorithm == string(domain.ECDSA) {
+			secret = k.Private
+		}
+		c.Keys = append(c.Keys, custody.GivenKey{Algorithm: domain.Algorithm(k.Algorithm), Secret: vault.NewSecret([]byte(secret)), Public: k.Public})
+	}
+	for _, k := range b.Certificates {
+		c.Certificates = append(c.Certificates, custody.GivenCertificate{ID: k.ID, Platform: k.Platform, Fields: k.Fields})
 	}
 	return c
 }

@@ -9,6 +9,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/auth"
+	"sundial/internal/engine"
 )
 
 // command is a row of the one table of commands: how what comes over HTTP or NATS becomes a command of the domain. Who
@@ -19,11 +20,14 @@ type command struct {
 	about   string
 	creates bool         // answers 201
 	onApp   bool         // about one app: HTTP has it in the path, NATS in the body as "app"
+	onItem  bool         // about something in the app: HTTP has its id in the path, NATS in the body
 	body    reflect.Type // of HTTP's body; of the query where there is none
-	parse   func(body []byte, app domain.AppID) (order, reply, bool)
+	parse   func(body []byte, app domain.AppID, item string) (order, reply, bool)
 	message func(body []byte) (order, reply, bool)
-	query   func(url.Values, domain.AppID) order // of a route without a body
-	lenient bool                                 // an absent body stands for {}
+	query   func(url.Values) body                                                         // of a route without a body
+	lenient bool                                                                          // an absent body stands for {}
+	more    func(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte       // adds to the app that answers
+	find    func(x *exchange) (id domain.AppID, account string, problem reply, fine bool) // the app; nil: it is in the path
 	example any
 }
 
@@ -38,6 +42,12 @@ type body interface {
 	command(app domain.AppID) domain.Command
 	why() string
 	missing() []domain.FieldError
+}
+
+// itemized is a body that is about something in the app.
+type itemized interface {
+	body
+	of(id string) body
 }
 
 // onApp is a body over NATS, where the subject does not carry the app.
@@ -69,16 +79,24 @@ func commandFor[B body](action auth.Action, summary, about string, example any) 
 	return command{
 		action: action, summary: summary, about: about, body: reflect.TypeFor[B](), example: example,
 		parse:   parseBody[B],
-		message: func(text []byte) (order, reply, bool) { return parseBody[B](text, 0) },
+		message: func(text []byte) (order, reply, bool) { return parseBody[B](text, 0, "") },
 	}
 }
 
-func parseBody[B body](text []byte, app domain.AppID) (order, reply, bool) {
+func parseBody[B body](text []byte, app domain.AppID, item string) (order, reply, bool) {
 	var b B
 	if problem, fine := decode(text, &b); !fine {
 		return order{}, problem, false
 	}
-	return ordered(b, app)
+	return ordered(within(b, item), app)
+}
+
+// within says what in the app a body is about, where the path has it.
+func within(b body, item string) body {
+	if about, is := b.(itemized); is && item != "" {
+		return about.of(item)
+	}
+	return b
 }
 
 func ordered(b body, app domain.AppID) (order, reply, bool) {
@@ -113,7 +131,23 @@ func (row command) withoutBody() command {
 	return row
 }
 
-func (row command) asQuery(read func(url.Values, domain.AppID) order) command {
+// itemized says that the route has the id of something in the app in its path.
+func (row command) itemized() command {
+	row.onItem = true
+	return row
+}
+
+func (row command) found(find func(*exchange) (domain.AppID, string, reply, bool)) command {
+	row.find = find
+	return row
+}
+
+func (row command) adding(more func(*API, []byte, domain.Command, engine.Answer) []byte) command {
+	row.more = more
+	return row
+}
+
+func (row command) asQuery(read func(url.Values) body) command {
 	row.query = read
 	return row
 }
@@ -152,6 +186,36 @@ var commands = []command{
 		map[string]any{}).withoutBody(),
 	commandOn[noteTRTCStarted](auth.NoteTRTCStarted, "Note that the app is in service on the TRTC side", "",
 		map[string]any{}).withoutBody(),
+
+	commandOn[upgradeKeyAlgorithm](auth.UpgradeKeyAlgorithm, "Move an app's key from ECDSA to HMAC",
+		"Signatures of both kinds verify afterwards, until the old key is retired.", map[string]any{}).withoutBody(),
+	commandOn[rotateKey](auth.RotateKey, "Give an app a new secret",
+		"The one before verifies on for the overlap, and is then retired by time.", map[string]any{"overlap": "24h"}).withoutBody(),
+	commandOn[retireKey](auth.RetireKey, "Retire an app's old keys", "Only the present key verifies from then on.",
+		map[string]any{}).withoutBody(),
+	commandOn[addAdmins](auth.AddAdmins, "Add account administrators", "All of the list, or none.", map[string]any{"names": []string{"alice"}}),
+	commandOn[removeAdmins](auth.RemoveAdmins, "Remove account administrators", "All of the list, or none.", map[string]any{"names": []string{"alice"}}),
+	commandOn[addCertificate](auth.AddCertificate, "Add a push certificate",
+		"Secret fields never come back. Takes JSON, with files in base64, or multipart/form-data with a part for each field.",
+		exampleCertificate).created().adding(withCertificate),
+	commandOn[editCertificate](auth.EditCertificate, "Change a push certificate", "It keeps its id.",
+		map[string]any{"fields": map[string]any{"package_name": "com.example.shop"}}).itemized().adding(withCertificate),
+	commandOn[deleteCertificate](auth.DeleteCertificate, "Delete a push certificate for good",
+		"Without the certificate's id as confirmation, 409 certificate_confirmation_required and the list of what will be lost.",
+		nil).itemized().withoutBody().asQuery(certificateDeletion),
+	commandOn[enableTRTC](auth.EnableTRTC, "Open real-time audio and video", "With the same SDKAppID; it cannot be closed from here.",
+		map[string]any{}).withoutBody(),
+	commandOn[enableTPNS](auth.EnableTPNS, "Turn mobile push on",
+		"It takes an order. While it is on, certificates of other platforms are inactive.", exampleTPNS).withoutBody(),
+	commandOn[disableTPNS](auth.DisableTPNS, "Turn mobile push off", "Certificates of other platforms are active again.",
+		nil).withoutBody().asQuery(disabling),
+	commandOn[requestDeletion](auth.RequestDeletion, "Ask for an app to be deleted",
+		"For stopped apps that their owners cannot delete themselves. The request is in the app, and withdrawn by itself when that is reinstated.",
+		map[string]any{"reason": "moved away"}).withoutBody().created(),
+	commandOn[approveDeletion](auth.ApproveDeletion, "Approve a deletion request", "The app is deleted, and its secrets are destroyed.",
+		map[string]any{}).itemized().withoutBody().found((*exchange).appOfRequest),
+	commandOn[rejectDeletion](auth.RejectDeletion, "Reject a deletion request", "It takes a reason.",
+		map[string]any{"reason": "a bill is open"}).itemized().withoutBody().found((*exchange).appOfRequest),
 }
 
 var commandsByName = func() map[string]*command {
@@ -172,7 +236,9 @@ func CommandNames() []string {
 }
 
 // deletion reads what a deletion has to say from its query.
-func deletion(q url.Values, app domain.AppID) order {
-	b := deleteApp{Confirm: q.Get("confirm"), Reasoned: Reasoned{q.Get("reason")}}
-	return order{b.command(app), b.Reason}
+func deletion(q url.Values) body {
+	return deleteApp{Confirm: q.Get("confirm"), Reasoned: Reasoned{q.Get("reason")}}
 }
+
+// disabling reads why mobile push is turned off from the query.
+func disabling(q url.Values) body { return disableTPNS{Reasoned{q.Get("reason")}} }

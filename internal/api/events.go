@@ -65,7 +65,7 @@ func (a *API) readEvents(x *exchange) reply {
 	if streams {
 		return a.streamEvents(x, feed)
 	}
-	page, err := a.config.Archive.Feed(x.r.Context(), feed)
+	page, err := a.config.Asking.Feed(x.r.Context(), feed)
 	if err != nil {
 		return errorReply(err)
 	}
@@ -113,7 +113,7 @@ func (a *API) typesOf(query url.Values) (names []string, wrong []domain.FieldErr
 	if !query.Has("types") {
 		return nil, nil
 	}
-	names, err := a.config.Archive.ParseTypes(query.Get("types"))
+	names, err := a.config.Asking.ParseTypes(query.Get("types"))
 	if err != nil {
 		wrong = append(wrong, field("types", "unknown_type",
 			"must be names of events, separated by commas, such as app.stopped,app.reinstated; docs/events.md lists them, less their versions"))

@@ -21,7 +21,11 @@ var (
 			"effective_at": "2021-01-20T00:00:00.000Z", "amount": map[string]any{"currency": "CNY", "minor": 500},
 		},
 	}
-	exampleApp = map[string]any{
+	exampleCertificate = map[string]any{"platform": "huawei", "fields": map[string]any{
+		"package_name": "com.example.shop", "app_id": "100000001", "app_secret": "...", "click_action": map[string]any{"type": "open_app"},
+	}}
+	exampleTPNS = map[string]any{"order": map[string]any{"id": "push-1", "amount": exampleMoney}}
+	exampleApp  = map[string]any{
 		"app": 1400000001, "account": "acme", "name": "shop chat", "type": "e-commerce", "introduction": "",
 		"edition": "pro", "status": "expired", "created_at": "2021-01-01T00:00:00.000Z", "paid_until": "2021-02-01T00:00:00.000Z",
 		"arrears": map[string]any{
@@ -32,7 +36,8 @@ var (
 		},
 		"lapse": map[string]any{"cause": "plan_expired", "since": "2021-02-01T00:00:00.000Z", "stop_due": "2021-02-08T00:00:00.000Z"},
 		"stop":  nil, "next_transition": map[string]any{"to": "stopped", "due": "2021-02-04T00:00:00.000Z", "cause": "arrears"},
-		"key": nil, "admins": []any{}, "certificates": 0, "trtc": map[string]any{"enabled": false},
-		"tpns": map[string]any{"enabled": false}, "version": 7, "position": 1234,
+		"key":    map[string]any{"algorithm": "HMAC-SHA256", "created_at": "2021-01-01T00:00:00.000Z"},
+		"admins": []any{"administrator"}, "certificates": 0, "trtc": map[string]any{"enabled": false},
+		"tpns": map[string]any{"enabled": false}, "deletion_request": nil, "version": 7, "position": 1234,
 	}
 )

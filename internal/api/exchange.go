@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -165,6 +166,15 @@ func (x *exchange) await() (problem reply, fine bool) {
 		return behind.reply().because(err), false
 	}
 	return reply{}, true
+}
+
+// address is where a request came from, as the connection has it.
+func (x *exchange) address() string {
+	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 // allowed asks the table of roles; account is the one that the request is about, "" for none in particular.

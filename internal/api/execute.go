@@ -123,7 +123,9 @@ func (row *command) serve(a *API, x *exchange) reply {
 	var account string
 	var problem reply
 	var fine bool
-	if row.onApp {
+	if row.find != nil {
+		app, account, problem, fine = row.find(x)
+	} else if row.onApp {
 		app, account, problem, fine = x.app()
 	} else {
 		account, problem, fine = x.account()
@@ -140,15 +142,17 @@ func (row *command) serve(a *API, x *exchange) reply {
 	case row.query != nil && len(text) > 0:
 		return unexpectedBody.reply()
 	case row.query != nil:
-		given = row.query(x.query, app)
-		if wrong := checkReason(given.reason); wrong != nil {
-			return invalid.with(wrong...)
+		if given, problem, fine = ordered(within(row.query(x.query), x.r.PathValue("id")), app); !fine {
+			return problem
 		}
 	default:
+		if text, fine = form(x.r, text); !fine {
+			return malformedForm.reply()
+		}
 		if len(text) == 0 && row.lenient {
 			text = emptyBody
 		}
-		if given, problem, fine = row.parse(text, app); !fine {
+		if given, problem, fine = row.parse(text, app, x.r.PathValue("id")); !fine {
 			return problem
 		}
 	}
@@ -172,7 +176,7 @@ func (a *API) execute(ctx context.Context, row *command, given order, with instr
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandPatience)
 	defer cancel()
-	answer, err := a.config.Engine.Execute(ctx, engine.Request{
+	answer, err := a.config.Custody.Execute(ctx, engine.Request{
 		Account: with.account, ID: with.key, Command: given.command,
 		Role: domain.Role(with.who.Role), Actor: actor(with.who), Reason: given.reason, Correlation: with.request,
 		IfMatch: version,
@@ -186,6 +190,9 @@ func (a *API) execute(ctx context.Context, row *command, given order, with instr
 	case answer.App != nil:
 		rep.body = appendApp(make([]byte, 0, 1024), answer.App)
 		rep.etag = answer.App.Version
+		if row.more != nil {
+			rep.body = row.more(a, rep.body, given.command, answer)
+		}
 	case answer.Account != nil && !row.onApp && !row.creates:
 		rep.body = appendAccount(nil, answer.Account, a.config.Engine.Policy())
 	default:

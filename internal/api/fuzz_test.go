@@ -25,7 +25,7 @@ func FuzzBodies(f *testing.F) {
 		for i := range commands {
 			row := &commands[i]
 			for what, parse := range map[string]func() (order, reply, bool){
-				"http": func() (order, reply, bool) { return row.parse(text, 1400000001) },
+				"http": func() (order, reply, bool) { return row.parse(text, 1400000001, "7") },
 				"nats": func() (order, reply, bool) { return row.message(text) },
 			} {
 				given, problem, fine := parse()

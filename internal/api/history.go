@@ -42,7 +42,7 @@ func (a *API) readAccountHistory(x *exchange) reply {
 		return problem
 	}
 	return a.historyOf(x, func(h asking.History) (asking.HistoryPage, error) {
-		return a.config.Archive.AccountHistory(x.r.Context(), acc.ID, h)
+		return a.config.Asking.AccountHistory(x.r.Context(), acc.ID, h)
 	})
 }
 
@@ -53,7 +53,7 @@ func (a *API) readAppHistory(x *exchange) reply {
 		return problem
 	}
 	return a.historyOf(x, func(h asking.History) (asking.HistoryPage, error) {
-		return a.config.Archive.AppHistory(x.r.Context(), app, h)
+		return a.config.Asking.AppHistory(x.r.Context(), app, h)
 	})
 }
 

@@ -111,7 +111,7 @@ func TestLists(t *testing.T) {
 		"/v1/apps?account=acme":                       "account unknown_parameter",
 		"/v1/apps?Status=active":                      "Status unknown_parameter",
 		"/v1/apps?%3Cb%3E=1":                          "? unknown_parameter",
-		"/v1/apps/1400000001?as_of=2021-01-01":        "as_of unknown_parameter",
+		"/v1/apps/1400000001?at=2021-01-01":           "at unknown_parameter",
 		"/v1/transitions?before=2021-02-01T00:00:00":  "before invalid_time",
 		"/v1/transitions?account=A":                   "account invalid_account",
 		"/v1/accounts/A":                              "account invalid_account",

@@ -15,6 +15,7 @@ import (
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
+	"sundial/internal/vault"
 )
 
 // Problem is an RFC 9457 answer. It never repeats a value that was sent.
@@ -26,7 +27,7 @@ type Problem struct {
 	Code   string              `json:"code" doc:"A stable name; codes are never renamed or reused" example:"app_not_found"`
 	Fix    string              `json:"fix,omitzero" doc:"What would make it possible" example:"Check the SDKAppID and the account."`
 	Errors []domain.FieldError `json:"errors,omitzero" doc:"What is wrong with which field, parameter or header"`
-	Losses []string            `json:"losses,omitzero" doc:"With confirmation_required: what will be lost"`
+	Losses []string            `json:"losses,omitzero" doc:"What will be lost, where it takes a confirmation"`
 }
 
 // fault is a problem of this edge: what the domain's refusals are for rules.
@@ -50,6 +51,10 @@ var (
 	malformedQuery = fault{
 		http.StatusBadRequest, "malformed_query", "The query is not properly encoded.",
 		"Write the query as name=value pairs, joined by & and percent-encoded.",
+	}
+	malformedForm = fault{
+		http.StatusBadRequest, "malformed_form", "The form is not properly encoded, has a part twice, or has more parts than any platform has fields.",
+		"Send multipart/form-data with a named part for the platform and one for each field, or JSON.",
 	}
 	unexpectedBody = fault{
 		http.StatusBadRequest, "unexpected_body", "This request takes no body.",
@@ -163,6 +168,10 @@ var (
 		http.StatusServiceUnavailable, "unavailable", "The log cannot be written or read now; nothing was written.",
 		"Send it again with the same Idempotency-Key.",
 	}
+	locked = fault{
+		http.StatusServiceUnavailable, "secrets_locked", "The engine has not got the root key that opens secrets; nothing was written.",
+		"Have an operator start it with the right --root-key; sundial vault status says which.",
+	}
 	notAllTaken = fault{
 		http.StatusServiceUnavailable, "not_all_taken", "Not every event could be taken in or parked now.",
 		"Send the same batch again: what was taken in is answered as a duplicate then.",
@@ -184,10 +193,10 @@ var (
 // faults lists every fault, for the documentation and its test.
 func faults() []fault {
 	return []fault{
-		malformed, malformedEvents, malformedQuery, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
+		malformed, malformedEvents, malformedQuery, malformedForm, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
-		unavailable, notAllTaken, parkingFull, unknown, behind,
+		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
+		unavailable, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }
 
@@ -201,11 +210,7 @@ func codes() []map[string]any {
 		add(f.status, f.code, f.detail, f.fix)
 	}
 	for _, c := range domain.Codes() {
-		status := http.StatusConflict
-		if c.Kind == domain.Absent {
-			status = http.StatusNotFound
-		}
-		add(status, c.Code, c.Message, c.Fix)
+		add(statusOf(c.Kind), c.Code, c.Message, c.Fix)
 	}
 	slices.SortStableFunc(all, func(a, b map[string]any) int {
 		return cmp.Compare(a["status"].(int), b["status"].(int))
@@ -255,13 +260,27 @@ func title(code string) string {
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
+// statusOf gives the status of a refusal.
+func statusOf(kind domain.Kind) int {
+	switch kind {
+	case domain.Absent:
+		return http.StatusNotFound
+	case domain.Limit:
+		return http.StatusTooManyRequests
+	}
+	return http.StatusConflict
+}
+
+// limitRetry is how many seconds a client is asked to wait that did something too often: the limits are of an hour.
+const limitRetry = "300"
+
 // refusalReply translates the domain's no, once for every edge that answers with problems.
 func refusalReply(r *domain.Refusal) reply {
-	p := Problem{Status: http.StatusConflict, Code: r.Code.Code, Detail: r.Message, Fix: r.Fix, Losses: r.Losses}
-	if r.Kind == domain.Absent {
-		p.Status = http.StatusNotFound
+	rep := problemReply(Problem{Status: statusOf(r.Kind), Code: r.Code.Code, Detail: r.Message, Fix: r.Fix, Losses: r.Losses})
+	if r.Kind == domain.Limit {
+		rep.retryAfter = limitRetry
 	}
-	return problemReply(p)
+	return rep
 }
 
 // errorReply translates what a command or a read can fail with. Errors of no known kind are logged where the request
@@ -291,6 +310,8 @@ func errorReply(err error) reply {
 		{engine.ErrBusy, busy},
 		{engine.ErrUnknown, unknown},
 		{engine.ErrUnavailable, unavailable},
+		{vault.ErrLocked, locked},
+		{vault.ErrUnavailable, unavailable},
 		{auth.ErrNoToken, noToken},
 		{auth.ErrBadToken, badToken},
 		{auth.ErrExpired, tokenExpired},

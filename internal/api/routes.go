@@ -10,7 +10,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sundial/domain"
 	"sundial/internal/auth"
+	"sundial/internal/hindsight"
 )
 
 // route is how one request is answered and described. Its method, path and roles stand in the table of package auth.
@@ -72,6 +74,9 @@ var (
 		{"q", "A part of the name, or the SDKAppID", "", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxQueryRunes)}},
 	}, paging...)
 
+	accountParameter = parameter{
+		"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern},
+	}
 	typesParameter = parameter{"types", "Only events of these types, separated by commas: with sundial. in front or without", "app.stopped,app.reinstated", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxTypes)}}
 
 	recordedWindow = []parameter{
@@ -108,19 +113,27 @@ type listOf[T any] struct {
 // pages describes every route that is no command on an app or account; those follow from the table of commands.
 var pages = map[auth.Action]page{
 	auth.ReadApp: {
-		tag: "apps", summary: "Read an app", answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
+		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
 		problems: []int{404}, serve: (*API).readApp,
+	},
+	auth.ExplainApp: {
+		tag: "apps", summary: "Why is an app what it is?", query: []parameter{{
+			"field", "What is asked about; by default its status", "stop",
+			huma.Schema{Type: huma.TypeString, Enum: fieldNames(), Default: string(domain.FieldStatus)},
+		}},
+		about:  "The chain of facts, rules, timers and commands behind the present value, as a text and link by link.",
+		answer: reflect.TypeFor[hindsight.Answer](), problems: []int{404}, serve: (*API).explainApp,
 	},
 	auth.ListApps: {
 		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
 		serve: (*API).listApps,
 	},
 	auth.ListAccountApps: {
-		tag: "apps", summary: "List an account's apps", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
+		tag: "apps", summary: "List an account's apps", query: slices.Concat(appFilter, clockParameters), answer: reflect.TypeFor[listOf[App]](),
 		problems: []int{404}, serve: (*API).listAccountApps,
 	},
 	auth.ReadAccount: {
-		tag: "accounts", summary: "Read an account: its quota and the apps in use", answer: reflect.TypeFor[Account](),
+		tag: "accounts", summary: "Read an account: its quota and the apps in use", query: clockParameters, answer: reflect.TypeFor[Account](),
 		problems: []int{404}, serve: (*API).readAccount,
 	},
 	auth.ListAccounts: {
@@ -132,9 +145,53 @@ var pages = map[auth.Action]page{
 		tag: "time", summary: "List what is due, soonest first",
 		query: append([]parameter{
 			{"before", "Only what is due before this time", "2021-02-08T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
-			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
+			accountParameter,
 		}, paging...),
 		answer: reflect.TypeFor[listOf[Transition]](), serve: (*API).listTransitions,
+	},
+	auth.ReadKey: {
+		tag: "keys", summary: "Read what may be shown of an app's signing keys", answer: reflect.TypeFor[KeyRing](),
+		problems: []int{404, 409}, serve: (*API).readKey,
+	},
+	auth.RevealKey: {
+		tag: "keys", summary: "Reveal an app's signing key",
+		about: "Who sees it, from where and why is on record before it is shown; anyone but the owner gives a reason. Limited for each app and token.",
+		body:  reflect.TypeFor[reasonOnly](), optional: true, answer: reflect.TypeFor[RevealedKey](),
+		problems: []int{404, 409, 413}, serve: (*API).revealKey,
+	},
+	auth.SignUserSig: {
+		tag: "keys", summary: "Make a UserSig", body: reflect.TypeFor[signUserSig](),
+		example: map[string]any{"user_id": "alice", "expire_seconds": 604800}, answer: reflect.TypeFor[SignedUserSig](),
+		problems: []int{404, 409, 413}, serve: (*API).signUserSig,
+	},
+	auth.VerifyUserSig: {
+		tag: "keys", summary: "Say whether a UserSig is valid, and if not, why not", body: reflect.TypeFor[verifyUserSig](),
+		answer: reflect.TypeFor[VerifiedUserSig](), problems: []int{404, 409, 413}, serve: (*API).verifyUserSig,
+	},
+	auth.ListAdmins: {
+		tag: "apps", summary: "List an app's administrators", answer: reflect.TypeFor[listOf[string]](),
+		problems: []int{404}, serve: (*API).listAdmins,
+	},
+	auth.ListCertificates: {
+		tag: "certificates", summary: "List an app's push certificates", answer: reflect.TypeFor[listOf[Certificate]](),
+		problems: []int{404}, serve: (*API).listCertificates,
+	},
+	auth.ReadCertificate: {
+		tag: "certificates", summary: "Read a push certificate", answer: reflect.TypeFor[Certificate](),
+		problems: []int{404}, serve: (*API).readCertificate,
+	},
+	auth.ListExpiring: {
+		tag: "certificates", summary: "List the push certificates that expire soon, soonest first",
+		query: append([]parameter{
+			{"expires_within", "How far ahead; expired ones are listed too. Absent: 30d", "30d", huma.Schema{Type: huma.TypeString, Pattern: `^[0-9]+[dhms]`}},
+			accountParameter,
+		}, paging...),
+		answer: reflect.TypeFor[listOf[ExpiringCertificate]](), serve: (*API).listExpiring,
+	},
+	auth.ListDeletionRequests: {
+		tag: "apps", summary: "List the deletion requests that wait for an operator, the longest waiting first",
+		query:  append([]parameter{accountParameter}, paging...),
+		answer: reflect.TypeFor[listOf[DeletionRequest]](), serve: (*API).listDeletionRequests,
 	},
 	auth.ReadEvents: {
 		tag: "events", summary: "Read what happened, in order, from any place on",
@@ -247,11 +304,19 @@ func pageOfCommand(row *command) page {
 		p.tag, p.answer, p.shown, p.app = "accounts", reflect.TypeFor[Account](), nil, false
 	}
 	if row.query != nil {
-		p.body = nil
-		p.query = []parameter{
-			{"confirm", "The app's exact name", "shop chat", huma.Schema{Type: huma.TypeString}},
-			reasonParameter,
+		p.body, p.query = nil, []parameter{reasonParameter}
+		if f, has := row.body.FieldByName("Confirm"); has {
+			p.query = append(p.query, parameter{"confirm", f.Tag.Get("doc"), "", huma.Schema{Type: huma.TypeString}})
 		}
+	}
+	if row.more != nil {
+		p.answer, p.shown = reflect.TypeFor[AppWithCertificate](), nil
+	}
+	if row.onItem {
+		p.tag = "certificates"
+	}
+	if row.find != nil {
+		p.tag = "apps"
 	}
 	return p
 }

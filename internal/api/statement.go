@@ -72,7 +72,7 @@ func (a *API) statementOf(x *exchange, account string, app domain.AppID) reply {
 	if wrong != nil {
 		return invalid.with(wrong...)
 	}
-	s, err := a.config.Archive.Statement(x.r.Context(), account, app, window)
+	s, err := a.config.Asking.Statement(x.r.Context(), account, app, window)
 	if err != nil {
 		return errorReply(err)
 	}

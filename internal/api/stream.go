@@ -83,7 +83,7 @@ func (s *stream) run(ctx context.Context) {
 		return
 	}
 	for s.admitted() {
-		page, err := s.api.config.Archive.Feed(ctx, s.feed)
+		page, err := s.api.config.Asking.Feed(ctx, s.feed)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.api.config.Logger.Warn("a stream of events ends: it will be begun again where it was", "request", s.request, "error", err)
@@ -150,7 +150,7 @@ func (s *stream) wait(ctx context.Context) bool {
 	for {
 		select {
 		case <-look.C:
-			if s.api.config.Archive.Head() > s.feed.After.Position {
+			if s.api.config.Asking.Head() > s.feed.After.Position {
 				return true
 			}
 		case <-admit.C:

@@ -136,7 +136,7 @@ func (a *API) revokeToken(x *exchange) reply {
 
 // marshal writes what is ours and UTF-8, so it cannot fail.
 func marshal(v any) []byte {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		return []byte("null")
 	}

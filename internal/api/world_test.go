@@ -73,12 +73,14 @@ func start(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	archive, err := asking.New(w.node.Log, w.node.Store)
+	reader, err := asking.New(w.node.Log, w.node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := Config{
-		Engine: w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Archive: archive, Head: w.node.Log.Head,
+		Custody: server.Custody(t, w.engine, w.node.Store),
+		Past:    w.node.Past(t, w.sandbox.Now), Asking: reader,
+		Engine: w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Head: w.node.Log.Head,
 		Intake: intake, Metrics: prometheus.NewRegistry(),
 	}
 	if change != nil {
@@ -124,8 +126,10 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
-	app    App     // read from a body that is an app
-	no     Problem // read from a body that is a problem
+	app    App // read from a body that is an app
+
+	certificate *Certificate // that came with it
+	no          Problem      // read from a body that is a problem
 }
 
 // ask sends a request as somebody: a role, or "" for nobody. Headers come in pairs.
@@ -162,9 +166,11 @@ func (w *world) ask(who, method, path, body string, headers ...string) answer {
 	case res.StatusCode >= 400 && method != http.MethodHead && path != "/readyz":
 		w.t.Errorf("%s %s: status %d without a problem: %s %s", method, path, res.StatusCode, res.Header.Get("Content-Type"), text)
 	case strings.HasPrefix(a.body, `{"app":`):
-		if err := json.Unmarshal(text, &a.app, json.RejectUnknownMembers(true)); err != nil {
+		var read AppWithCertificate
+		if err := json.Unmarshal(text, &read, json.RejectUnknownMembers(true)); err != nil {
 			w.t.Fatalf("%s %s: an app that is none: %s: %v", method, path, text, err)
 		}
+		a.app, a.certificate = read.App, read.Certificate
 	}
 	return a
 }

@@ -41,7 +41,7 @@ const (
 
 // Feed gives the next piece of the feed: what was committed, in the order of the log, which is that of each account.
 // Two readings give the same. It begins where it is told to, whatever lies before. Behind the head it is empty.
-func (a *Archive) Feed(ctx context.Context, f Feed) (FeedPage, error) {
+func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 	head := a.Head()
 	if f.After.read() >= head {
 		return FeedPage{After: f.After}, nil
@@ -62,7 +62,7 @@ func (a *Archive) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 		// Every commit has an event, so a page is full before this: one may be sent already, and one tells of more.
 		end = min(head, f.After.read()+uint64(f.Limit)+2)
 	}
-	p := piece{Feed: f, archive: a, page: FeedPage{After: f.After}}
+	p := piece{Feed: f, reader: a, page: FeedPage{After: f.After}}
 	scanned := 0
 	for m, err := range a.commits(ctx, f.Account, f.After.read(), end) {
 		if err != nil {
@@ -81,7 +81,7 @@ func (a *Archive) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 }
 
 // commits reads one account's, or all.
-func (a *Archive) commits(ctx context.Context, account string, after, upTo uint64) iter.Seq2[eventstore.Message, error] {
+func (a *Reader) commits(ctx context.Context, account string, after, upTo uint64) iter.Seq2[eventstore.Message, error] {
 	if account == "" {
 		return a.log.All(ctx, after, upTo)
 	}
@@ -91,9 +91,9 @@ func (a *Archive) commits(ctx context.Context, account string, after, upTo uint6
 // piece is a page in the making.
 type piece struct {
 	Feed
-	archive *Archive
-	page    FeedPage
-	bytes   int
+	reader *Reader
+	page   FeedPage
+	bytes  int
 }
 
 // take adds a commit's events; full tells that the page ends here.
@@ -106,7 +106,7 @@ func (p *piece) take(m *eventstore.Message) (full bool, err error) {
 		p.page.After = Behind(m.Sequence)
 		return false, nil
 	}
-	events, err := p.archive.events.Events(&commit, m.Sequence)
+	events, err := p.reader.events.Events(&commit, m.Sequence)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +119,7 @@ func (p *piece) take(m *eventstore.Message) (full bool, err error) {
 			p.page.More = true
 			return true, nil
 		}
-		body, err := p.archive.events.Append(nil, &commit, e,
+		body, err := p.reader.events.Append(nil, &commit, e,
 			cloudevent.Attribute{Name: "command", Value: commit.Command}, cloudevent.Attribute{Name: "reason", Value: commit.Reason})
 		if err != nil {
 			return false, err

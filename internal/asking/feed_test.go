@@ -46,10 +46,10 @@ func FuzzTypes(f *testing.F) {
 	for _, s := range []string{"", "app.stopped", "sundial.app.stopped,app.stopped", "app.stopped,", "sundial.sundial.app.stopped"} {
 		f.Add(s)
 	}
-	archive := newWorld(f).archive
+	reader := newWorld(f).reader
 	f.Fuzz(func(t *testing.T, s string) {
-		names, err := archive.ParseTypes(s)
-		again, wrong := archive.ParseTypes(strings.Join(names, ","))
+		names, err := reader.ParseTypes(s)
+		again, wrong := reader.ParseTypes(strings.Join(names, ","))
 		if err == nil && (wrong != nil || !slices.Equal(names, again) || len(names) == 0) {
 			t.Errorf("%q is read as %q, that as %q, %v", s, names, again, wrong)
 		}
@@ -63,7 +63,7 @@ func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 	f := asking.Feed{Types: []string{"app.deleted"}, Limit: 10}
 	var stops []string
 	for more := true; more; {
-		page, err := w.archive.Feed(t.Context(), f)
+		page, err := w.reader.Feed(t.Context(), f)
 		if err != nil || len(page.Events) > 0 {
 			t.Fatalf("%+v, %v", page, err)
 		}
@@ -83,7 +83,7 @@ func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	page, err := w.archive.Feed(t.Context(), asking.Feed{Account: "large", Limit: 500})
+	page, err := w.reader.Feed(t.Context(), asking.Feed{Account: "large", Limit: 500})
 	if err != nil || len(page.Events) != 6 || !page.More || page.After != asking.Behind(6006) {
 		t.Errorf("%d events, more %t, after %s, %v", len(page.Events), page.More, page.After, err)
 	}
@@ -101,7 +101,7 @@ func BenchmarkAsking(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if page, err := w.archive.Feed(b.Context(), f); err != nil || len(page.Events) != f.Limit {
+				if page, err := w.reader.Feed(b.Context(), f); err != nil || len(page.Events) != f.Limit {
 					b.Fatalf("%d events, %v", len(page.Events), err)
 				}
 			}
@@ -109,14 +109,14 @@ func BenchmarkAsking(b *testing.B) {
 	}
 	b.Run("history", func(b *testing.B) {
 		for b.Loop() {
-			if page, err := w.archive.AccountHistory(b.Context(), "a7", asking.History{Limit: 50}); err != nil || len(page.Commits) != 50 {
+			if page, err := w.reader.AccountHistory(b.Context(), "a7", asking.History{Limit: 50}); err != nil || len(page.Commits) != 50 {
 				b.Fatalf("%d commits, %v", len(page.Commits), err)
 			}
 		}
 	})
 	b.Run("statement", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := w.archive.Statement(b.Context(), "a7", 0, asking.Window{}); err != nil {
+			if _, err := w.reader.Statement(b.Context(), "a7", 0, asking.Window{}); err != nil {
 				b.Fatal(err)
 			}
 		}

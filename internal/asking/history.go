@@ -52,17 +52,17 @@ type HistoryPage struct {
 const maxLook = 1_000
 
 // AppHistory gives what was done to an app, latest first.
-func (a *Archive) AppHistory(ctx context.Context, app domain.AppID, h History) (HistoryPage, error) {
+func (a *Reader) AppHistory(ctx context.Context, app domain.AppID, h History) (HistoryPage, error) {
 	return a.history(ctx, h, a.appBackwards(ctx, app, h))
 }
 
 // AccountHistory gives what was done to an account and its apps, latest first.
-func (a *Archive) AccountHistory(ctx context.Context, account string, h History) (HistoryPage, error) {
+func (a *Reader) AccountHistory(ctx context.Context, account string, h History) (HistoryPage, error) {
 	return a.history(ctx, h, a.accountBackwards(ctx, account, h.Before))
 }
 
 // history takes from commits, latest first, those that are wanted.
-func (a *Archive) history(ctx context.Context, h History, commits iter.Seq2[eventstore.Message, error]) (HistoryPage, error) {
+func (a *Reader) history(ctx context.Context, h History, commits iter.Seq2[eventstore.Message, error]) (HistoryPage, error) {
 	leave, err := a.enter(ctx)
 	if err != nil {
 		return HistoryPage{}, err
@@ -104,7 +104,7 @@ func by(actor, want string) bool {
 	return want == "" || want == actor || want == role
 }
 
-func (a *Archive) shown(commit *eventstore.Commit, position uint64) (Commit, error) {
+func (a *Reader) shown(commit *eventstore.Commit, position uint64) (Commit, error) {
 	events, err := a.events.Events(commit, position)
 	if err != nil {
 		return Commit{}, err
@@ -139,7 +139,7 @@ func effectiveAt(data jsontext.Value) domain.Instant {
 }
 
 // appBackwards gives an app's commits, latest first: their positions are a chain in the projections.
-func (a *Archive) appBackwards(ctx context.Context, app domain.AppID, h History) iter.Seq2[eventstore.Message, error] {
+func (a *Reader) appBackwards(ctx context.Context, app domain.AppID, h History) iter.Seq2[eventstore.Message, error] {
 	return func(yield func(eventstore.Message, error) bool) {
 		for before, more := h.Before, true; more; {
 			entries, err := a.store.History(ctx, app, before, chainPiece)
@@ -185,7 +185,7 @@ const (
 
 // accountBackwards gives an account's commits, latest first. The log can be read forward only, so it is read in pieces,
 // each forward, the last piece first.
-func (a *Archive) accountBackwards(ctx context.Context, id string, before uint64) iter.Seq2[eventstore.Message, error] {
+func (a *Reader) accountBackwards(ctx context.Context, id string, before uint64) iter.Seq2[eventstore.Message, error] {
 	return func(yield func(eventstore.Message, error) bool) {
 		account, found, err := a.store.Account(ctx, id)
 		if err != nil {
@@ -222,7 +222,7 @@ func (a *Archive) accountBackwards(ctx context.Context, id string, before uint64
 }
 
 // latest gives the latest of an account's commits in (begin, end], in their order, and tells whether there are more.
-func (a *Archive) latest(ctx context.Context, account string, begin, end uint64) (piece []eventstore.Message, dropped bool, err error) {
+func (a *Reader) latest(ctx context.Context, account string, begin, end uint64) (piece []eventstore.Message, dropped bool, err error) {
 	held := 0
 	for m, err := range a.log.Account(ctx, account, begin, end) {
 		if err != nil {

@@ -68,7 +68,7 @@ func TestHistoryIsTheLogBackwards(t *testing.T) {
 		for _, limit := range limits {
 			var got []uint64
 			for _, c := range pages(t, limit, func(h asking.History) (asking.HistoryPage, error) {
-				return w.archive.AccountHistory(t.Context(), account, h)
+				return w.reader.AccountHistory(t.Context(), account, h)
 			}) {
 				got = append(got, c.Position)
 			}
@@ -81,7 +81,7 @@ func TestHistoryIsTheLogBackwards(t *testing.T) {
 	rare := asking.History{Limit: 10, Types: []string{"app.deleted"}}
 	var stops int
 	for ; ; stops++ {
-		page, err := w.archive.AccountHistory(t.Context(), "busy", rare)
+		page, err := w.reader.AccountHistory(t.Context(), "busy", rare)
 		if err != nil || len(page.Commits) > 0 {
 			t.Fatalf("%+v, %v", page, err)
 		}
@@ -145,14 +145,14 @@ func TestHistoryFilters(t *testing.T) {
 			return fmt.Sprint(ids)
 		}
 		c.filter.Limit = 10
-		if got := ids(w.archive.AppHistory(t.Context(), app, c.filter)); got != c.app {
+		if got := ids(w.reader.AppHistory(t.Context(), app, c.filter)); got != c.app {
 			t.Errorf("%s: of the app %s, want %s", name, got, c.app)
 		}
-		if got := ids(w.archive.AccountHistory(t.Context(), "acme", c.filter)); got != c.all {
+		if got := ids(w.reader.AccountHistory(t.Context(), "acme", c.filter)); got != c.all {
 			t.Errorf("%s: of the account %s, want %s", name, got, c.all)
 		}
 	}
-	commits := pages(t, 1, func(h asking.History) (asking.HistoryPage, error) { return w.archive.AppHistory(t.Context(), app, h) })
+	commits := pages(t, 1, func(h asking.History) (asking.HistoryPage, error) { return w.reader.AppHistory(t.Context(), app, h) })
 	if len(commits) != 3 {
 		t.Fatalf("%d commits in pages of one", len(commits))
 	}
@@ -168,7 +168,7 @@ func TestHistoryFilters(t *testing.T) {
 	if order.Actor != "billing:nats" || order.Reason != "because of order" || order.Correlation != "request of order" || order.Command != "record_order" {
 		t.Errorf("the order: %+v", order)
 	}
-	if _, err := w.archive.AppHistory(t.Context(), app, asking.History{Before: 2, Limit: 10}); err == nil {
+	if _, err := w.reader.AppHistory(t.Context(), app, asking.History{Before: 2, Limit: 10}); err == nil {
 		t.Error("another app's commit was taken for a place in the history")
 	}
 }

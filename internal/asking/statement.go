@@ -49,7 +49,7 @@ const maxLines = 10_000
 var ErrTooLong = errors.New("asking: the statement has more than 10000 lines: ask for a shorter window")
 
 // Statement gives the statement of an account, or of one of its apps. It reads all that the account ever did.
-func (a *Archive) Statement(ctx context.Context, account string, app domain.AppID, window Window) (*Statement, error) {
+func (a *Reader) Statement(ctx context.Context, account string, app domain.AppID, window Window) (*Statement, error) {
 	leave, err := a.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (a *Archive) Statement(ctx context.Context, account string, app domain.AppI
 }
 
 // enterFacts enters a commit's facts into a book.
-func (a *Archive) enterFacts(b *book, position uint64, commit *eventstore.Commit) error {
+func (a *Reader) enterFacts(b *book, position uint64, commit *eventstore.Commit) error {
 	for i, stored := range commit.Events {
 		if !isOf(stored.Type, factNames) {
 			continue

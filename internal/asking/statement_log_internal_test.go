@@ -35,7 +35,7 @@ func TestStatementsOfALog(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	node := enginetest.Start(t).Node(t, t.TempDir(), true)
-	archive, err := New(node.Log, node.Store)
+	reader, err := New(node.Log, node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestStatementsOfALog(t *testing.T) {
 	half := domain.Instant(feed.Deliveries[len(feed.Deliveries)/2].ArrivesAt)
 	for _, app := range feed.Apps {
 		for which, id := range map[string]domain.AppID{app.Account: 0, fmt.Sprint(app.ID): domain.AppID(app.ID)} {
-			whole, err := archive.Statement(t.Context(), app.Account, id, Window{})
+			whole, err := reader.Statement(t.Context(), app.Account, id, Window{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,8 +71,8 @@ func TestStatementsOfALog(t *testing.T) {
 			if d := gocmp.Diff(present(ordered(sum)), present(whole.Closing)); d != "" || len(whole.Lines) != len(facts[which]) {
 				t.Errorf("%s: %d lines for %d facts (-facts +closing):\n%s", which, len(whole.Lines), len(facts[which]), d)
 			}
-			first, err1 := archive.Statement(t.Context(), app.Account, id, Window{To: half})
-			second, err2 := archive.Statement(t.Context(), app.Account, id, Window{From: half})
+			first, err1 := reader.Statement(t.Context(), app.Account, id, Window{To: half})
+			second, err2 := reader.Statement(t.Context(), app.Account, id, Window{From: half})
 			if err1 != nil || err2 != nil {
 				t.Fatal(err1, err2)
 			}

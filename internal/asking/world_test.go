@@ -11,18 +11,18 @@ import (
 	"sundial/internal/enginetest"
 )
 
-// world is an archive over real parts.
+// world is a reader over real parts.
 type world struct {
 	*enginetest.Node
-	t       testing.TB
-	archive *asking.Archive
+	t      testing.TB
+	reader *asking.Reader
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{Node: enginetest.Start(t).Node(t, t.TempDir(), true), t: t}
 	var err error
-	if w.archive, err = asking.New(w.Log, w.Store); err != nil {
+	if w.reader, err = asking.New(w.Log, w.Store); err != nil {
 		t.Fatal(err)
 	}
 	return w

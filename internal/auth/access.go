@@ -57,7 +57,32 @@ const (
 	NoteTRTCStopped Action = "note_trtc_stopped"
 	NoteTRTCStarted Action = "note_trtc_started"
 
+	UpgradeKeyAlgorithm Action = "upgrade_key_algorithm"
+	RotateKey           Action = "rotate_key"
+	RetireKey           Action = "retire_key"
+	AddAdmins           Action = "add_admins"
+	RemoveAdmins        Action = "remove_admins"
+	AddCertificate      Action = "add_certificate"
+	EditCertificate     Action = "edit_certificate"
+	DeleteCertificate   Action = "delete_certificate"
+	EnableTRTC          Action = "enable_trtc"
+	EnableTPNS          Action = "enable_tpns"
+	DisableTPNS         Action = "disable_tpns"
+	RequestDeletion     Action = "request_deletion"
+	ApproveDeletion     Action = "approve_deletion"
+	RejectDeletion      Action = "reject_deletion"
+
 	SendBillingEvents Action = "send_billing_events"
+
+	ReadKey              Action = "read_key"
+	RevealKey            Action = "reveal_key"
+	SignUserSig          Action = "sign_user_sig"
+	VerifyUserSig        Action = "verify_user_sig"
+	ListAdmins           Action = "list_admins"
+	ListCertificates     Action = "list_certificates"
+	ReadCertificate      Action = "read_certificate"
+	ListExpiring         Action = "list_expiring_certificates"
+	ListDeletionRequests Action = "list_deletion_requests"
 
 	ReadApp         Action = "read_app"
 	ReadAccount     Action = "read_account"
@@ -65,6 +90,7 @@ const (
 	ListAccounts    Action = "list_accounts"
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
+	ExplainApp      Action = "explain_app"
 
 	ReadEvents           Action = "read_events"
 	ReadAccountStatement Action = "read_account_statement"
@@ -146,6 +172,26 @@ var table = []Rule{
 	command(NoteTRTCStopped, http.MethodPost, "/v1/apps/{app}/trtc/stopped", billers),
 	command(NoteTRTCStarted, http.MethodPost, "/v1/apps/{app}/trtc/started", billers),
 
+	command(UpgradeKeyAlgorithm, http.MethodPost, "/v1/apps/{app}/key/upgrade", owners),
+	command(RotateKey, http.MethodPost, "/v1/apps/{app}/key/rotate", owners),
+	command(RetireKey, http.MethodPost, "/v1/apps/{app}/key/retire", owners),
+	command(AddAdmins, http.MethodPost, "/v1/apps/{app}/admins", owners),
+	command(RemoveAdmins, http.MethodPost, "/v1/apps/{app}/admins/remove", owners),
+	command(AddCertificate, http.MethodPost, "/v1/apps/{app}/certificates", owners),
+	command(EditCertificate, http.MethodPatch, "/v1/apps/{app}/certificates/{id}", owners),
+	command(DeleteCertificate, http.MethodDelete, "/v1/apps/{app}/certificates/{id}", owners),
+	command(EnableTRTC, http.MethodPut, "/v1/apps/{app}/services/trtc", owners),
+	command(EnableTPNS, http.MethodPut, "/v1/apps/{app}/services/tpns", owners),
+	command(DisableTPNS, http.MethodDelete, "/v1/apps/{app}/services/tpns", owners),
+	command(RequestDeletion, http.MethodPost, "/v1/apps/{app}/deletion-requests", owners),
+	command(ApproveDeletion, http.MethodPost, "/v1/deletion-requests/{id}/approve", operators),
+	command(RejectDeletion, http.MethodPost, "/v1/deletion-requests/{id}/reject", operators),
+
+	// A key in the clear, and what is made with it, is given over HTTP alone: nothing of NATS's keeps a copy of it.
+	{RevealKey, http.MethodPost, "/v1/apps/{app}/key/reveal", "", owners},
+	{SignUserSig, http.MethodPost, "/v1/apps/{app}/usersigs", "", owners},
+	{VerifyUserSig, http.MethodPost, "/v1/apps/{app}/usersigs/verify", "", owners},
+
 	{SendBillingEvents, http.MethodPost, "/v1/billing/events", "billing.{account}", billers},
 
 	{ReadApp, http.MethodGet, "/v1/apps/{app}", "", readers},
@@ -154,6 +200,13 @@ var table = []Rule{
 	{ListAccounts, http.MethodGet, "/v1/accounts", "", overseers},
 	{ListApps, http.MethodGet, "/v1/apps", "", overseers},
 	{ListTransitions, http.MethodGet, "/v1/transitions", "", tenants},
+	{ReadKey, http.MethodGet, "/v1/apps/{app}/key", "", tenants},
+	{ListAdmins, http.MethodGet, "/v1/apps/{app}/admins", "", tenants},
+	{ListCertificates, http.MethodGet, "/v1/apps/{app}/certificates", "", tenants},
+	{ReadCertificate, http.MethodGet, "/v1/apps/{app}/certificates/{id}", "", tenants},
+	{ListExpiring, http.MethodGet, "/v1/certificates", "", tenants},
+	{ListDeletionRequests, http.MethodGet, "/v1/deletion-requests", "", tenants},
+	{ExplainApp, http.MethodGet, "/v1/apps/{app}/why", "", tenants},
 
 	// The feed and the histories tell who did what and why, which is more than a billing system needs to know of a customer.
 	{ReadEvents, http.MethodGet, "/v1/events", "", tenants},

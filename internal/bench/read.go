@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -18,10 +20,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
+	"sundial/internal/archive"
 	"sundial/internal/asking"
 	"sundial/internal/auth"
+	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
+	"sundial/internal/vault"
 	"sundial/scheduler"
 )
 
@@ -67,6 +73,7 @@ type served struct {
 	address string
 	token   string
 	body    []byte // of the bare handler
+	archive *archive.Archive
 	closers []func()
 }
 
@@ -95,12 +102,42 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 	if err != nil {
 		return nil, err
 	}
-	archive, err := asking.New(n.log, n.store)
+	root, err := vault.CreateRootFile(filepath.Join(r.dir, "root.key"))
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := vault.Open(ctx, vault.Config{JetStream: n.js, Roots: []vault.Root{root}})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, secrets.Close)
+	copied, err := archive.Open(archive.Config{Dir: filepath.Join(n.dir, "archive"), Log: n.log})
+	if err != nil {
+		return nil, err
+	}
+	s.archive = copied
+	copying, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	work.Go(func() { _ = copied.Run(copying) }) // it ends with its context
+	s.closers = append(s.closers, func() {
+		stop()
+		work.Wait()
+		_ = copied.Close() // it is thrown away
+	})
+	past, err := hindsight.New(hindsight.Config{
+		Log: n.log, Archive: copied, Store: n.store, Policy: n.engine.Policy(), Now: wall,
+	})
+	if err != nil {
+		return nil, err
+	}
+	reader, err := asking.New(n.log, n.store)
 	if err != nil {
 		return nil, err
 	}
 	handler, err := api.New(api.Config{
-		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Archive: archive, Head: n.log.Head,
+		Custody: custody.New(custody.Config{Engine: n.engine, Store: n.store, Vault: secrets, Random: cryptorand.Reader}),
+		Past:    past, Asking: reader,
+		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

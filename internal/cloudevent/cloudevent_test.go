@@ -1,6 +1,7 @@
 package cloudevent
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -76,13 +77,21 @@ func TestWhatIsSealedIsNotShown(t *testing.T) {
 func TestEveryEventThatSealsIsVeiled(t *testing.T) {
 	for _, e := range domain.Prototypes() {
 		if at := seals(reflect.TypeOf(e), map[reflect.Type]bool{}); at != "" {
-			veiled, is := e.(Veiled)
-			if !is {
+			if _, is := e.(Veiled); !is {
 				t.Errorf("%s holds %s and has no method Shown", e.Type(), at)
 				continue
 			}
-			shown, err := json.Marshal(veiled.Shown())
-			if err != nil || strings.Contains(string(shown), `"sealed`) {
+			// A golden file has every member.
+			golden, err := os.ReadFile("../../domain/testdata/events/" + e.Type() + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			full := reflect.New(reflect.TypeOf(e))
+			if err := json.Unmarshal(golden, full.Interface()); err != nil {
+				t.Fatal(err)
+			}
+			shown, err := json.Marshal(full.Elem().Interface().(Veiled).Shown())
+			if err != nil || strings.Contains(string(shown), `"sealed`) || strings.Contains(string(shown), `"print`) {
 				t.Errorf("%s shows %s, %v", e.Type(), shown, err)
 			}
 		}

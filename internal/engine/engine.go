@@ -66,8 +66,9 @@ type Engine struct {
 	codec   *eventstore.Codec[domain.Event]
 	cache   *cache
 	facts   *factLocks
-	numbers *numbers
 	metrics metrics
+
+	apps, certificates *numbers
 
 	watch    sync.RWMutex
 	onAppear []func(account string, app domain.AppID)
@@ -97,7 +98,8 @@ func New(config Config) (*Engine, error) {
 		facts:   newFactLocks(),
 		metrics: newMetrics(config.Registerer),
 	}
-	e.numbers = newNumbers(config, e.Settle)
+	e.apps = newNumbers(config, apps(config.Store), e.Settle)
+	e.certificates = newNumbers(config, certificates(config.Store), e.Settle)
 	return e, nil
 }
 
@@ -106,6 +108,15 @@ func (e *Engine) Now() domain.Instant { return domain.InstantOf(e.config.Now()) 
 
 // Policy is the policy that commands are decided with.
 func (e *Engine) Policy() domain.Policy { return e.config.Policy }
+
+// TakeCertificate gives the next id for a push certificate. One that is certainly not used is given back.
+func (e *Engine) TakeCertificate(ctx context.Context) (domain.CertificateID, error) {
+	id, err := e.certificates.take(ctx)
+	return domain.CertificateID(id), err
+}
+
+// GiveBackCertificate returns an id that TakeCertificate gave and no commit has.
+func (e *Engine) GiveBackCertificate(id domain.CertificateID) { e.certificates.giveBack(uint64(id)) }
 
 // Settle waits until this node's projections have everything that was in the log when it was called.
 func (e *Engine) Settle(ctx context.Context) error {

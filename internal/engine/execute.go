@@ -53,7 +53,7 @@ type Answer struct {
 
 // ContentHash tells commands apart that carry one id: the account, the command's name and its content as JSON.
 func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
-	body, err := json.Marshal(cmd)
+	body, err := json.Marshal(cmd, json.Deterministic(true))
 	if err != nil {
 		return eventstore.Hash{}, fmt.Errorf("engine: the command %s has no JSON form: %w", cmd.Name(), err)
 	}
@@ -143,7 +143,7 @@ type try struct {
 	req     Request
 	content eventstore.Hash
 	acc     *account
-	number  domain.AppID // taken for a new app and not used yet
+	number  uint64 // taken for a new app and not used yet
 }
 
 // once looks the id up, decides, and appends. again asks for another round: others have committed in between.
@@ -170,12 +170,12 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 	}
 	now := max(e.Now(), state.RecordedAt)
 	if _, creates := t.req.Command.(domain.CreateApp); creates && t.number == 0 {
-		if t.number, err = e.numbers.take(ctx); err != nil {
+		if t.number, err = e.apps.take(ctx); err != nil {
 			return Answer{}, false, err
 		}
 	}
 	events, err := domain.Decide(state, t.req.Command, domain.Moment{
-		Now: now, Policy: e.config.Policy, NewApp: t.number, Role: t.req.Role,
+		Now: now, Policy: e.config.Policy, NewApp: domain.AppID(t.number), Role: t.req.Role, Actor: t.req.Actor,
 	})
 	if err != nil || len(events) == 0 {
 		answer := Answer{Outcome: Silent, Position: state.Position}
@@ -188,11 +188,24 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 		return t.unless(ctx, answer, err)
 	}
 	if imports, ok := t.req.Command.(domain.ImportApp); ok {
-		if err := e.numbers.claim(ctx, imports.App, t.req.Account); err != nil {
+		if err := e.claim(ctx, imports, t.req.Account); err != nil {
 			return Answer{}, false, err
 		}
 	}
 	return t.commit(ctx, now, events)
+}
+
+// claim makes the numbers that an import brings its own: those of the app and of its certificates.
+func (e *Engine) claim(ctx context.Context, imports domain.ImportApp, account string) error {
+	if err := e.apps.claim(ctx, uint64(imports.App), account); err != nil {
+		return err
+	}
+	for _, c := range imports.Certificates {
+		if err := e.certificates.claim(ctx, uint64(c.ID), fmt.Sprintf("%s.%d", account, imports.App)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unless gives an answer that appends nothing, unless the state that it rests on has been overtaken.
@@ -260,7 +273,7 @@ func (t *try) encode(now domain.Instant, events []domain.Event) ([]byte, nats.He
 // giveBack returns a number that no app got.
 func (t *try) giveBack() {
 	if t.number != 0 {
-		t.engine.numbers.giveBack(t.number)
+		t.engine.apps.giveBack(t.number)
 	}
 }
 

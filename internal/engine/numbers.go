@@ -12,9 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/domain"
+	"sundial/projections"
 )
 
-// numbers gives each new app an SDKAppID that no app has, had, or is imported under.
+// numbers gives each new app an SDKAppID, and each new push certificate an id, that none has, had, or is imported under.
 //
 // Nodes lease blocks of numbers from one subject, each with the expected sequence of the lease before, and count
 // within their block in memory. An import claims its number on a subject of its own. A claim that was written before a
@@ -22,47 +23,90 @@ import (
 // that has the block to judge.
 type numbers struct {
 	config Config
+	series series
 	settle func(context.Context) error // waits until the projections have all that is in the log
 
 	mu       sync.Mutex
 	ready    bool
 	block    block
-	next     domain.AppID // the first number of the block not handed out
-	claimed  map[domain.AppID]bool
-	returned appHeap // handed out and given back
+	next     uint64 // the first number of the block not handed out
+	claimed  map[uint64]bool
+	returned lowest // handed out and given back
 }
 
 const (
 	numbersStream = "SUNDIAL_NUMBERS"
-	blockSubject  = "numbers.block"
 
 	// blockSize is how many numbers a lease has: few enough that a restart among several nodes wastes little, and that
-	// the claims in a block are one short answer. Blocks begin at FirstApp and lie end to end.
+	// the claims in a block are one short answer. Blocks begin at the first of a series and lie end to end.
 	blockSize = 500
+
+	// blockSubject is, behind a series' prefix, where its blocks are leased.
+	blockSubject = "block"
 )
+
+// series is one kind of numbers: where it is kept, which numbers new ones get, and how to find those in use.
+type series struct {
+	prefix      string // of its subjects
+	first, last uint64
+	taken       domain.Code // refuses a number that was used
+	reserved    domain.Code // refuses one that another node may be giving out
+	highest     func(ctx context.Context, from, to uint64) (uint64, bool, error)
+	used        func(ctx context.Context, id uint64) (bool, error)
+}
+
+func apps(store *projections.Store) series {
+	return series{
+		prefix: "numbers.", first: uint64(domain.FirstApp), last: uint64(domain.MaxApp),
+		taken: domain.AppTaken, reserved: domain.AppNumberReserved,
+		highest: func(ctx context.Context, from, to uint64) (uint64, bool, error) {
+			id, found, err := store.HighestApp(ctx, domain.AppID(from), domain.AppID(to))
+			return uint64(id), found, err
+		},
+		used: func(ctx context.Context, id uint64) (bool, error) {
+			_, used, err := store.AccountOf(ctx, domain.AppID(id))
+			return used, err
+		},
+	}
+}
+
+func certificates(store *projections.Store) series {
+	return series{
+		prefix: "numbers.certificates.", first: uint64(domain.FirstCertificate), last: uint64(domain.MaxCertificate),
+		taken: domain.CertificateIDTaken, reserved: domain.CertificateIDTaken,
+		highest: func(ctx context.Context, from, to uint64) (uint64, bool, error) {
+			id, found, err := store.HighestCertificate(ctx, domain.CertificateID(from), domain.CertificateID(to))
+			return uint64(id), found, err
+		},
+		used: func(ctx context.Context, id uint64) (bool, error) {
+			_, used, err := store.CertificateOwner(ctx, domain.CertificateID(id))
+			return used, err
+		},
+	}
+}
 
 // block is a lease of the numbers [From, To).
 type block struct {
-	Node string       `json:"node"`
-	From domain.AppID `json:"from"`
-	To   domain.AppID `json:"to"`
+	Node string `json:"node"`
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
 }
 
-func (b block) holds(id domain.AppID) bool { return id >= b.From && id < b.To }
+func (b block) holds(id uint64) bool { return id >= b.From && id < b.To }
 
-func newNumbers(config Config, settle func(context.Context) error) *numbers {
-	return &numbers{config: config, settle: settle}
+func newNumbers(config Config, of series, settle func(context.Context) error) *numbers {
+	return &numbers{config: config, series: of, settle: settle}
 }
 
 // take hands out the lowest number that this node may give.
-func (n *numbers) take(ctx context.Context) (domain.AppID, error) {
+func (n *numbers) take(ctx context.Context) (uint64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.open(ctx); err != nil {
 		return 0, err
 	}
 	if n.returned.Len() > 0 {
-		return heap.Pop(&n.returned).(domain.AppID), nil //nolint:forcetypeassert // the heap holds nothing else
+		return heap.Pop(&n.returned).(uint64), nil //nolint:forcetypeassert // the heap holds nothing else
 	}
 	for {
 		for n.next < n.block.To {
@@ -79,7 +123,7 @@ func (n *numbers) take(ctx context.Context) (domain.AppID, error) {
 }
 
 // giveBack returns a number that was certainly not used.
-func (n *numbers) giveBack(id domain.AppID) {
+func (n *numbers) giveBack(id uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.block.holds(id) {
@@ -108,9 +152,9 @@ func (n *numbers) open(ctx context.Context) error {
 		if err := n.settle(ctx); err != nil {
 			return n.unavailable(err)
 		}
-		used, found, err := n.config.Store.HighestApp(ctx, last.From, last.To)
+		used, found, err := n.series.highest(ctx, last.From, last.To)
 		if err != nil {
-			return fmt.Errorf("engine: looking for the highest number of an app: %w", err)
+			return fmt.Errorf("engine: looking for the highest number in use: %w", err)
 		}
 		if n.claimed, err = n.claims(ctx, last); err != nil {
 			return err
@@ -131,16 +175,16 @@ func (n *numbers) lease(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		from := max(last.To, domain.FirstApp)
-		if from+blockSize > domain.MaxApp {
-			return errors.New("engine: all numbers for apps are used: no more can be created")
+		from := max(last.To, n.series.first)
+		if from+blockSize > n.series.last {
+			return errors.New("engine: all numbers are used: no more can be created")
 		}
 		mine := block{Node: n.config.Node, From: from, To: from + blockSize}
 		body, err := json.Marshal(mine)
 		if err != nil {
 			return fmt.Errorf("engine: %w", err)
 		}
-		_, err = n.config.JetStream.Publish(ctx, blockSubject, body, jetstream.WithExpectLastSequencePerSubject(sequence))
+		_, err = n.config.JetStream.Publish(ctx, n.series.prefix+blockSubject, body, jetstream.WithExpectLastSequencePerSubject(sequence))
 		if overtaken(err) {
 			continue
 		}
@@ -157,17 +201,17 @@ func (n *numbers) lease(ctx context.Context) error {
 	return ErrBusy
 }
 
-// claim makes a number an import's, for this account and no other. A number that was used is a refusal.
-func (n *numbers) claim(ctx context.Context, id domain.AppID, account string) error {
+// claim makes a number an import's, for this owner and no other. A number that was used is a refusal.
+func (n *numbers) claim(ctx context.Context, id uint64, owner string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.open(ctx); err != nil {
 		return err
 	}
-	subject := claimBucket(id) + strconv.FormatUint(uint64(id), 10)
-	_, err := n.config.JetStream.Publish(ctx, subject, []byte(account), jetstream.WithExpectLastSequencePerSubject(0))
+	subject := n.series.bucket(id) + strconv.FormatUint(id, 10)
+	_, err := n.config.JetStream.Publish(ctx, subject, []byte(owner), jetstream.WithExpectLastSequencePerSubject(0))
 	if overtaken(err) {
-		return n.claimedBy(ctx, subject, account)
+		return n.claimedBy(ctx, subject, owner)
 	}
 	if err != nil {
 		return n.unavailable(err)
@@ -176,14 +220,14 @@ func (n *numbers) claim(ctx context.Context, id domain.AppID, account string) er
 	if err != nil {
 		return err
 	}
-	if id >= last.To || id < domain.FirstApp {
+	if id >= last.To || id < n.series.first {
 		return nil // no block was leased over it, and the next will find the claim
 	}
 	return n.claimLeased(ctx, id)
 }
 
 // claimLeased judges a claim on a number that lies in a leased block.
-func (n *numbers) claimLeased(ctx context.Context, id domain.AppID) error {
+func (n *numbers) claimLeased(ctx context.Context, id uint64) error {
 	if n.block.holds(id) && id >= n.next {
 		n.claimed[id] = true
 		return nil
@@ -195,21 +239,21 @@ func (n *numbers) claimLeased(ctx context.Context, id domain.AppID) error {
 		}
 	}
 	if !n.config.Alone {
-		return refused(domain.AppNumberReserved)
+		return refused(n.series.reserved)
 	}
 	if err := n.settle(ctx); err != nil {
 		return n.unavailable(err)
 	}
-	if _, used, err := n.config.Store.AccountOf(ctx, id); err != nil {
-		return fmt.Errorf("engine: looking for the account of an app: %w", err)
+	if used, err := n.series.used(ctx, id); err != nil {
+		return fmt.Errorf("engine: looking for a number in use: %w", err)
 	} else if used || n.block.holds(id) { // handed out in this run: it may be under way
-		return refused(domain.AppTaken)
+		return refused(n.series.taken)
 	}
 	return nil
 }
 
-// claimedBy allows the same account to send its import again.
-func (n *numbers) claimedBy(ctx context.Context, subject, account string) error {
+// claimedBy allows the same owner to send its import again.
+func (n *numbers) claimedBy(ctx context.Context, subject, owner string) error {
 	stream, err := n.config.JetStream.Stream(ctx, numbersStream)
 	if err != nil {
 		return n.unavailable(err)
@@ -218,8 +262,8 @@ func (n *numbers) claimedBy(ctx context.Context, subject, account string) error 
 	if err != nil {
 		return n.unavailable(err)
 	}
-	if string(m.Data) != account {
-		return refused(domain.AppTaken)
+	if string(m.Data) != owner {
+		return refused(n.series.taken)
 	}
 	return nil
 }
@@ -230,7 +274,7 @@ func (n *numbers) last(ctx context.Context) (block, uint64, error) {
 	if err != nil {
 		return block{}, 0, n.unavailable(err)
 	}
-	m, err := stream.GetLastMsgForSubject(ctx, blockSubject)
+	m, err := stream.GetLastMsgForSubject(ctx, n.series.prefix+blockSubject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return block{}, 0, nil
 	}
@@ -245,33 +289,33 @@ func (n *numbers) last(ctx context.Context) (block, uint64, error) {
 }
 
 // claims lists the numbers in a block that imports have claimed, as the leader of the stream knows them.
-func (n *numbers) claims(ctx context.Context, b block) (map[domain.AppID]bool, error) {
+func (n *numbers) claims(ctx context.Context, b block) (map[uint64]bool, error) {
 	stream, err := n.config.JetStream.Stream(ctx, numbersStream)
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
-	bucket := claimBucket(b.From)
+	bucket := n.series.bucket(b.From)
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(bucket+"*"))
 	if err != nil {
 		return nil, n.unavailable(err)
 	}
-	claimed := map[domain.AppID]bool{}
+	claimed := map[uint64]bool{}
 	for subject := range info.State.Subjects {
 		id, err := strconv.ParseUint(subject[len(bucket):], 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("engine: a claim on no number: %w", err)
 		}
-		claimed[domain.AppID(id)] = true
+		claimed[id] = true
 	}
 	return claimed, nil
 }
 
-// claimBucket begins the subjects of the claims in a number's block, so that they can be listed by themselves.
-func claimBucket(id domain.AppID) string {
-	if id < domain.FirstApp {
-		return "numbers.claim.below."
+// bucket begins the subjects of the claims in a number's block, so that they can be listed by themselves.
+func (s series) bucket(id uint64) string {
+	if id < s.first {
+		return s.prefix + "claim.below."
 	}
-	return fmt.Sprintf("numbers.claim.%d.", (id-domain.FirstApp)/blockSize)
+	return fmt.Sprintf("%sclaim.%d.", s.prefix, (id-s.first)/blockSize)
 }
 
 func (n *numbers) unavailable(err error) error { return fmt.Errorf("%w (%w)", ErrUnavailable, err) }
@@ -284,18 +328,18 @@ func overtaken(err error) bool {
 	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }
 
-// appHeap gives the lowest number first.
-type appHeap []domain.AppID
+// lowest gives the lowest number first.
+type lowest []uint64
 
-func (h appHeap) Len() int           { return len(h) }
-func (h appHeap) Less(i, j int) bool { return h[i] < h[j] }
-func (h appHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h lowest) Len() int           { return len(h) }
+func (h lowest) Less(i, j int) bool { return h[i] < h[j] }
+func (h lowest) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 // Push appends a number, for container/heap.
-func (h *appHeap) Push(x any) { *h = append(*h, x.(domain.AppID)) } //nolint:forcetypeassert // only numbers are pushed
+func (h *lowest) Push(x any) { *h = append(*h, x.(uint64)) } //nolint:forcetypeassert // only numbers are pushed
 
 // Pop takes the last one off, for container/heap.
-func (h *appHeap) Pop() any {
+func (h *lowest) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last

@@ -4,7 +4,9 @@ package enginetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,8 +17,12 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/archive"
+	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/natsd"
+	"sundial/internal/vault"
 	"sundial/projections"
 )
 
@@ -100,6 +106,36 @@ func (s *Server) Node(t testing.TB, dir string, alone bool) *Node {
 	})
 	t.Cleanup(n.stop)
 	return n
+}
+
+// Past gives what reads the node's past, by a clock. It ends with the test.
+func (n *Node) Past(t testing.TB, now func() time.Time) *hindsight.Past {
+	t.Helper()
+	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: n.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = copied.Close() }) // it is thrown away
+	past, err := hindsight.New(hindsight.Config{Log: n.Log, Archive: copied, Store: n.Store, Policy: n.Policy(), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return past
+}
+
+// Custody gives an engine somebody to keep its secrets, with a root key of its own. It ends with the test.
+func (s *Server) Custody(t testing.TB, e *engine.Engine, store *projections.Store) *custody.Custody {
+	t.Helper()
+	root, err := vault.CreateRootFile(filepath.Join(t.TempDir(), "root.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(t.Context(), vault.Config{JetStream: s.JetStream, Roots: []vault.Root{root}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	return custody.New(custody.Config{Engine: e, Store: store, Vault: v, Random: rand.Reader})
 }
 
 // Stop ends the node cleanly.

@@ -56,12 +56,12 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	archive, err := asking.New(node.Log, node.Store)
+	reader, err := asking.New(node.Log, node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	door, err := api.New(api.Config{
-		Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Archive: archive, Intake: intake, Head: node.Log.Head,
+		Past: node.Past(t, node.Time), Asking: reader, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"sundial/projections"
 )
 
-// Archive reads a log for those who ask. Its methods are safe for concurrent use.
+// Reader reads a log for those who ask. Its methods are safe for concurrent use.
 //
 // What it shows ends where the node's projections stand, as every other read does: who has read its own write there sees
 // it here as well.
-type Archive struct {
+type Reader struct {
 	log    *eventstore.Log
 	store  *projections.Store
 	events *cloudevent.Translator
@@ -31,8 +31,8 @@ type Archive struct {
 // long as that takes.
 const longReads = 4
 
-// New makes an archive of a log and of its projections on this node.
-func New(log *eventstore.Log, store *projections.Store) (*Archive, error) {
+// New makes a reader of a log and of its projections on this node.
+func New(log *eventstore.Log, store *projections.Store) (*Reader, error) {
 	events, err := cloudevent.New(log.Identity())
 	if err != nil {
 		return nil, fmt.Errorf("asking: %w", err)
@@ -41,18 +41,18 @@ func New(log *eventstore.Log, store *projections.Store) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking: %w", err)
 	}
-	return &Archive{log: log, store: store, events: events, codec: codec, long: make(chan struct{}, longReads)}, nil
+	return &Reader{log: log, store: store, events: events, codec: codec, long: make(chan struct{}, longReads)}, nil
 }
 
-// Head is the position up to which the archive can be read now.
-func (a *Archive) Head() uint64 { return a.store.Position() }
+// Head is the position up to which the reader can be read now.
+func (a *Reader) Head() uint64 { return a.store.Position() }
 
 // ErrType says that a text names a type that no event has.
 var ErrType = errors.New("want types of events, separated by commas, such as app.stopped,app.reinstated")
 
 // ParseTypes reads a list of types of events, as CloudEvents have them or without sundial. in front, and gives the names
 // without it, each once. All must be known, so that a slip does not look like silence.
-func (a *Archive) ParseTypes(s string) ([]string, error) {
+func (a *Reader) ParseTypes(s string) ([]string, error) {
 	known := a.events.Names()
 	var names []string
 	for name := range strings.SplitSeq(s, ",") {
@@ -85,7 +85,7 @@ func failed(ctx context.Context, err error) error {
 }
 
 // enter waits for its turn with a long read.
-func (a *Archive) enter(ctx context.Context) (leave func(), err error) {
+func (a *Reader) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case a.long <- struct{}{}:
 		return func() { <-a.long }, nil

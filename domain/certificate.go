@@ -1,0 +1,348 @@
+package domain
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// CertificateID is a push certificate's number, unique in the engine: clients send it as businessID.
+type CertificateID uint64
+
+// FirstCertificate is where the engine's own numbers begin; certificates that come by import keep lower ones.
+const (
+	FirstCertificate CertificateID = 1_000_001
+	MaxCertificate   CertificateID = 9_999_999_999
+)
+
+// TPNSPlatform is the platform of the certificates that mobile push uses; the others are for the vendors' own push.
+const TPNSPlatform = "tpns"
+
+// Certificate is how the push service reaches a vendor's: its plain fields, and of its secret ones only that they are
+// there. What the platforms' fields are, and whether a file holds what it should, is judged where it comes in.
+type Certificate struct {
+	ID        CertificateID     `json:"id"`
+	Platform  string            `json:"platform"`
+	Fields    map[string]string `json:"fields,omitempty"`   // those that are no secret
+	Prints    map[string][]byte `json:"prints,omitempty"`   // of each secret field: tells whether one that is given is this one
+	NotAfter  Instant           `json:"not_after,omitzero"` // from then on it is expired; absent: it does not expire
+	Due       Instant           `json:"due,omitzero"`       // of the next notice, or of the expiry
+	Episode   uint64            `json:"episode,omitzero"`   // the account's version at which Due was set
+	Expired   bool              `json:"expired,omitzero"`   // as committed
+	CreatedAt Instant           `json:"created_at"`
+	CreatedBy string            `json:"created_by,omitzero"`
+	UpdatedAt Instant           `json:"updated_at"`
+	UpdatedBy string            `json:"updated_by,omitzero"`
+}
+
+// CertificateState is whether pushes go over a certificate.
+type CertificateState string
+
+// The states of a certificate.
+const (
+	PushActive   CertificateState = "active"
+	PushInactive CertificateState = "inactive" // mobile push is on and it is another platform's, or the reverse
+	PushExpired  CertificateState = "expired"
+)
+
+// CertificateState says whether pushes go over one of the app's certificates.
+func (a *App) CertificateState(c *Certificate) CertificateState {
+	switch {
+	case c.Expired:
+		return PushExpired
+	case a.TPNS != (c.Platform == TPNSPlatform):
+		return PushInactive
+	}
+	return PushActive
+}
+
+// Certificate gives one of the app's certificates, nil if it has none with this id.
+func (a *App) Certificate(id CertificateID) *Certificate {
+	if i := a.findCertificate(id); i >= 0 {
+		return &a.Certificates[i]
+	}
+	return nil
+}
+
+func (a *App) findCertificate(id CertificateID) int {
+	return slices.IndexFunc(a.Certificates, func(c Certificate) bool { return c.ID == id })
+}
+
+// CertificateContent is what a certificate holds, as whoever keeps the secrets read and sealed it. What retries of one
+// command cannot repeat is no part of its content.
+type CertificateContent struct {
+	Platform string            `json:"platform"`
+	Fields   map[string]string `json:"fields,omitempty"`
+	Prints   map[string][]byte `json:"prints,omitempty"` // of every secret field that it has
+	Sealed   map[string][]byte `json:"-"`                // of the secret fields that are new
+	NotAfter Instant           `json:"not_after,omitzero"`
+}
+
+func (c CertificateContent) same(k *Certificate) bool {
+	return c.Platform == k.Platform && c.NotAfter == k.NotAfter && maps.Equal(c.Fields, k.Fields) &&
+		maps.EqualFunc(c.Prints, k.Prints, bytes.Equal)
+}
+
+// Limits of what a certificate may hold, so that a commit carries it: what is longer was refused where it came in.
+const (
+	maxCertificateFields = 20
+	maxCertificateField  = 4096    // bytes of a plain field
+	maxCertificateSealed = 200_000 // bytes of all that is sealed
+)
+
+func (c CertificateContent) check(p *problems) {
+	if c.Platform == "" {
+		p.add("platform", "required", "must be the name of a platform")
+	}
+	size := 0
+	for _, sealed := range c.Sealed {
+		size += len(sealed)
+	}
+	if len(c.Fields)+len(c.Prints) > maxCertificateFields || size > maxCertificateSealed {
+		p.add("fields", "too_long", fmt.Sprintf("must be at most %d fields and %d bytes of secrets", maxCertificateFields, maxCertificateSealed))
+	}
+	for name, value := range c.Fields {
+		if len(value) > maxCertificateField || !printable(value, true) {
+			p.add("fields."+name, "too_long", fmt.Sprintf("must be at most %d bytes, none of them a control character", maxCertificateField))
+		}
+	}
+}
+
+// due is what time does to a certificate next after now: the next notice of its end, or the end.
+func (p Policy) certificateDue(notAfter, now Instant) Instant {
+	if notAfter == 0 {
+		return 0
+	}
+	for _, before := range p.CertificateNotices { // the longest first
+		if at := notAfter.Add(-before); at > now {
+			return at
+		}
+	}
+	return notAfter
+}
+
+// AddCertificate gives an app an offline push certificate. While mobile push is on, one of another platform is stored
+// and inactive.
+type AddCertificate struct {
+	App         AppID              `json:"app"`
+	Certificate CertificateID      `json:"-"` // the engine's next; a retry is given another one
+	Content     CertificateContent `json:"content"`
+}
+
+// Name is the command's name in the log.
+func (AddCertificate) Name() string { return "add_certificate" }
+
+// Subject is the app.
+func (c AddCertificate) Subject() AppID { return c.App }
+
+func (c AddCertificate) decide(d *draft) error {
+	var p problems
+	c.Content.check(&p)
+	if err := p.err(); err != nil {
+		return err
+	}
+	app, err := d.living(c.App)
+	switch {
+	case err != nil:
+		return err
+	case len(app.Certificates) >= d.at.Policy.Certificates:
+		return refuse(CertificateLimit)
+	case c.Content.NotAfter != 0 && c.Content.NotAfter <= d.at.Now:
+		return refuse(CertificateHasExpired)
+	}
+	d.emit(CertificateAdded{About{c.App}, d.kept(c.Certificate, c.Content)})
+	return nil
+}
+
+// kept is a certificate's content as the log keeps it.
+func (d *draft) kept(id CertificateID, c CertificateContent) KeptCertificate {
+	return KeptCertificate{
+		ID: id, Platform: c.Platform, Fields: c.Fields, Prints: c.Prints, Sealed: c.Sealed, NotAfter: c.NotAfter,
+		Due: d.at.Policy.certificateDue(c.NotAfter, d.at.Now), By: d.at.Actor,
+	}
+}
+
+// EditCertificate changes what a certificate holds; it keeps its id.
+type EditCertificate struct {
+	App         AppID              `json:"app"`
+	Certificate CertificateID      `json:"certificate"`
+	Content     CertificateContent `json:"content"` // as it is then; what is not sealed anew stays
+	Seen        Instant            `json:"-"`       // when the certificate that the change was made of was updated
+}
+
+// Name is the command's name in the log.
+func (EditCertificate) Name() string { return "edit_certificate" }
+
+// Subject is the app.
+func (c EditCertificate) Subject() AppID { return c.App }
+
+func (c EditCertificate) decide(d *draft) error {
+	var p problems
+	c.Content.check(&p)
+	if err := p.err(); err != nil {
+		return err
+	}
+	app, err := d.living(c.App)
+	if err != nil {
+		return err
+	}
+	present := app.Certificate(c.Certificate)
+	switch {
+	case present == nil:
+		return refuse(CertificateNotFound)
+	case c.Content.same(present):
+		return nil
+	case c.Seen != present.UpdatedAt:
+		return refuse(CertificateChanged)
+	case c.Content.NotAfter != present.NotAfter && c.Content.NotAfter != 0 && c.Content.NotAfter <= d.at.Now:
+		return refuse(CertificateHasExpired)
+	}
+	d.emit(CertificateEdited{About{c.App}, d.kept(c.Certificate, c.Content)})
+	return nil
+}
+
+// DeleteCertificate deletes a certificate for good: its secrets are destroyed and pushes over it stop. Confirm repeats
+// its id.
+type DeleteCertificate struct {
+	App         AppID         `json:"app"`
+	Certificate CertificateID `json:"certificate"`
+	Confirm     string        `json:"confirm,omitzero"`
+}
+
+// Name is the command's name in the log.
+func (DeleteCertificate) Name() string { return "delete_certificate" }
+
+// Subject is the app.
+func (c DeleteCertificate) Subject() AppID { return c.App }
+
+func (c DeleteCertificate) decide(d *draft) error {
+	app, err := d.living(c.App)
+	if err != nil {
+		return err
+	}
+	present := app.Certificate(c.Certificate)
+	switch {
+	case present == nil && slices.Contains(app.Gone, c.Certificate):
+		return nil
+	case present == nil:
+		return refuse(CertificateNotFound)
+	case c.Confirm != strconv.FormatUint(uint64(c.Certificate), 10):
+		return &Refusal{Code: CertificateConfirmation, Losses: []string{
+			"the certificate itself: its id is never used again",
+			"its secrets, which are destroyed and cannot be recovered",
+			"pushes over it: clients that send its id as businessID get none",
+		}}
+	}
+	d.emit(CertificateDeleted{About{c.App}, c.Certificate})
+	return nil
+}
+
+// KeptCertificate is what a certificate holds from an event on.
+type KeptCertificate struct {
+	ID       CertificateID     `json:"id"`
+	Platform string            `json:"platform"`
+	Fields   map[string]string `json:"fields,omitempty"` // those that are no secret
+	Prints   map[string][]byte `json:"prints,omitempty"` // of every secret field
+	Sealed   map[string][]byte `json:"sealed,omitempty"` // the secret fields that this event changes
+	NotAfter Instant           `json:"not_after,omitzero"`
+	Due      Instant           `json:"due,omitzero"` // of the next notice of its end, or of the end
+	By       string            `json:"by,omitzero"`  // who
+}
+
+// shown is the certificate for those outside: without what is sealed, and without what tells secrets apart.
+func (k KeptCertificate) shown() KeptCertificate {
+	k.Sealed, k.Prints = nil, nil
+	return k
+}
+
+// put makes the certificate hold it.
+func (k KeptCertificate) put(c *Certificate, acc *Account) {
+	if c.Expired && c.NotAfter == k.NotAfter {
+		k.Due = 0
+	} else {
+		c.Expired = false
+	}
+	c.ID, c.Platform, c.Fields, c.Prints = k.ID, k.Platform, k.Fields, k.Prints
+	c.NotAfter, c.Due, c.Episode = k.NotAfter, k.Due, episode(acc, k.Due)
+	c.UpdatedAt, c.UpdatedBy = acc.RecordedAt, k.By
+}
+
+// CertificateAdded says that the app has a new certificate.
+type CertificateAdded struct {
+	About
+	Certificate KeptCertificate `json:"certificate"`
+}
+
+// Type is the stored name.
+func (CertificateAdded) Type() string { return "app.certificate_added.v1" }
+
+// Shown is the event for those outside.
+func (e CertificateAdded) Shown() any {
+	e.Certificate = e.Certificate.shown()
+	return e
+}
+
+func (e CertificateAdded) apply(acc *Account) {
+	app := acc.change(e.App)
+	c := Certificate{CreatedAt: acc.RecordedAt, CreatedBy: e.Certificate.By}
+	e.Certificate.put(&c, acc)
+	app.Certificates = append(slices.Clip(app.Certificates), c)
+}
+
+func (e CertificateAdded) says() string {
+	return fmt.Sprintf("push certificate %d (%s) was added", e.Certificate.ID, e.Certificate.Platform)
+}
+
+// CertificateEdited says that a certificate holds something else now.
+type CertificateEdited struct {
+	About
+	Certificate KeptCertificate `json:"certificate"`
+}
+
+// Type is the stored name.
+func (CertificateEdited) Type() string { return "app.certificate_edited.v1" }
+
+// Shown is the event for those outside.
+func (e CertificateEdited) Shown() any {
+	e.Certificate = e.Certificate.shown()
+	return e
+}
+
+func (e CertificateEdited) apply(acc *Account) {
+	if c := acc.change(e.App).Certificate(e.Certificate.ID); c != nil {
+		e.Certificate.put(c, acc)
+	}
+}
+
+func (e CertificateEdited) says() string {
+	return fmt.Sprintf("push certificate %d (%s) was changed", e.Certificate.ID, e.Certificate.Platform)
+}
+
+// CertificateDeleted says that a certificate is gone for good.
+type CertificateDeleted struct {
+	About
+	Certificate CertificateID `json:"certificate"`
+}
+
+// keptGone is how many deleted certificates an app remembers, so that deleting one again is silence: a retry comes soon.
+const keptGone = 100
+
+// Type is the stored name.
+func (CertificateDeleted) Type() string { return "app.certificate_deleted.v1" }
+
+func (e CertificateDeleted) apply(acc *Account) {
+	app := acc.change(e.App)
+	if i := app.findCertificate(e.Certificate); i >= 0 {
+		app.Certificates = slices.Delete(slices.Clone(app.Certificates), i, i+1)
+	}
+	app.Gone = append(slices.Clip(app.Gone), e.Certificate)
+	if over := len(app.Gone) - keptGone; over > 0 {
+		app.Gone = slices.Clone(app.Gone[over:])
+	}
+}
+
+func (e CertificateDeleted) says() string {
+	return fmt.Sprintf("push certificate %d was deleted", e.Certificate)
+}

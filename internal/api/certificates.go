@@ -1,0 +1,257 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/domain"
+	"sundial/internal/custody"
+	"sundial/internal/engine"
+	"sundial/internal/pushcert"
+	"sundial/projections"
+)
+
+type addCertificate struct {
+	Platform string                    `json:"platform" doc:"Such as apns_p12" example:"huawei"`
+	Fields   map[string]jsontext.Value `json:"fields" doc:"The platform's fields (docs/certificates.md); files in base64"`
+	Reasoned
+}
+
+func (b addCertificate) command(app domain.AppID) domain.Command {
+	return custody.AddCertificate{
+		AddCertificate: domain.AddCertificate{App: app, Content: domain.CertificateContent{Platform: b.Platform}}, Fields: b.Fields,
+	}
+}
+
+// ofCertificate is in the body of what is done to a certificate: its id, in the path over HTTP.
+type ofCertificate struct {
+	Certificate domain.CertificateID `json:"certificate,omitzero" doc:"Its id; over HTTP it stands in the path"`
+	Reasoned
+}
+
+type editCertificate struct {
+	Fields map[string]jsontext.Value `json:"fields" doc:"Those to change; null removes an optional one, and what is absent stays"`
+	ofCertificate
+}
+
+func (b editCertificate) command(app domain.AppID) domain.Command {
+	return custody.EditCertificate{
+		EditCertificate: domain.EditCertificate{App: app, Certificate: b.Certificate}, Fields: b.Fields,
+	}
+}
+
+func (b editCertificate) of(id string) body {
+	b.Certificate = certificateID(id)
+	return b
+}
+
+type deleteCertificate struct {
+	Confirm string `json:"confirm,omitzero" doc:"The certificate's id"`
+	ofCertificate
+}
+
+func (b deleteCertificate) command(app domain.AppID) domain.Command {
+	return domain.DeleteCertificate{App: app, Certificate: b.Certificate, Confirm: b.Confirm}
+}
+
+func (b deleteCertificate) of(id string) body {
+	b.Certificate = certificateID(id)
+	return b
+}
+
+// certificateDeletion reads what a deletion has to say from its query.
+func certificateDeletion(q url.Values) body {
+	return deleteCertificate{Confirm: q.Get("confirm"), ofCertificate: ofCertificate{Reasoned: Reasoned{q.Get("reason")}}}
+}
+
+// certificateID reads an id as it is written; 0, which none has, for what is none.
+func certificateID(s string) domain.CertificateID {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || strconv.FormatUint(n, 10) != s {
+		return 0
+	}
+	return domain.CertificateID(n)
+}
+
+// Certificate is a push certificate, without its secrets: those never come back.
+type Certificate struct {
+	ID        domain.CertificateID      `json:"id" doc:"What clients send as businessID" example:"1000001"`
+	Platform  string                    `json:"platform" example:"huawei"`
+	State     string                    `json:"state" enum:"active,inactive,expired" doc:"inactive: stored, while mobile push excludes it"`
+	Fields    map[string]jsontext.Value `json:"fields" doc:"Those that are no secret, and what was read from files"`
+	Secrets   []string                  `json:"secrets" doc:"The names of the secret fields that are set"`
+	NotAfter  Absentable                `json:"not_after" doc:"When it expires; null if it does not"`
+	CreatedAt domain.Instant            `json:"created_at"`
+	CreatedBy string                    `json:"created_by"`
+	UpdatedAt domain.Instant            `json:"updated_at"`
+	UpdatedBy string                    `json:"updated_by"`
+	Warnings  []domain.FieldError       `json:"warnings" doc:"What is worth knowing, such as that it expires soon"`
+}
+
+// AppWithCertificate is an app with the certificate that a command added or changed.
+type AppWithCertificate struct {
+	App
+	Certificate *Certificate `json:"certificate,omitzero" nullable:"false"`
+}
+
+func (a *API) shownCertificate(app *domain.App, k *domain.Certificate) Certificate {
+	shown := Certificate{
+		ID: k.ID, Platform: k.Platform, State: string(app.CertificateState(k)), Fields: pushcert.JSON(k.Fields),
+		Secrets: slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(k.Prints)))), NotAfter: present(k.NotAfter), CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy,
+		UpdatedAt: k.UpdatedAt, UpdatedBy: k.UpdatedBy, Warnings: a.config.Custody.Warnings(app, k),
+	}
+	if shown.Warnings == nil {
+		shown.Warnings = []domain.FieldError{}
+	}
+	return shown
+}
+
+// withCertificate adds the certificate that a command made or changed to the app that answers it.
+func withCertificate(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte {
+	id := domain.CertificateID(0)
+	if edit, is := cmd.(custody.EditCertificate); is {
+		id = edit.Certificate
+	}
+	for _, event := range answer.Events {
+		if added, is := event.(domain.CertificateAdded); is {
+			id = added.Certificate.ID
+		}
+	}
+	k := answer.App.Certificate(id)
+	if k == nil {
+		return b
+	}
+	b = append(b[:len(b)-1], `,"certificate":`...)
+	return append(append(b, marshal(a.shownCertificate(answer.App, k))...), '}')
+}
+
+// listCertificates answers GET /v1/apps/{app}/certificates; there are never more than fit on a page.
+func (a *API) listCertificates(x *exchange) reply {
+	app, problem, fine := x.projected()
+	if !fine {
+		return problem
+	}
+	return x.written(appendList(x.buffer(), app.Certificates, "", func(b []byte, k domain.Certificate) []byte {
+		return append(b, marshal(a.shownCertificate(app, &k))...)
+	}))
+}
+
+// readCertificate answers GET /v1/apps/{app}/certificates/{id}.
+func (a *API) readCertificate(x *exchange) reply {
+	app, problem, fine := x.projected()
+	if !fine {
+		return problem
+	}
+	k := app.Certificate(certificateID(x.r.PathValue("id")))
+	if k == nil {
+		return refusalReply(&domain.Refusal{Code: domain.CertificateNotFound})
+	}
+	return ok(marshal(a.shownCertificate(app, k)))
+}
+
+// ExpiringCertificate is a certificate with the app that has it.
+type ExpiringCertificate struct {
+	App     domain.AppID `json:"app" example:"1400000001"`
+	Account string       `json:"account" example:"acme"`
+	Certificate
+}
+
+// defaultExpiry is how far ahead certificates are looked for unless it is said otherwise.
+const defaultExpiry = 30 * 24 * time.Hour
+
+// listExpiring answers GET /v1/certificates. A token for one account sees that one's.
+func (a *API) listExpiring(x *exchange) reply {
+	account, problem, fine := x.narrowed()
+	if !fine {
+		return problem
+	}
+	page, wrong := pageOf(x.query)
+	within := defaultExpiry
+	if x.query.Has("expires_within") {
+		var err error
+		if within, err = days(x.query.Get("expires_within")); err != nil {
+			wrong = append(wrong, field("expires_within", "invalid_duration", "must be days or hours ahead, such as 30d or 12h, at most 36500d"))
+		}
+	}
+	if wrong != nil {
+		return invalid.with(wrong...)
+	}
+	found, next, err := a.config.Store.Certificates(x.r.Context(), account, a.config.Engine.Now().Add(within)+1, page)
+	if err != nil {
+		return listError(err)
+	}
+	return x.written(appendList(x.buffer(), found, next, func(b []byte, c projections.ExpiringCertificate) []byte {
+		return append(b, marshal(ExpiringCertificate{c.App.ID, c.App.Account, a.shownCertificate(c.App, c.Certificate)})...)
+	}))
+}
+
+// days reads a duration that may be in days.
+func days(s string) (time.Duration, error) {
+	const most = 36_500 * 24 * time.Hour
+	d, err := time.ParseDuration(s)
+	if n, whole := len(s)-1, len(s) > 1 && s[len(s)-1] == 'd'; whole {
+		var count uint64
+		if count, err = strconv.ParseUint(s[:n], 10, 16); err == nil {
+			d = time.Duration(count) * 24 * time.Hour
+		}
+	}
+	if err != nil || d < 0 || d > most {
+		return 0, strconv.ErrRange
+	}
+	return d, nil
+}
+
+// maxParts bounds the parts of a form: a platform has fewer fields.
+const maxParts = 20
+
+// form reads multipart/form-data as the JSON that it stands for: platform and reason as they are, every other part a
+// field, files in base64.
+func form(r *http.Request, text []byte) ([]byte, bool) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" {
+		return text, true
+	}
+	out := map[string]any{}
+	fields := map[string]any{}
+	parts := multipart.NewReader(bytes.NewReader(text), params["boundary"])
+	for range maxParts {
+		part, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			if len(fields) > 0 {
+				out["fields"] = fields
+			}
+			return marshal(out), true
+		}
+		if err != nil {
+			return nil, false
+		}
+		content, err := io.ReadAll(part) // within the body, which is bounded
+		name := part.FormName()
+		if _, twice := fields[name]; err != nil || name == "" || twice || out[name] != nil {
+			return nil, false
+		}
+		switch {
+		case name == "platform" || name == "reason":
+			out[name] = string(content)
+		case part.FileName() != "":
+			fields[name] = base64.StdEncoding.EncodeToString(content)
+		case jsontext.Value(content).Kind() == '{' && jsontext.Value(content).IsValid():
+			fields[name] = jsontext.Value(content)
+		default:
+			fields[name] = string(content)
+		}
+	}
+	return nil, false
+}

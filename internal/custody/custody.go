@@ -1,0 +1,158 @@
+// Package custody handles what an app keeps secret: it makes signing keys and uses them, seals what is secret in a
+// command before the engine sees it, and destroys the keys of what was deleted.
+//
+// Commands that bring secrets are those of the domain with the secrets beside them ([RotateKey], [AddCertificate], …):
+// hand them to [Custody.Execute], as all other commands. What comes out of here in the clear is a UserSig, and a key whose
+// reveal is on record.
+package custody
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"sundial/domain"
+	"sundial/internal/engine"
+	"sundial/internal/vault"
+	"sundial/projections"
+)
+
+// Config is what custody needs. All but Logger are required.
+type Config struct {
+	Engine *engine.Engine
+	Store  *projections.Store
+	Vault  *vault.Vault
+	Random io.Reader // of which keys are made
+	Logger *slog.Logger
+}
+
+// Custody is safe for concurrent use.
+type Custody struct{ config Config }
+
+// New makes custody of its parts.
+func New(config Config) *Custody {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Custody{config}
+}
+
+// secretive is a command that comes with what is secret in the clear.
+type secretive interface {
+	domain.Command
+	// seal makes the domain's command of it. undo is called if that led to no commit; nil where there is nothing to undo.
+	seal(ctx context.Context, c *Custody, req engine.Request) (cmd domain.Command, undo func(context.Context), err error)
+}
+
+// Execute seals what a command brings, hands it to the engine, and destroys the keys of what it deleted before it
+// answers. Its errors are the engine's, and the vault's where a secret is needed.
+func (c *Custody) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
+	undo := func(context.Context) {}
+	if brings, ok := req.Command.(secretive); ok {
+		cmd, back, err := brings.seal(ctx, c, req)
+		if err != nil {
+			return engine.Answer{}, gone(err)
+		}
+		if req.Command = cmd; back != nil {
+			undo = back
+		}
+	}
+	answer, err := c.config.Engine.Execute(ctx, req)
+	switch {
+	case errors.Is(err, engine.ErrUnknown) || ctx.Err() != nil: // it may be in the log
+	case err != nil || answer.Outcome != engine.Appended:
+		undo(context.WithoutCancel(ctx))
+	}
+	if err == nil {
+		c.forget(ctx, answer.Events)
+	}
+	return answer, err
+}
+
+// gone makes the domain's refusal of keys that were destroyed: only a deletion destroys them.
+func gone(err error) error {
+	if errors.Is(err, vault.ErrForgotten) {
+		return &domain.Refusal{Code: domain.AppDeletedAlready}
+	}
+	return err
+}
+
+// holder is what has the keys of a certificate.
+func holder(app domain.AppID, certificate domain.CertificateID) vault.Holder {
+	return vault.Holder{App: uint64(app), Item: certificateItem + strconv.FormatUint(uint64(certificate), 10)}
+}
+
+const certificateItem = "certificate-"
+
+// forget destroys the keys of what events say was deleted. What fails is left to the sweep.
+func (c *Custody) forget(ctx context.Context, events []domain.Event) {
+	for _, event := range events {
+		var of vault.Holder
+		switch e := event.(type) {
+		case domain.AppDeleted:
+			of = vault.Holder{App: uint64(e.App)}
+		case domain.CertificateDeleted:
+			of = holder(e.App, e.Certificate)
+		default:
+			continue
+		}
+		if err := c.config.Vault.Forget(ctx, of); err != nil {
+			c.config.Logger.Error("the keys of what was deleted are not destroyed yet; trying again within the hour", "of", of.String(), "error", err)
+		}
+	}
+}
+
+// sweepEvery is how often it is looked for keys that a crash kept from being destroyed.
+const sweepEvery = time.Hour
+
+// Run destroys, at its start and then every hour, the keys of what was deleted and still has some: a crash came between.
+// It ends with the context.
+func (c *Custody) Run(ctx context.Context) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.config.Logger.Error("looking for keys of what was deleted; trying again within the hour", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Sweep destroys the keys of what was deleted and still has some.
+func (c *Custody) Sweep(ctx context.Context) error {
+	return c.config.Vault.Holders(ctx, func(h vault.Holder) error {
+		deleted, err := c.deleted(ctx, h)
+		if err != nil || !deleted {
+			return err
+		}
+		c.config.Logger.Warn("destroying keys of what was deleted before", "of", h.String())
+		return c.config.Vault.Forget(ctx, h)
+	})
+}
+
+// deleted says whether what has keys was deleted. What is not in the log yet was not.
+func (c *Custody) deleted(ctx context.Context, h vault.Holder) (bool, error) {
+	app, found, err := c.config.Store.App(ctx, domain.AppID(h.App))
+	if err != nil || !found || app.DeletedAt != 0 || h.Item == "" {
+		return found && err == nil && app.DeletedAt != 0, err
+	}
+	id, err := strconv.ParseUint(h.Item[min(len(certificateItem), len(h.Item)):], 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("custody: keys of something unknown in app %d: %w", h.App, err)
+	}
+	// In this order: a certificate that was there when it was looked for is gone only if it was deleted.
+	owner, was, err := c.config.Store.CertificateOwner(ctx, domain.CertificateID(id))
+	if err != nil || !was || uint64(owner) != h.App {
+		return false, err
+	}
+	app, found, err = c.config.Store.App(ctx, owner)
+	return err == nil && found && app.Certificate(domain.CertificateID(id)) == nil, err
+}

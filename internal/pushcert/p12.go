@@ -1,0 +1,310 @@
+package pushcert
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"slices"
+
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+const (
+	// maxIterations bounds each derivation of a key from the password: what OWASP asks of PBKDF2 with SHA-256, and
+	// hundreds of times what openssl and Apple's Keychain do. A file asks for three, which take a second at most.
+	maxIterations = 600_000
+
+	// maxKey bounds a private key in DER, encrypted or not: RSA of 4,096 bits takes 2.4 KiB. Checking a key takes time
+	// with the cube of its length.
+	maxKey = 3 << 10
+)
+
+// The parts of a p12 file (RFC 7292, 4), as far as they say how much work it asks for.
+type (
+	p12PFX struct {
+		Version  int
+		AuthSafe p12Content
+		Mac      p12Mac `asn1:"optional"`
+	}
+	p12Content struct {
+		Type    asn1.ObjectIdentifier
+		Content asn1.RawValue `asn1:"tag:0,explicit,optional"`
+	}
+	p12Mac struct {
+		Digest     p12Digest
+		Salt       []byte
+		Iterations int `asn1:"optional,default:1"`
+	}
+	p12Digest struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Digest    []byte
+	}
+	p12Encrypted struct {
+		Version int
+		Content struct {
+			Type      asn1.ObjectIdentifier
+			Algorithm pkix.AlgorithmIdentifier
+			Content   []byte `asn1:"tag:0,optional"`
+		}
+	}
+	p12Bag struct {
+		Type       asn1.ObjectIdentifier
+		Value      asn1.RawValue   `asn1:"tag:0,explicit"`
+		Attributes []asn1.RawValue `asn1:"set,optional"`
+	}
+	p12ShroudedKey struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Content   []byte
+	}
+	pbeParameters struct {
+		Salt       []byte
+		Iterations int
+	}
+	// Second is the encryption of PBES2, the MAC of PBMAC1.
+	pbes2Parameters  struct{ Derivation, Second pkix.AlgorithmIdentifier }
+	pbkdf2Parameters struct {
+		Salt       asn1.RawValue
+		Iterations int
+		KeyLength  int                      `asn1:"optional"`
+		Function   pkix.AlgorithmIdentifier `asn1:"optional"`
+	}
+)
+
+var (
+	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	oidEncryptedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
+	oidKeyBag        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1}
+	oidShroudedKey   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 2}
+	oidPBES2         = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
+	oidPBKDF2        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
+	oidPBMAC1        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
+	oidHMACSHA256    = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}
+
+	// What a MAC may be made with: SHA-1, SHA-256 and SHA-512.
+	macDigests = []asn1.ObjectIdentifier{
+		{1, 3, 14, 3, 2, 26}, {2, 16, 840, 1, 101, 3, 4, 2, 1}, {2, 16, 840, 1, 101, 3, 4, 2, 3},
+	}
+	hmacs = []asn1.ObjectIdentifier{{1, 2, 840, 113549, 2, 7}, oidHMACSHA256, {1, 2, 840, 113549, 2, 11}}
+)
+
+// openP12 gives the private key of a p12 file and its certificates.
+//
+// The library bounds no work, and the parameters of a key may be hidden in a part that is itself encrypted. So the parts
+// that can be seen are judged first; then the MAC alone is checked, which tells whether the password is right; and last
+// the file is opened with the part in the clear that holds the key in front of the encrypted one, where the library
+// refuses another key without opening it.
+func openP12(file []byte, password string) (crypto.PrivateKey, []*x509.Certificate, *Code) {
+	pfx, parts, c := readP12(file)
+	if c != nil {
+		return nil, nil, c
+	}
+	// This reads a file of certificates alone, so that it ends after the MAC, or with a bag that is not a certificate.
+	if _, err := pkcs12.DecodeTrustStore(file, password); errors.Is(err, pkcs12.ErrIncorrectPassword) {
+		return nil, nil, &wrongPassword
+	}
+	return pfx.open(parts, password)
+}
+
+// open opens the parts in this order, without regard to the file's own MAC.
+func (p p12PFX) open(parts []p12Content, password string) (crypto.PrivateKey, []*x509.Certificate, *Code) {
+	ordered, err := p.withParts(parts, password)
+	if err != nil {
+		return nil, nil, &p12Unreadable
+	}
+	key, leaf, others, err := pkcs12.DecodeChain(ordered, password)
+	var unsupported pkcs12.NotImplementedError
+	switch {
+	case errors.As(err, &unsupported):
+		return nil, nil, &p12Unsupported
+	case err != nil:
+		return nil, nil, &p12Unreadable
+	}
+	return key, append([]*x509.Certificate{leaf}, others...), nil
+}
+
+// readP12 takes a file apart as far as it is not encrypted, and refuses what asks for too much work. It gives the parts
+// in the clear before the encrypted ones.
+func readP12(file []byte) (pfx p12PFX, parts []p12Content, c *Code) {
+	if !whole(file, &pfx) || pfx.Version != 3 || !pfx.AuthSafe.Type.Equal(oidData) {
+		return pfx, nil, &p12Unreadable
+	}
+	if c := judgeMAC(pfx.Mac); c != nil {
+		return pfx, nil, c
+	}
+	var safe []byte
+	var all []p12Content
+	if !whole(pfx.AuthSafe.Content.Bytes, &safe) || !whole(safe, &all) {
+		return pfx, nil, &p12Unreadable
+	}
+	if len(all) > 2 {
+		return pfx, nil, &p12Unsupported // by the library
+	}
+	var encrypted []p12Content
+	keys := 0
+	for _, part := range all {
+		if part.Type.Equal(oidEncryptedData) {
+			encrypted = append(encrypted, part)
+			c = judgeEncrypted(part)
+		} else {
+			parts = append(parts, part)
+			var n int
+			n, c = judgeClear(part)
+			keys += n
+		}
+		if c != nil {
+			return pfx, nil, c
+		}
+	}
+	switch {
+	case keys == 0:
+		return pfx, nil, &p12NoKey
+	case keys > 1:
+		return pfx, nil, &p12SeveralKeys
+	}
+	return pfx, append(parts, encrypted...), nil
+}
+
+// judgeMAC lets through only what the library checks, so that it has no other way to fail than the password.
+func judgeMAC(m p12Mac) *Code {
+	a := m.Digest.Algorithm
+	switch {
+	case len(a.Algorithm) == 0:
+		return &p12Unprotected
+	case slices.ContainsFunc(macDigests, a.Algorithm.Equal):
+		return bearable(m.Iterations)
+	case !a.Algorithm.Equal(oidPBMAC1):
+		return &p12Unsupported
+	}
+	k, p, fine := derivation(a)
+	if !fine || k.Salt.Tag != asn1.TagOctetString || k.KeyLength < 20 || k.KeyLength > 64 ||
+		k.Function.Algorithm != nil && !slices.ContainsFunc(hmacs, k.Function.Algorithm.Equal) ||
+		!slices.ContainsFunc(hmacs, p.Second.Algorithm.Equal) {
+		return &p12Unsupported
+	}
+	return bearable(k.Iterations)
+}
+
+func judgeEncrypted(part p12Content) *Code {
+	var e p12Encrypted
+	if !whole(part.Content.Bytes, &e) {
+		return &p12Unreadable
+	}
+	return judgeAlgorithm(e.Content.Algorithm)
+}
+
+// judgeClear counts the private keys of a part that is not encrypted.
+func judgeClear(part p12Content) (keys int, c *Code) {
+	var content []byte
+	var bags []p12Bag
+	if !part.Type.Equal(oidData) || !whole(part.Content.Bytes, &content) || !whole(content, &bags) {
+		return 0, &p12Unreadable
+	}
+	for _, bag := range bags {
+		switch {
+		case bag.Type.Equal(oidKeyBag):
+			keys++
+		case bag.Type.Equal(oidShroudedKey):
+			keys++
+			var key p12ShroudedKey
+			if !whole(bag.Value.Bytes, &key) {
+				return 0, &p12Unreadable
+			}
+			if c := judgeAlgorithm(key.Algorithm); c != nil {
+				return 0, c
+			}
+		default:
+			continue
+		}
+		if len(bag.Value.Bytes) > maxKey {
+			return 0, &p12BadKey
+		}
+	}
+	return keys, nil
+}
+
+// judgeAlgorithm looks for the number of iterations with which a key is derived from the password.
+func judgeAlgorithm(a pkix.AlgorithmIdentifier) *Code {
+	if !a.Algorithm.Equal(oidPBES2) {
+		var p pbeParameters
+		if !whole(a.Parameters.FullBytes, &p) {
+			return &p12Unsupported
+		}
+		return bearable(p.Iterations)
+	}
+	k, _, fine := derivation(a)
+	if !fine {
+		return &p12Unsupported
+	}
+	return bearable(k.Iterations)
+}
+
+// derivation reads the parameters of an algorithm that is led by PBKDF2: PBES2 and PBMAC1.
+func derivation(a pkix.AlgorithmIdentifier) (k pbkdf2Parameters, p pbes2Parameters, fine bool) {
+	fine = whole(a.Parameters.FullBytes, &p) && p.Derivation.Algorithm.Equal(oidPBKDF2) &&
+		whole(p.Derivation.Parameters.FullBytes, &k)
+	return k, p, fine
+}
+
+func bearable(iterations int) *Code {
+	switch {
+	case iterations < 1:
+		return &p12Unreadable
+	case iterations > maxIterations:
+		return &p12TooCostly
+	}
+	return nil
+}
+
+// whole reads DER, and nothing after it.
+func whole(der []byte, into any) bool {
+	rest, err := asn1.Unmarshal(der, into)
+	return err == nil && len(rest) == 0
+}
+
+// withParts writes a p12 file of these parts, with a MAC that takes one iteration (PBMAC1, RFC 9579).
+func (p p12PFX) withParts(parts []p12Content, password string) ([]byte, error) {
+	var w writer
+	safe := w.der(parts)
+	salt := []byte("reordered")
+	key, err := pbkdf2.Key(sha256.New, password, salt, 1, sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write(safe)
+	p.AuthSafe = p12Content{Type: oidData, Content: explicit(w.der(safe))}
+	p.Mac = p12Mac{Salt: salt, Iterations: 1, Digest: p12Digest{
+		Algorithm: w.algorithm(oidPBMAC1, pbes2Parameters{
+			Derivation: w.algorithm(oidPBKDF2, pbkdf2Parameters{
+				Salt: asn1.RawValue{FullBytes: w.der(salt)}, Iterations: 1, KeyLength: sha256.Size,
+				Function: pkix.AlgorithmIdentifier{Algorithm: oidHMACSHA256},
+			}),
+			Second: pkix.AlgorithmIdentifier{Algorithm: oidHMACSHA256},
+		}),
+		Digest: mac.Sum(nil),
+	}}
+	file := w.der(p)
+	return file, w.err
+}
+
+// writer writes DER and remembers the first error.
+type writer struct{ err error }
+
+func (w *writer) der(value any) []byte {
+	b, err := asn1.Marshal(value)
+	w.err = errors.Join(w.err, err)
+	return b
+}
+
+func (w *writer) algorithm(id asn1.ObjectIdentifier, parameters any) pkix.AlgorithmIdentifier {
+	return pkix.AlgorithmIdentifier{Algorithm: id, Parameters: asn1.RawValue{FullBytes: w.der(parameters)}}
+}
+
+func explicit(content []byte) asn1.RawValue {
+	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: content}
+}

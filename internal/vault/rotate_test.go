@@ -1,0 +1,172 @@
+package vault_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sundial/internal/vault"
+)
+
+func status(t testing.TB, v *vault.Vault) vault.Status {
+	t.Helper()
+	s, err := v.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestRotationLeavesNothingOfTheOldKey(t *testing.T) {
+	w := newWorld(t)
+	v := w.open(t)
+	ofApp, ofItem := seal(t, v, app, "x"), seal(t, v, certificate, "y")
+	for i := range uint64(3) {
+		seal(t, v, vault.Holder{App: i + 1}, "z")
+	}
+	if err := v.Forget(t.Context(), vault.Holder{App: 1}); err != nil {
+		t.Fatal(err)
+	}
+	old := wrapped(t, w.stored(t, appSubject))
+	if got := inFiles(t, w, old); got != allOfIt {
+		t.Fatalf("the control finds %d of %d", got, allOfIt)
+	}
+	fresh := newRoot(t)
+	var done, total int
+	if err := v.Rotate(t.Context(), fresh, func(d, of int) { done, total = max(done, d), max(total, of) }); err != nil {
+		t.Fatal(err)
+	}
+	if done != 4 || total != 4 {
+		t.Errorf("progress: %d of %d, want 4 of 4", done, total)
+	}
+	if got := inFiles(t, w, old); got != 0 {
+		t.Errorf("%d of the keys wrapped by the old root key are still on disk", got)
+	}
+	want := vault.Status{Root: fresh.ID, Apps: map[string]int{fresh.ID: 3}, Items: 1, Forgotten: 1}
+	if got := status(t, v); got.Root != want.Root || !maps.Equal(got.Apps, want.Apps) || got.Items != 1 ||
+		got.Forgotten != 1 || got.Locked != "" || !got.Following {
+		t.Errorf("status %+v, want %+v", got, want)
+	}
+	before := w.state(t)
+	if err := v.Rotate(t.Context(), fresh, nil); err != nil {
+		t.Errorf("rotated again: %v", err)
+	}
+	if after := w.state(t); after.LastSeq != before.LastSeq || after.Msgs != after.NumSubjects {
+		t.Errorf("rotating again changed something: %+v", after)
+	}
+
+	// The new one alone opens, the old one alone does not.
+	alone := w.open(t, fresh)
+	unseals(t, alone, app, ofApp, "x")
+	unseals(t, alone, certificate, ofItem, "y")
+	locked := w.open(t, w.root)
+	refuses(t, locked, app, ofApp, vault.ErrLocked)
+}
+
+func TestRotationGoesOnAfterItWasInterrupted(t *testing.T) {
+	w := newWorld(t)
+	v := w.open(t)
+	const apps = 1200 // more than two batches
+	sealed := make([][]byte, apps)
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			for i := n; i < apps; i += 8 {
+				sealed[i] = seal(t, v, vault.Holder{App: uint64(i + 1)}, "x")
+			}
+		})
+	}
+	wg.Wait()
+	fresh := newRoot(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := v.Rotate(ctx, fresh, func(done, total int) {
+		if total != apps {
+			t.Errorf("of %d in all, want %d", total, apps)
+		}
+		if done == 700 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, vault.ErrUnavailable) {
+		t.Fatalf("interrupted: %v", err)
+	}
+	v.Close()
+
+	both := w.open(t, fresh, w.root)
+	s := status(t, both)
+	if s.Root != fresh.ID || s.Apps[fresh.ID] < 700 || s.Apps[w.root.ID] == 0 || s.Apps[fresh.ID]+s.Apps[w.root.ID] != apps {
+		t.Errorf("in the middle: %+v", s)
+	}
+	unseals(t, both, vault.Holder{App: 1}, sealed[0], "x")
+	unseals(t, both, vault.Holder{App: apps}, sealed[apps-1], "x")
+	// Without the old key, what it still wraps says so and nothing is harmed.
+	refuses(t, w.open(t, fresh), vault.Holder{App: apps}, sealed[apps-1], vault.ErrLocked)
+	if err := w.open(t, fresh).Rotate(t.Context(), fresh, nil); !errors.Is(err, vault.ErrLocked) {
+		t.Errorf("going on without the old key: %v", err)
+	}
+
+	if err := both.Rotate(t.Context(), fresh, nil); err != nil {
+		t.Fatal(err)
+	}
+	if s := status(t, both); s.Apps[fresh.ID] != apps || len(s.Apps) != 1 {
+		t.Errorf("at the end: %+v", s)
+	}
+	if state := w.state(t); state.Msgs != apps+1 || state.NumSubjects != apps+1 {
+		t.Errorf("%d messages on %d subjects, want %d", state.Msgs, state.NumSubjects, apps+1)
+	}
+	alone := w.open(t, fresh)
+	for i, s := range sealed {
+		unseals(t, alone, vault.Holder{App: uint64(i + 1)}, s, "x")
+	}
+}
+
+// TestWorkGoesOnDuringARotation seals and unseals on two vaults, for apps old and new, while one of them rotates.
+func TestWorkGoesOnDuringARotation(t *testing.T) {
+	w := newWorld(t)
+	fresh := newRoot(t)
+	a, b := w.open(t, w.root), w.open(t, w.root, fresh)
+	const apps = 200
+	var sealed [apps][]byte
+	for i := range sealed {
+		sealed[i] = seal(t, a, vault.Holder{App: uint64(i + 1)}, "old")
+	}
+	var rotated atomic.Bool
+	var made atomic.Uint64
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	late := map[uint64][]byte{}
+	for n, v := range []*vault.Vault{a, b, a, b} {
+		wg.Go(func() {
+			for i := n; !rotated.Load() || i < 50; i++ {
+				unseals(t, v, vault.Holder{App: uint64(i%apps + 1)}, sealed[i%apps], "old")
+				id := 1000 + made.Add(1)
+				out := seal(t, v, vault.Holder{App: id}, "new")
+				mu.Lock()
+				late[id] = out
+				mu.Unlock()
+			}
+		})
+	}
+	err := a.Rotate(t.Context(), fresh, nil)
+	rotated.Store(true)
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := w.open(t, fresh)
+	for i, s := range sealed {
+		unseals(t, alone, vault.Holder{App: uint64(i + 1)}, s, "old")
+	}
+	for id, s := range late {
+		unseals(t, alone, vault.Holder{App: id}, s, "new")
+	}
+	if s := status(t, alone); s.Apps[fresh.ID] != apps+len(late) || len(s.Apps) != 1 {
+		t.Errorf("wrapped by %v, want all %d by %s", s.Apps, apps+len(late), fresh)
+	}
+	if state := w.state(t); state.Msgs != state.NumSubjects {
+		t.Errorf("%d messages on %d subjects", state.Msgs, state.NumSubjects)
+	}
+}
