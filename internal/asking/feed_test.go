@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"sundial/domain"
@@ -60,21 +59,7 @@ func FuzzTypes(f *testing.F) {
 // TestAPageLooksThroughSoMuchAndNoMore looks for what is not there in more commits than a page looks through.
 func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 	w := newWorld(t)
-	const accounts, each = 60, 100
-	var writers sync.WaitGroup
-	for i := range accounts {
-		writers.Go(func() {
-			for n := range each {
-				_, err := w.Execute(t.Context(), engine.Request{
-					Account: fmt.Sprint("a", i), ID: fmt.Sprint(n), Command: domain.SetQuota{Apps: 200 + n}, Role: domain.Operator, Actor: "operator:test",
-				})
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	writers.Wait()
+	w.fill(60, 100)
 	f := asking.Feed{Types: []string{"app.deleted"}, Limit: 10}
 	var stops []string
 	for more := true; more; {
@@ -104,35 +89,36 @@ func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 	}
 }
 
-// BenchmarkFeed reads pages of 50 at the end of a log, of all accounts and of one.
-func BenchmarkFeed(b *testing.B) {
+// BenchmarkAsking asks of a log of 50,000 commits; more accounts or commits make it a larger one.
+func BenchmarkAsking(b *testing.B) {
 	w := newWorld(b)
 	const accounts, each = 500, 100
-	var writers sync.WaitGroup
-	for i := range accounts {
-		writers.Go(func() {
-			for n := range each {
-				if _, err := w.Execute(b.Context(), engine.Request{
-					Account: fmt.Sprint("a", i), ID: fmt.Sprint(n), Command: domain.SetQuota{Apps: 200 + n}, Role: domain.Operator, Actor: "operator:test", Durable: true,
-				}); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	if err := w.Store.Wait(b.Context(), accounts*each); err != nil {
-		b.Fatal(err)
-	}
+	w.fill(accounts, each)
 	for name, f := range map[string]asking.Feed{
-		"all": {After: asking.Behind(accounts*each - 300), Limit: 50}, "one": {Account: "a7", After: asking.Behind(accounts * each / 2), Limit: 50},
+		"feed/first":   {Limit: 50},
+		"feed/last":    {Limit: 50, After: asking.Behind(accounts*each - 100)},
+		"feed/account": {Limit: 50, After: asking.Behind(accounts * each / 4), Account: "a7"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if page, err := w.reader.Feed(b.Context(), f); err != nil || len(page.Events) < 30 {
+				if page, err := w.reader.Feed(b.Context(), f); err != nil || len(page.Events) != f.Limit {
 					b.Fatalf("%d events, %v", len(page.Events), err)
 				}
 			}
 		})
 	}
+	b.Run("history", func(b *testing.B) {
+		for b.Loop() {
+			if page, err := w.reader.AccountHistory(b.Context(), "a7", asking.History{Limit: 50}); err != nil || len(page.Commits) != 50 {
+				b.Fatalf("%d commits, %v", len(page.Commits), err)
+			}
+		}
+	})
+	b.Run("statement", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := w.reader.Statement(b.Context(), "a7", 0, asking.Window{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -34,32 +34,24 @@ func pages(t *testing.T, limit int, read func(asking.History) (asking.HistoryPag
 // the beginning and at the end, and with one commit, in pages of several sizes.
 func TestHistoryIsTheLogBackwards(t *testing.T) {
 	w := newWorld(t)
-	quota := func(account string, n int) {
-		_, err := w.Execute(t.Context(), engine.Request{
-			Account: account, ID: fmt.Sprint(n), Command: domain.SetQuota{Apps: 200 + n}, Role: domain.Operator, Actor: "operator:test",
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	quota("once", 0)
+	w.quota("once", 0)
 	for n := range 5 {
-		quota("seldom", n)
+		w.quota("seldom", n)
 	}
 	for n := range 1100 { // more than is held of a piece
-		quota("busy", n)
+		w.quota("busy", n)
 	}
 	var writers sync.WaitGroup
 	for i := range 100 {
 		writers.Go(func() {
 			for n := range 60 {
-				quota(fmt.Sprint("other-", i), n)
+				w.quota(fmt.Sprint("other-", i), n)
 			}
 		})
 	}
 	writers.Wait()
 	for n := range 5 {
-		quota("seldom", 5+n)
+		w.quota("seldom", 5+n)
 	}
 	if err := w.Store.Wait(t.Context(), 1+10+6000+1100); err != nil {
 		t.Fatal(err)
