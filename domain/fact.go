@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // By says what brought a change about.
 type By string
@@ -30,12 +27,12 @@ func (t trigger) byUpstream() bool { return t.by != byTime && t.by != byStart }
 
 // take records a fact about an app. A message of the billing system is evidence and is kept even if it says nothing new;
 // a command that says nothing new is silence.
-func (d *draft) take(fact Event, effectiveAt Instant, by By, report *Report) error {
+func (d *draft) take(fact fact, effectiveAt Instant, by By, report *Report) error {
 	app, err := d.app(fact.Subject())
 	switch {
 	case err != nil:
 		return err
-	case report == nil && app.knows(fact):
+	case report == nil && fact.known(app):
 		return nil
 	case app.DeletedAt != 0:
 		return refuse(AppDeletedAlready)
@@ -43,11 +40,10 @@ func (d *draft) take(fact Event, effectiveAt Instant, by By, report *Report) err
 	return d.record(app, effectiveAt, by, fact)
 }
 
-// knows says whether a fact says nothing beyond what was said before.
-func (a *App) knows(fact Event) bool {
-	told := a.Clone()
-	fact.apply(&Account{Apps: map[AppID]*App{a.ID: told}})
-	return slices.EqualFunc(a.Orders, told.Orders, Order.same) && slices.EqualFunc(a.Invoices, told.Invoices, Invoice.same)
+// fact is what is told of an app's orders and invoices. It is known if it says nothing beyond what was said before.
+type fact interface {
+	Event
+	known(*App) bool
 }
 
 // record takes a billing fact in, and lets the app's state follow from it: what the fact changes is told now.

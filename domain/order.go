@@ -110,6 +110,17 @@ func (a *App) takeOrder(id string) *Order {
 	return &a.Orders[i]
 }
 
+// knowsOrder says whether the order is known and what is told of it changes nothing.
+func (a *App) knowsOrder(id string, tell func(*Order)) bool {
+	was := a.order(id)
+	if was == nil {
+		return false
+	}
+	told := *was
+	tell(&told)
+	return told.same(*was)
+}
+
 // wins decides between two reports of one order, so that their order of arrival does not matter: the highest version;
 // at the same one the billing system's word, then the earlier beginning, the shorter term, the lower edition, the
 // smaller canonical JSON.
@@ -177,8 +188,11 @@ type OrderRecorded struct {
 // Type is the stored name.
 func (OrderRecorded) Type() string { return "app.order_recorded.v1" }
 
-func (e OrderRecorded) apply(acc *Account) {
-	o := acc.change(e.App).takeOrder(e.Order.ID)
+func (e OrderRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeOrder(e.Order.ID)) }
+
+func (e OrderRecorded) known(app *App) bool { return app.knowsOrder(e.Order.ID, e.tell) }
+
+func (e OrderRecorded) tell(o *Order) {
 	if !o.wins(e.Order, e.By) {
 		o.Terms, o.By = e.Order, e.By
 	}
