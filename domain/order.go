@@ -242,7 +242,7 @@ func (t OrderTerms) says(ordered OrderTerms) bool {
 	if ordered.Version == 0 {
 		ordered.Version = t.Version
 	}
-	return string(t.canonical()) == string(ordered.canonical())
+	return t.same(ordered)
 }
 
 // canonical is the terms as JSON in one fixed form: members in the order of the struct, absent ones left away.
