@@ -36,7 +36,7 @@ func rebuild(ctx context.Context, r *run) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		return r.compare(ctx, n.rebuilding(r.path("projections")), n.reading())
+		return r.compare(ctx, min(r.turns, wholePairs), n.rebuilding(r.path("projections")), n.reading())
 	}()
 	return result, closed(n, err)
 }
