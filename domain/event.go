@@ -36,6 +36,7 @@ type fact interface {
 	Event
 	brings() trigger
 	report() *Report // nil if it came as a command
+	known(*App) bool // it says nothing beyond what was said before
 }
 
 // beginning is an event with which an app begins to exist.

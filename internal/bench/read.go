@@ -58,7 +58,7 @@ func read(ctx context.Context, r *run) (result Result, err error) {
 			return err
 		}
 		s.body = sample
-		result, err = r.compare(ctx, s.asking(path), s.asking(func() string { return barePath }))
+		result, err = r.compare(ctx, r.turns, s.asking(path), s.asking(func() string { return barePath }))
 		return err
 	})
 	return result, err
