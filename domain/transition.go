@@ -32,9 +32,13 @@ type Due struct {
 	Kind    DueKind
 	At      Instant
 	Episode uint64 // the account's version at which it was set
-	To      string // a status, "edition:" and an edition, "notice", "key:retired", "certificate:notice" or "certificate:expired"
+	To      string // a status, "edition:" and an edition, "notice:" and the time of what it warns of, "key:retired", "certificate:notice" or "certificate:expired"
 	Cause   Cause  // of the stop or the expiry; why the order ends, for an edition
 }
+
+// NoticeOf begins what a notice leads to; behind it stands the time of what it warns of. From then on the notice is due no
+// more, as it says nothing any more.
+const NoticeOf = "notice:"
 
 // Dues lists what time will do to the app, soonest first; none for a deleted app.
 func (a *App) Dues() []Due {
@@ -75,7 +79,7 @@ func (a *App) Dues() []Due {
 		add(Due{DueCertificate, c.Due, c.Episode, to, ""})
 	}
 	if n := a.nextNotice(); n != nil {
-		add(Due{DueNotice, n.At, n.Episode, "notice", ""})
+		add(Due{DueNotice, n.At, n.Episode, NoticeOf + n.Due.String(), ""})
 	}
 	return dues
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -48,6 +49,12 @@ func from(to, status, edition string) string {
 	return status
 }
 
+// staleNotice is true of a notice that says nothing any more: what it warns of is due at the instant of the second
+// argument, which is written as the goal of a notice is. Its row goes when that fires.
+var staleNotice = fmt.Sprintf("(d.kind = %d AND d.goal <= ?2)", kindNumber(domain.DueNotice))
+
+func staleAt(now domain.Instant) string { return domain.NoticeOf + now.String() }
+
 // Due lists what is due at an instant (at or before it), in due order: by time, account, app, and kind. It gives at
 // most limit transitions.
 func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Transition, error) {
@@ -57,7 +64,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 		return r.due.each(context.Background(), row, func() (bool, error) {
 			due = append(due, transitionOf(row))
 			return true, nil
-		}, int64(now), int64(max(limit, 0)))
+		}, int64(now), staleAt(now), int64(max(limit, 0)))
 	})
 	return due, err
 }
@@ -65,7 +72,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 // Backlog tells how many transitions are due at an instant, and since when the first of them (0 if none is).
 func (s *Store) Backlog(ctx context.Context, now domain.Instant) (count int, oldest domain.Instant, err error) {
 	err = s.read(ctx, func(r *reader) error {
-		_, err := r.backlog.one(r.row[:2], int64(now))
+		_, err := r.backlog.one(r.row[:2], int64(now), staleAt(now))
 		count, oldest = int(integer(r.row[0])), domain.Instant(integer(r.row[1]))
 		return err
 	})
