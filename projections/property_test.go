@@ -130,6 +130,13 @@ func (w *world) sameDues(rt *rapid.T, s *Store) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		rt.Errorf("dues (-decided +projected):\n%s", diff)
 	}
+	for i, d := range due { // which a scheduler does not ask for
+		due[i].Prevention = w.accounts[d.Account].Account.Apps[d.App].Prevention(d.Due)
+	}
+	all, _, err := s.Transitions(w.t.Context(), DueFilter{}, Page{Limit: MaxLimit})
+	if diff := cmp.Diff(due[:min(len(due), MaxLimit)], all, cmpopts.EquateEmpty()); diff != "" || err != nil {
+		rt.Errorf("transitions: %v (-decided +projected):\n%s", err, diff)
+	}
 	for id := range w.accounts {
 		own, next, err := s.Transitions(w.t.Context(), DueFilter{Account: id}, Page{Limit: MaxLimit})
 		of := slices.DeleteFunc(slices.Clone(due), func(d Transition) bool { return d.Account != id })
