@@ -71,6 +71,16 @@ func (a *App) Dues() []Due {
 	return dues
 }
 
+// NextTransition is the first due that changes the app's status or edition, false if there is none.
+func (a *App) NextTransition() (Due, bool) {
+	for _, d := range a.Dues() {
+		if d.Kind.Lifecycle() {
+			return d, true
+		}
+	}
+	return Due{}, false
+}
+
 // FireTransition is the scheduler's: what was due has come. It is silent if that is no longer so, so that a doubled or
 // late command does nothing.
 type FireTransition struct {
