@@ -90,6 +90,14 @@ func (a *App) Transitions() []Due {
 	return slices.DeleteFunc(a.Dues(), func(d Due) bool { return !d.Kind.Lifecycle() })
 }
 
+// NextTransition is the first of them, false if there is none.
+func (a *App) NextTransition() (Due, bool) {
+	if next := a.Transitions(); len(next) > 0 {
+		return next[0], true
+	}
+	return Due{}, false
+}
+
 // FireTransition is the scheduler's: what was due has come. It is silent if that is no longer so, so that a doubled or
 // late command does nothing.
 type FireTransition struct {

@@ -189,13 +189,13 @@ func appendStop(b []byte, app *domain.App) []byte {
 }
 
 func appendNext(b []byte, app *domain.App) []byte {
-	due := app.Transitions()
-	if len(due) == 0 {
+	due, found := app.NextTransition()
+	if !found {
 		return appendNull(b)
 	}
-	b = appendString(append(b, `{"to":`...), due[0].To)
-	b = appendInstant(append(b, `,"due":`...), due[0].At)
-	b = appendString(append(b, `,"cause":`...), string(due[0].Cause))
+	b = appendString(append(b, `{"to":`...), due.To)
+	b = appendInstant(append(b, `,"due":`...), due.At)
+	b = appendString(append(b, `,"cause":`...), string(due.Cause))
 	return append(b, '}')
 }
 
