@@ -91,6 +91,8 @@ func (v *Vault) take(ctx context.Context, f *following) error {
 		}
 		if m.subject == rootSubject {
 			v.rootChanged(ctx)
+		}
+		if !ofHolder(m.subject) {
 			continue
 		}
 		h, err := holderOf(m.subject)

@@ -18,7 +18,7 @@ import (
 
 // shows tells whether a text gives away the secret in some form.
 func shows(text string, secret []byte) bool {
-	numbers := strings.Trim(fmt.Sprint(secret), "[]")
+	numbers := strings.Trim(fmt.Sprintf("%d", secret), "[]")
 	hexes := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", secret), "[]byte{"), "}")
 	text = strings.ToLower(text)
 	for _, form := range []string{
