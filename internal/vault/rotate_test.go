@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/tink-crypto/tink-go/v2/tink"
+
 	"sundial/internal/vault"
 )
 
@@ -186,6 +189,13 @@ func TestRotationOverManyFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s, err := w.js.Stream(t.Context(), "SUNDIAL_KEYS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Purge(t.Context(), jetstream.WithPurgeSubject("keys.seam")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var old [][]byte
 	remember := func(h vault.Holder, subject string) []byte {
@@ -220,5 +230,48 @@ func TestRotationOverManyFiles(t *testing.T) {
 	refuses(t, alone, vault.Holder{App: 2}, first, vault.ErrForgotten)
 	if state := w.state(t); state.Msgs != 7 || state.NumSubjects != 7 {
 		t.Errorf("%d messages on %d subjects, want 7", state.Msgs, state.NumSubjects)
+	}
+}
+
+// gate is a root key that waits before it wraps, once it is closed.
+type gate struct {
+	tink.AEAD
+	closed  atomic.Bool
+	reached chan struct{}
+	open    chan struct{}
+}
+
+func (g *gate) Encrypt(plaintext, associated []byte) ([]byte, error) {
+	if g.closed.CompareAndSwap(true, false) {
+		close(g.reached)
+		<-g.open
+	}
+	return g.AEAD.Encrypt(plaintext, associated)
+}
+
+// TestKeysMadeDuringARotationAreWrappedByTheNewRootKey has a node choose the old root key for a new app, and store what it
+// wrapped only after another node's rotation has ended.
+func TestKeysMadeDuringARotationAreWrappedByTheNewRootKey(t *testing.T) {
+	w := newWorld(t)
+	fresh := newRoot(t)
+	slow := &gate{AEAD: w.root.AEAD, reached: make(chan struct{}), open: make(chan struct{})}
+	a, b := w.open(t, w.root), w.open(t, vault.Root{ID: w.root.ID, AEAD: slow}, fresh)
+	slow.closed.Store(true)
+	sealed := make(chan []byte)
+	go func() {
+		out, err := b.Seal(t.Context(), app, place, vault.NewSecret([]byte("x")))
+		if err != nil {
+			t.Error(err)
+		}
+		sealed <- out
+	}()
+	<-slow.reached
+	if err := a.Rotate(t.Context(), fresh, nil); err != nil {
+		t.Fatal(err)
+	}
+	close(slow.open)
+	unseals(t, w.open(t, fresh), app, <-sealed, "x")
+	if s := status(t, a); s.Apps[fresh.ID] != 1 || len(s.Apps) != 1 {
+		t.Errorf("wrapped by %v, want %s", s.Apps, fresh)
 	}
 }

@@ -10,8 +10,8 @@ import (
 // A rotation replaces every record. Overwriting each of them on disk has the server write the file that it is in anew,
 // up to 8 MiB: terabytes for a million apps. So a rotation lays a seam: filling messages, more than a file holds, so that
 // no file with a record from before the seam gets one from after it. Then it moves every record across, whether
-// its root key changes or not, and marks the old ones deleted. When nothing is left before the seam, the server is
-// told to drop all up to it, and removes the files with the old bytes in them.
+// its root key changes or not, and marks the old ones deleted. The server removes the files before the first message that
+// is left, which is the seam's last, and the old bytes with them.
 
 const (
 	// seamMessages and seamMessage give a seam of 10 MiB; a file of the server holds at most 8 MiB, and a server takes
@@ -41,7 +41,7 @@ func (v *Vault) laySeam(ctx context.Context, to Root) (uint64, error) {
 	return v.store.publish(ctx, seamSubject, []byte(to.ID), at)
 }
 
-// cutSeam has the server remove the files from before the seam, in which all records must be deleted.
+// cutSeam takes the filling away, and makes sure that the stream begins with the seam.
 func (v *Vault) cutSeam(ctx context.Context, seam uint64) error {
 	err := v.store.stream.Purge(ctx, jetstream.WithPurgeSubject(seamSubject), jetstream.WithPurgeSequence(seam))
 	if err != nil {
@@ -54,12 +54,8 @@ func (v *Vault) cutSeam(ctx context.Context, seam uint64) error {
 	if err != nil {
 		return unavailable("asking for the state of the keys", err)
 	}
-	// Purging what is not there loses no keys, whatever went wrong before.
 	if info.State.FirstSeq != seam {
-		return unavailable("removing old keys", errors.New("not all records were moved"))
-	}
-	if err := v.store.stream.Purge(ctx, jetstream.WithPurgeSequence(seam)); err != nil {
-		return unavailable("removing old keys", err)
+		return unavailable("removing old keys", errors.New("some records were not moved"))
 	}
 	return nil
 }
