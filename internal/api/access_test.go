@@ -57,6 +57,7 @@ list_account_apps    GET    /v1/accounts/acme/apps          -                   
 list_accounts        GET    /v1/accounts                    -                            200 403 403 200 403 403
 list_apps            GET    /v1/apps                        -                            200 403 403 200 403 403
 list_transitions     GET    /v1/transitions?account=acme    -                            200 200 403 200 200 404
+forecast_transitions GET    /v1/transitions/days?account=acme -                            200 200 403 200 200 404
 explain_app          GET    /v1/apps/APP/why                -                            200 200 403 200 200 404
 read_events          GET    /v1/events?account=acme         -                            200 200 403 200 200 404
 read_account_history GET    /v1/accounts/acme/history       -                            200 200 403 200 200 404

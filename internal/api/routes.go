@@ -142,12 +142,13 @@ var pages = map[auth.Action]page{
 		serve: (*API).listAccounts,
 	},
 	auth.ListTransitions: {
-		tag: "time", summary: "List what is due, soonest first",
-		query: append([]parameter{
-			{"before", "Only what is due before this time", "2021-02-08T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
-			accountParameter,
-		}, paging...),
+		tag: "time", summary: "List what is due, soonest first, and what would prevent it", query: slices.Concat(window, paging),
 		answer: reflect.TypeFor[listOf[Transition]](), serve: (*API).listTransitions,
+	},
+	auth.ForecastTransitions: {
+		tag: "time", summary: "Count what falls due, day by day", query: window,
+		about:  "By default from now on, for 30 days; at most for 366.",
+		answer: reflect.TypeFor[Calendar](), serve: (*API).forecast,
 	},
 	auth.ReadKey: {
 		tag: "keys", summary: "Read what may be shown of an app's signing keys", answer: reflect.TypeFor[KeyRing](),

@@ -97,6 +97,7 @@ const (
 	ReadAppStatement     Action = "read_app_statement"
 	ReadAccountHistory   Action = "read_account_history"
 	ReadAppHistory       Action = "read_app_history"
+	ForecastTransitions  Action = "forecast_transitions"
 
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
@@ -206,6 +207,7 @@ var table = []Rule{
 	{ReadCertificate, http.MethodGet, "/v1/apps/{app}/certificates/{id}", "", tenants},
 	{ListExpiring, http.MethodGet, "/v1/certificates", "", tenants},
 	{ListDeletionRequests, http.MethodGet, "/v1/deletion-requests", "", tenants},
+	{ForecastTransitions, http.MethodGet, "/v1/transitions/days", "", tenants},
 	{ExplainApp, http.MethodGet, "/v1/apps/{app}/why", "", tenants},
 
 	// The feed and the histories tell who did what and why, which is more than a billing system needs to know of a customer.

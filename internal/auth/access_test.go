@@ -54,6 +54,7 @@ list_certificates     *         own    -        *        own
 read_certificate      *         own    -        *        own
 list_expiring_certificates * own -      *        own
 list_deletion_requests *        own    -        *        own
+forecast_transitions  *         own    -        *        own
 explain_app           *         own    -        *        own
 read_events           *         own    -        *        own
 read_account_history  *         own    -        *        own
