@@ -192,3 +192,26 @@ func TestExpected(t *testing.T) {
 		}
 	})
 }
+
+// TestTheCustomerWinsATie: what counts from the due instant itself keeps the stop from ever happening.
+func TestTheCustomerWinsATie(t *testing.T) {
+	for _, c := range []struct {
+		settled Instant
+		stops   int
+	}{{day(11), 0}, {day(11) + 1, 1}} {
+		stops := 0
+		r := NewRerun(acme, testApp, func(Instant) Policy { return DefaultPolicy() }, func(e Event) {
+			if _, _, stop := StopOf(e); stop {
+				stops++
+			}
+		})
+		r.Take(day(0), AppCreated{About: about, Name: "shop", CreatedAt: day(0)})
+		r.Take(day(0), recorded(paid("o1", Pro, day(0), 0)))
+		r.Take(day(4), overdueRecorded("i1", 1, day(4)))
+		r.Take(c.settled, settled("i1", 2, c.settled))
+		r.Until(day(30))
+		if stops != c.stops || r.App().Status() != Active {
+			t.Errorf("settled %s: %d stops, and %s; want %d, active", c.settled, stops, r.App().Status(), c.stops)
+		}
+	}
+}
