@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Arrears is the time since when a billed app owes. It is absent while Since is.
 type Arrears struct {
@@ -99,7 +102,13 @@ func (e ArrearsEnded) says() string {
 
 // graced says when a stop is due, and why then.
 func graced(since, due Instant) string {
-	return fmt.Sprintf("grace %s, stop due %s", due.Time().Sub(since.Time()), due)
+	grace := due.Time().Sub(since.Time()).String() // 168h0m0s
+	for _, unit := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(grace, unit) {
+			grace = grace[:len(grace)-len("0s")]
+		}
+	}
+	return fmt.Sprintf("grace %s, stop due %s", grace, due)
 }
 
 // owe moves what is committed of the app's arrears to what its invoices say.

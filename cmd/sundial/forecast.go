@@ -33,9 +33,9 @@ Examples:
 func span(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if days, isDays := strings.CutSuffix(text, "d"); isDays {
-		var n int
-		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16) // more would not fit either
+		d = time.Duration(n) * 24 * time.Hour    //nolint:gosec // of 16 bits
 	}
 	const longest = 366 * 24 * time.Hour
 	if err != nil || d <= 0 || d > longest {

@@ -153,7 +153,7 @@ func TestWhy(t *testing.T) {
 			Command: "mark_arrears", EffectiveAt: at(5), RecordedAt: at(7), Position: 2, Source: "urn:billing", ID: "up-1",
 		},
 		{
-			Kind: domain.LinkRule, Text: "in arrears since 2021-01-05T00:00:00.000Z; grace 168h0m0s, stop due 2021-01-12T00:00:00.000Z",
+			Kind: domain.LinkRule, Text: "in arrears since 2021-01-05T00:00:00.000Z; grace 168h, stop due 2021-01-12T00:00:00.000Z",
 			Event: "app.arrears_started.v1", Command: "mark_arrears", RecordedAt: at(7), Position: 2,
 		},
 		{
