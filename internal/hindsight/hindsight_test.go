@@ -1,4 +1,4 @@
-package hindsight
+package hindsight_test
 
 import (
 	"errors"
@@ -9,31 +9,22 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"sundial/domain"
-	"sundial/internal/archive"
 	"sundial/internal/engine"
 	"sundial/internal/enginetest"
+	"sundial/internal/hindsight"
 	"sundial/projections"
 )
 
 // world is an engine with what reads its past.
 type world struct {
 	*enginetest.Node
-	past *Past
+	past *hindsight.Past
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{Node: enginetest.Start(t).Node(t, t.TempDir(), true)}
-	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: w.Log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = copied.Close() })
-	w.past, err = New(Config{Log: w.Log, Archive: copied, Store: w.Store, Policy: w.Policy(), Now: w.Time})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
+	n := enginetest.Start(t).Node(t, t.TempDir(), true)
+	return &world{n, n.Past(t, n.Time)}
 }
 
 // owing makes an app that is in arrears.
@@ -53,6 +44,10 @@ func TestALongHistory(t *testing.T) {
 	w := newWorld(t)
 	app := w.owing(t, "acme")
 	const edits = projections.MaxLimit + 20
+	made, _, err := w.Store.App(t.Context(), app)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range edits {
 		w.Move(time.Second)
 		name := fmt.Sprint("name ", i)
@@ -68,20 +63,20 @@ func TestALongHistory(t *testing.T) {
 	began := domain.InstantOf(enginetest.Began)
 	for _, edit := range []int{0, 7, edits - 1} {
 		at := began.Add(time.Duration(edit+1) * time.Second)
-		for _, clocks := range []Clocks{{AsOf: at, KnownAt: at}, {AsOf: at, KnownAt: w.Now()}} {
+		for _, clocks := range []hindsight.Clocks{{AsOf: at, KnownAt: at}, {AsOf: at, KnownAt: w.Now()}} {
 			got, found, err := w.past.App(t.Context(), app, clocks)
-			if err != nil || !found || got.Name != fmt.Sprint("name ", edit) || got.Position != uint64(edit+3) || got.Version != uint64(edit+6) {
+			if err != nil || !found || got.Name != fmt.Sprint("name ", edit) || got.Position != uint64(edit+3) || got.Version != made.Version+uint64(edit+1) {
 				t.Errorf("%+v: %+v, %t, %v; want the name of edit %d", clocks, got, found, err, edit)
 			}
 		}
 	}
 	other := w.owing(t, "acme")
-	w.past.most = edits + 2
-	now := Clocks{AsOf: w.Now() - 1, KnownAt: w.Now()}
+	w.past.Bound(edits + 2)
+	now := hindsight.Clocks{AsOf: w.Now() - 1, KnownAt: w.Now()}
 	if _, _, err := w.past.App(t.Context(), app, now); err != nil {
 		t.Errorf("just as much as may be: %v", err)
 	}
-	if _, _, err := w.past.Account(t.Context(), "acme", now); !errors.Is(err, ErrTooLong) {
+	if _, _, err := w.past.Account(t.Context(), "acme", now); !errors.Is(err, hindsight.ErrTooLong) {
 		t.Errorf("an account with more: %v, want ErrTooLong", err)
 	}
 	var listed []domain.AppID
@@ -100,14 +95,14 @@ func TestALongHistory(t *testing.T) {
 	if len(listed) != 0 || pages != 2 {
 		t.Errorf("apps of an edition that none has: %v on %d pages, want none, and a second page where the first took too much", listed, pages)
 	}
-	w.past.most = edits
-	if _, _, err := w.past.App(t.Context(), app, now); !errors.Is(err, ErrTooLong) {
+	w.past.Bound(edits)
+	if _, _, err := w.past.App(t.Context(), app, now); !errors.Is(err, hindsight.ErrTooLong) {
 		t.Errorf("an app with more: %v, want ErrTooLong", err)
 	}
 	if _, found, err := w.past.App(t.Context(), other, now); err != nil || found {
 		t.Errorf("another app, before it was: found %t, %v", found, err)
 	}
-	if _, err := w.past.Resolve(Clocks{KnownAt: w.Now() + 1}); !errors.Is(err, ErrAhead) {
+	if _, err := w.past.Resolve(hindsight.Clocks{KnownAt: w.Now() + 1}); !errors.Is(err, hindsight.ErrAhead) {
 		t.Errorf("known ahead of the clock: %v, want ErrAhead", err)
 	}
 }
@@ -119,25 +114,26 @@ func TestWhatIfInSeveralPasses(t *testing.T) {
 		w.owing(t, fmt.Sprint("account-", i%5))
 		w.Move(time.Hour)
 	}
-	q := Question{Log: w.Log, Policy: w.Policy(), Grace: time.Hour, Until: w.Now().Add(1000 * time.Hour)}
-	whole, err := WhatIf(t.Context(), q, nil)
+	q := hindsight.Question{Log: w.Log, Policy: w.Policy(), Grace: time.Hour, Until: w.Now().Add(1000 * time.Hour)}
+	whole, err := hindsight.WhatIf(t.Context(), q, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if whole.Total != (Counts{Earlier: 12}) || whole.Apps != 12 || whole.Commits != 24 || len(whole.Accounts) != 5 {
+	if whole.Total != (hindsight.Counts{Earlier: 12}) || whole.Apps != 12 || whole.Commits != 24 || len(whole.Accounts) != 5 {
 		t.Errorf("%+v", whole)
 	}
-	for _, q.held = range []int{1, 3, 100} {
+	for _, held := range []int{1, 3, 100} {
+		q.Hold(held)
 		told, of := uint64(0), uint64(0)
-		parts, err := WhatIf(t.Context(), q, func(done, total uint64) { told, of = done, total })
+		parts, err := hindsight.WhatIf(t.Context(), q, func(done, total uint64) { told, of = done, total })
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := gocmp.Diff(whole, parts); diff != "" {
-			t.Errorf("%d apps at once (-all at once +in passes):\n%s", q.held, diff)
+			t.Errorf("%d apps at once (-all at once +in passes):\n%s", held, diff)
 		}
 		if told != of || told < 24 {
-			t.Errorf("%d apps at once: %d of %d commits done in the end", q.held, told, of)
+			t.Errorf("%d apps at once: %d of %d commits done in the end", held, told, of)
 		}
 	}
 }
