@@ -11,8 +11,7 @@ type Prevention struct {
 // invoices that count since the arrears began; later ones have a due of their own. An expiry, and the stop after it, is
 // prevented by any order that covers the app then; a fall to a lower edition by one for the edition that it has.
 func (a *App) Prevention(d Due) Prevention {
-	switch d.Kind {
-	case DueArrears:
+	if d.Kind == DueArrears {
 		var p Prevention
 		for _, i := range a.OpenInvoices() {
 			if i.Since <= a.Arrears.Since {
@@ -20,11 +19,9 @@ func (a *App) Prevention(d Due) Prevention {
 			}
 		}
 		return p
-	case DueTerm:
-		if d.To != string(Expired) {
-			return Prevention{Edition: a.Edition}
-		}
-	case DueLapse, DueKey, DueCertificate:
+	}
+	if d.Kind == DueTerm && d.To != string(Expired) {
+		return Prevention{Edition: a.Edition}
 	}
 	return Prevention{Edition: Pro}
 }

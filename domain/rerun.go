@@ -45,15 +45,24 @@ func (r *Rerun) Take(now Instant, e Event) {
 
 // Until lets happen what is due by an instant, it included.
 func (r *Rerun) Until(now Instant) {
-	for app := r.App(); app != nil; {
-		dues := app.Dues()
-		if len(dues) == 0 || dues[0].At > now {
-			return
-		}
-		d := r.draft(max(dues[0].At, r.account.RecordedAt)) // later than its due only if its cause counts since later
-		d.fire(app, dues[0])
-		r.tell(d)
+	for r.App() != nil && r.fire(now) {
 	}
+}
+
+// fire lets the first due happen that leads to something: a notice that would come too late does not, and stays until
+// what it warns of has come.
+func (r *Rerun) fire(now Instant) bool {
+	for _, due := range r.App().Dues() {
+		if due.At > now {
+			break
+		}
+		d := r.draft(max(due.At, r.account.RecordedAt)) // later than its due only if its cause counts since later
+		if d.fire(r.App(), due); len(d.events) > 0 {
+			r.tell(d)
+			return true
+		}
+	}
+	return false
 }
 
 // draft is a decision that takes effect as it is made.

@@ -135,6 +135,10 @@ func TestHindsight(t *testing.T) {
 		{"just before it has not", owing, day(11) - 1, Active, 0, 3},
 		{"a payment in time that became known late prevents the stop", and(owing, did(day(20), Billing, settle("i1", 2, day(11)))), day(12), Active, 0, 4},
 		{"a payment after the due does not", and(owing, did(day(20), Billing, settle("i1", 2, day(11)+1))), day(11), Stopped, day(11), 3},
+		{
+			"what was due before the app was there has happened when it is", []step{did(day(20), Owner, CreateApp{AppName: "shop"}),
+				did(day(20), Billing, paid("o1", Pro, day(0), 0), overdue("i1", 1, day(1)))}, day(20), Stopped, day(8), 3,
+		},
 		{"what people did counts from when they did it", stopped, day(2), Active, 0, 1},
 		{"and from then on", stopped, day(3), Stopped, day(3), 2},
 		{"a start too", and(stopped, did(day(4), Owner, StartApp{testApp})), day(4), Active, 0, 3},

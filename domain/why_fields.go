@@ -165,13 +165,13 @@ func (w *inquiry) paidUntil() string {
 }
 
 func (w *inquiry) next() string {
-	first, due := w.app.NextTransition()
-	if !due {
-		w.since(func(a *App) any { _, due := a.NextTransition(); return due })
+	dues := w.app.Transitions()
+	if len(dues) == 0 {
+		w.since(func(a *App) any { return len(a.Transitions()) == 0 })
 		w.remark("nothing is due by time")
 		return none
 	}
-	switch first.Kind {
+	switch first := dues[0]; first.Kind {
 	case DueTerm:
 		for _, o := range w.app.Orders {
 			if endOf(&o) == first.At && o.buysEdition() {
@@ -184,7 +184,6 @@ func (w *inquiry) next() string {
 		w.arrears()
 	case DueLapse:
 		w.lapse()
-	case DueKey, DueCertificate: // no transitions
 	}
-	return fmt.Sprintf("%s at %s (%s)", first.To, first.At, first.Cause)
+	return fmt.Sprintf("%s at %s (%s)", dues[0].To, dues[0].At, dues[0].Cause)
 }

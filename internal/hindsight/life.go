@@ -68,11 +68,15 @@ func (c *course) hear(e domain.Event) {
 	if !stops || !domain.Follows(e) {
 		return
 	}
-	s := stop{kind: domain.DueLapse, since: c.App().Lapse.Since, cause: cause, at: at}
+	c.stops = append(c.stops, c.stop(cause, at, false))
+}
+
+// stop is one of this cause, as the app now is.
+func (c *course) stop(cause domain.Cause, at domain.Instant, ahead bool) stop {
 	if cause == domain.CauseArrears {
-		s.kind, s.since = domain.DueArrears, c.App().Arrears.Since
+		return stop{domain.DueArrears, c.App().Arrears.Since, cause, at, ahead}
 	}
-	c.stops = append(c.stops, s)
+	return stop{domain.DueLapse, c.App().Lapse.Since, cause, at, ahead}
 }
 
 // end lets everything that is due by an instant happen, and adds the stops that are due later.
@@ -82,13 +86,9 @@ func (c *course) end(until domain.Instant) {
 	if app == nil {
 		return
 	}
-	for _, d := range app.Dues() {
-		switch d.Kind {
-		case domain.DueArrears:
-			c.stops = append(c.stops, stop{d.Kind, app.Arrears.Since, d.Cause, d.At, true})
-		case domain.DueLapse:
-			c.stops = append(c.stops, stop{d.Kind, app.Lapse.Since, d.Cause, d.At, true})
-		case domain.DueTerm, domain.DueKey, domain.DueCertificate: // no stops
+	for _, d := range app.Transitions() {
+		if d.To == string(domain.Stopped) {
+			c.stops = append(c.stops, c.stop(d.Cause, d.At, true))
 		}
 	}
 }
