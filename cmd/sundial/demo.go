@@ -284,10 +284,14 @@ export TOKEN=$(cat %[1]s)
 curl -s -H "Authorization: Bearer $TOKEN" %[2]s/v1/apps/%[3]s; echo
 curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/apps?status=stopped&limit=3'; echo
 curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/transitions?limit=5'; echo
+curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/apps/%[3]s/why?field=status'; echo
+curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/apps/%[3]s?as_of=%[5]s'; echo
+curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/events?types=app.notice_given,app.stopped&limit=3'; echo
+curl -s -H "Authorization: Bearer $TOKEN" -d '{"user_id":"alice","expire_seconds":86400}' -H 'Content-Type: application/json' %[2]s/v1/apps/%[3]s/usersigs; echo
 curl -s -H "Authorization: Bearer $TOKEN" -d '{"name":"\u5546\u57ce chat"}' -H 'Content-Type: application/json' %[2]s/v1/accounts/%[4]s/apps; echo
 curl -s -H "Authorization: Bearer $TOKEN" -d '{"by":"168h"}' -H 'Content-Type: application/json' %[2]s/v1/clock/advance; echo
 curl -s %[2]s/readyz; echo
-`, shellQuote(filepath.Join(j.dir, auth.TokenFile)), url, first, account))
+`, shellQuote(filepath.Join(j.dir, auth.TokenFile)), url, first, account, j.feed.deliveries[len(j.feed.deliveries)/2].ArrivesAt))
 }
 
 func shellQuote(path string) string {
