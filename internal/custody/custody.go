@@ -143,8 +143,12 @@ func (c *Custody) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep destroys the keys of what was deleted and still has some.
+// Sweep destroys the keys of what was deleted and still has some. It looks when the projections have what is in the log:
+// after a crash the deletion may be the last that is there.
 func (c *Custody) Sweep(ctx context.Context) error {
+	if err := c.config.Engine.Settle(ctx); err != nil {
+		return err
+	}
 	return c.config.Vault.Holders(ctx, func(h vault.Holder) error {
 		deleted, err := c.deleted(ctx, h)
 		if err != nil || !deleted {
