@@ -362,9 +362,9 @@ func (w *inquiry) paidUntil() string {
 }
 
 func (w *inquiry) next() string {
-	dues := w.app.Dues()
+	dues := lifecycleDues(w.app)
 	if len(dues) == 0 {
-		w.since(func(a *App) any { return len(a.Dues()) == 0 })
+		w.since(func(a *App) any { return len(lifecycleDues(a)) == 0 })
 		w.remark("nothing is due by time")
 		return none
 	}
@@ -383,6 +383,11 @@ func (w *inquiry) next() string {
 		w.lapse()
 	}
 	return fmt.Sprintf("%s at %s (%s)", dues[0].To, dues[0].At, dues[0].Cause)
+}
+
+// lifecycleDues lists what time will do to the app's status and edition, soonest first.
+func lifecycleDues(a *App) []Due {
+	return slices.DeleteFunc(a.Dues(), func(d Due) bool { return !d.Kind.Lifecycle() })
 }
 
 // find gives the first event of the log such as is looked for, -1 if there is none.
