@@ -138,7 +138,9 @@ type TermScheduled struct {
 func (TermScheduled) Type() string { return "app.term_scheduled.v1" }
 
 func (e TermScheduled) apply(acc *Account) {
-	acc.change(e.App).Term = Term{Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due)}
+	app := acc.change(e.App)
+	app.Term = Term{Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due)}
+	app.dropNotice(DueTerm)
 }
 
 func (TermScheduled) follows() bool { return true }

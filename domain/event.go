@@ -19,6 +19,7 @@ func Prototypes() []Event {
 		EditionChanged{}, TermScheduled{},
 		Lapsed{}, LapseMoved{}, LapseRenamed{}, LapseEnded{},
 		ArrearsStarted{}, ArrearsMoved{}, ArrearsEnded{},
+		NoticeScheduled{}, NoticeGiven{},
 		AppStopped{}, HoldAdded{}, HoldEnded{}, AppReinstated{},
 		TRTCStopNoted{}, TRTCStartNoted{},
 		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},
@@ -35,6 +36,7 @@ type fact interface {
 	Event
 	brings() trigger
 	report() *Report // nil if it came as a command
+	known(*App) bool // it says nothing beyond what was said before
 }
 
 // beginning is an event with which an app begins to exist.

@@ -31,6 +31,9 @@ func (i Invoice) lateSince() Instant {
 	return i.Overdue[0].EffectiveAt // lower versions that are not earlier have been dropped
 }
 
+// Settled says whether the invoice was paid, and is not owed again since.
+func (i Invoice) Settled() bool { return len(i.Overdue) == 0 && i.ClosedBy == bySettlement }
+
 // owe takes in a statement that the invoice is overdue.
 func (i *Invoice) owe(o Overdue, amount Money) {
 	if i.later(o, amount) {
@@ -97,6 +100,17 @@ func (a *App) takeInvoice(id string) *Invoice {
 	return &a.Invoices[i]
 }
 
+// knowsInvoice says whether the invoice is known and what is told of it changes nothing.
+func (a *App) knowsInvoice(id string, tell func(*Invoice)) bool {
+	at := a.findInvoice(id)
+	if at == len(a.Invoices) || a.Invoices[at].ID != id {
+		return false
+	}
+	told := a.Invoices[at]
+	tell(&told)
+	return told.same(a.Invoices[at])
+}
+
 // OpenInvoice is an invoice that keeps an app in arrears.
 type OpenInvoice struct {
 	ID      string
@@ -133,9 +147,11 @@ type InvoiceOverdueRecorded struct {
 // Type is the stored name.
 func (InvoiceOverdueRecorded) Type() string { return "app.invoice_overdue_recorded.v1" }
 
-func (e InvoiceOverdueRecorded) apply(acc *Account) {
-	acc.change(e.App).takeInvoice(e.Invoice).owe(Overdue{e.Version, e.EffectiveAt}, e.Amount)
-}
+func (e InvoiceOverdueRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+
+func (e InvoiceOverdueRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+
+func (e InvoiceOverdueRecorded) tell(i *Invoice) { i.owe(Overdue{e.Version, e.EffectiveAt}, e.Amount) }
 
 func (e InvoiceOverdueRecorded) report() *Report { return e.Report }
 
@@ -157,9 +173,11 @@ type InvoiceSettledRecorded struct {
 // Type is the stored name.
 func (InvoiceSettledRecorded) Type() string { return "app.invoice_settled_recorded.v1" }
 
-func (e InvoiceSettledRecorded) apply(acc *Account) {
-	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, bySettlement)
-}
+func (e InvoiceSettledRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+
+func (e InvoiceSettledRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+
+func (e InvoiceSettledRecorded) tell(i *Invoice) { i.close(e.Version, bySettlement) }
 
 func (e InvoiceSettledRecorded) report() *Report { return e.Report }
 
@@ -181,9 +199,11 @@ type InvoiceVoidedRecorded struct {
 // Type is the stored name.
 func (InvoiceVoidedRecorded) Type() string { return "app.invoice_voided_recorded.v1" }
 
-func (e InvoiceVoidedRecorded) apply(acc *Account) {
-	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, byVoiding)
-}
+func (e InvoiceVoidedRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+
+func (e InvoiceVoidedRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+
+func (e InvoiceVoidedRecorded) tell(i *Invoice) { i.close(e.Version, byVoiding) }
 
 func (e InvoiceVoidedRecorded) report() *Report { return e.Report }
 

@@ -23,7 +23,9 @@ type Lapsed struct {
 func (Lapsed) Type() string { return "app.lapsed.v1" }
 
 func (e Lapsed) apply(acc *Account) {
-	acc.change(e.App).Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app := acc.change(e.App)
+	app.Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app.dropNotice(DueLapse)
 }
 
 func (Lapsed) follows() bool { return true }
@@ -47,8 +49,11 @@ type LapseMoved struct {
 func (LapseMoved) Type() string { return "app.lapse_moved.v1" }
 
 func (e LapseMoved) apply(acc *Account) {
-	l := &acc.change(e.App).Lapse
-	*l = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(l.HeldAt, acc)}
+	app := acc.change(e.App)
+	app.Lapse = Lapse{
+		Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Lapse.HeldAt, acc),
+	}
+	app.dropNotice(DueLapse)
 }
 
 func (LapseMoved) follows() bool { return true }
@@ -84,7 +89,11 @@ type LapseEnded struct {
 // Type is the stored name.
 func (LapseEnded) Type() string { return "app.lapse_ended.v1" }
 
-func (e LapseEnded) apply(acc *Account) { acc.change(e.App).Lapse = Lapse{} }
+func (e LapseEnded) apply(acc *Account) {
+	app := acc.change(e.App)
+	app.Lapse = Lapse{}
+	app.dropNotice(DueLapse)
+}
 
 func (LapseEnded) follows() bool { return true }
 
@@ -102,6 +111,7 @@ func (d *draft) cover(app *App, is coverage, why trigger) {
 	case was.Since == is.since && was.Cause == is.cause:
 	case was.Since == 0:
 		d.emit(Lapsed{About{app.ID}, is.cause, is.since, due})
+		d.warn(app, DueLapse, due)
 	case is.since == 0:
 		d.release(app, was.Cause, why)
 		d.emit(LapseEnded{About{app.ID}, why.by, why.effectiveAt})
@@ -112,5 +122,6 @@ func (d *draft) cover(app *App, is coverage, why trigger) {
 			d.release(app, was.Cause, why)
 		}
 		d.emit(LapseMoved{About{app.ID}, is.cause, is.since, due})
+		d.warn(app, DueLapse, due)
 	}
 }

@@ -30,7 +30,7 @@ func (c Refund) decide(d *draft) error {
 		return err
 	}
 	fact := RefundRecorded{About{c.App}, c.Order, c.EffectiveAt, c.Amount, c.Report}
-	return d.take(fact, c.EffectiveAt, byRefund, c.Report)
+	return d.take(fact)
 }
 
 // RefundRecorded is the fact that an order was refunded.
@@ -45,8 +45,11 @@ type RefundRecorded struct {
 // Type is the stored name.
 func (RefundRecorded) Type() string { return "app.refund_recorded.v1" }
 
-func (e RefundRecorded) apply(acc *Account) {
-	o := acc.change(e.App).takeOrder(e.Order)
+func (e RefundRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeOrder(e.Order)) }
+
+func (e RefundRecorded) known(app *App) bool { return app.knowsOrder(e.Order, e.tell) }
+
+func (e RefundRecorded) tell(o *Order) {
 	if o.RefundedAt == 0 || e.EffectiveAt < o.RefundedAt {
 		o.RefundedAt = e.EffectiveAt
 	}

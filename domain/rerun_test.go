@@ -40,7 +40,7 @@ func TestEveryEventIsClassified(t *testing.T) {
 		"app.certificate_expiry_noticed.v1": isConsequence, "app.certificate_expired.v1": isConsequence,
 		"app.trtc_enabled.v1": isDone, "app.tpns_enabled.v1": isDone, "app.tpns_disabled.v1": isDone,
 		"app.deletion_requested.v1": isDone, "app.deletion_approved.v1": isDone, "app.deletion_rejected.v1": isDone,
-		"app.deletion_withdrawn.v1": isConsequence,
+		"app.deletion_withdrawn.v1": isConsequence, "app.notice_scheduled.v1": isConsequence, "app.notice_given.v1": isConsequence,
 	}
 	got := map[string]string{}
 	for _, e := range Prototypes() {
@@ -191,4 +191,27 @@ func TestExpected(t *testing.T) {
 			t.Fatalf("version %d, position %d; want those of the last commit, %d and %d", will.Version, will.Position, before.Version, before.Position)
 		}
 	})
+}
+
+// TestTheCustomerWinsATie: what counts from the due instant itself keeps the stop from ever happening.
+func TestTheCustomerWinsATie(t *testing.T) {
+	for _, c := range []struct {
+		settled Instant
+		stops   int
+	}{{day(11), 0}, {day(11) + 1, 1}} {
+		stops := 0
+		r := NewRerun(acme, testApp, func(Instant) Policy { return DefaultPolicy() }, func(e Event) {
+			if _, _, stop := StopOf(e); stop {
+				stops++
+			}
+		})
+		r.Take(day(0), AppCreated{About: about, Name: "shop", CreatedAt: day(0)})
+		r.Take(day(0), recorded(paid("o1", Pro, day(0), 0)))
+		r.Take(day(4), overdueRecorded("i1", 1, day(4)))
+		r.Take(c.settled, settled("i1", 2, c.settled))
+		r.Until(day(30))
+		if stops != c.stops || r.App().Status() != Active {
+			t.Errorf("settled %s: %d stops, and %s; want %d, active", c.settled, stops, r.App().Status(), c.stops)
+		}
+	}
 }

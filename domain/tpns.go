@@ -46,7 +46,7 @@ func (c EnableTPNS) decide(d *draft) error {
 		if terms.EffectiveAt == 0 {
 			terms.EffectiveAt = d.at.Now
 		}
-		if err := d.record(app, terms.EffectiveAt, byOrder, OrderRecorded{About{app.ID}, terms, d.at.Role, nil}); err != nil {
+		if err := d.record(app, OrderRecorded{About{app.ID}, terms, d.at.Role, nil}); err != nil {
 			return err
 		}
 	}

@@ -25,9 +25,9 @@ func TestWhy(t *testing.T) {
 		term20    = "fact: order o1 of pro from 2021-01-01T00:00:00.000Z, until 2021-01-21T00:00:00.000Z"
 		flagship  = "fact: order o2 of flagship from 2021-01-03T00:00:00.000Z, until 2021-01-11T00:00:00.000Z"
 		owed      = "fact: invoice i1 overdue since 2021-01-05T00:00:00.000Z"
-		arrears   = "rule: in arrears since 2021-01-05T00:00:00.000Z; grace 168h0m0s, stop due 2021-01-12T00:00:00.000Z"
+		arrears   = "rule: in arrears since 2021-01-05T00:00:00.000Z; grace 168h, stop due 2021-01-12T00:00:00.000Z"
 		stop      = "timer: stopped from 2021-01-12T00:00:00.000Z (arrears)"
-		ran       = "timer: no order covers the app since 2021-01-11T00:00:00.000Z (plan_expired); grace 168h0m0s, stop due 2021-01-18T00:00:00.000Z"
+		ran       = "timer: no order covers the app since 2021-01-11T00:00:00.000Z (plan_expired); grace 168h, stop due 2021-01-18T00:00:00.000Z"
 		noHold    = "rule: no hold is in force"
 		inService = "rule: no hold is in force, and the app has not lapsed"
 	)
@@ -64,7 +64,7 @@ func TestWhy(t *testing.T) {
 			"stop: refunded", and(pro(0), did(day(3), Billing, refund("o1", day(2))), ticked(day(9))), FieldStop, "refund since 2021-01-10T00:00:00.000Z",
 			[]string{
 				bought, "fact: order o1 refunded 2021-01-03T00:00:00.000Z",
-				"rule: no order covers the app since 2021-01-03T00:00:00.000Z (refund); grace 168h0m0s, stop due 2021-01-10T00:00:00.000Z",
+				"rule: no order covers the app since 2021-01-03T00:00:00.000Z (refund); grace 168h, stop due 2021-01-10T00:00:00.000Z",
 				"timer: stopped from 2021-01-10T00:00:00.000Z (refund)",
 			},
 		},
@@ -83,7 +83,7 @@ func TestWhy(t *testing.T) {
 			"since 2021-01-02T00:00:00.000Z, stop due 2021-01-09T00:00:00.000Z",
 			[]string{
 				"fact: invoice i1 overdue since 2021-01-01T00:00:00.000Z", "fact: order o1 of pro from 2021-01-02T00:00:00.000Z, without an end",
-				"rule: in arrears since 2021-01-02T00:00:00.000Z; grace 168h0m0s, stop due 2021-01-09T00:00:00.000Z",
+				"rule: in arrears since 2021-01-02T00:00:00.000Z; grace 168h, stop due 2021-01-09T00:00:00.000Z",
 			},
 		},
 		{
@@ -91,7 +91,7 @@ func TestWhy(t *testing.T) {
 			"since 2021-01-06T00:00:00.000Z, stop due 2021-01-13T00:00:00.000Z",
 			[]string{
 				"fact: invoice i2 overdue since 2021-01-06T00:00:00.000Z", "fact: invoice i1 settled 2021-01-08T00:00:00.000Z",
-				"rule: in arrears since 2021-01-06T00:00:00.000Z, as is known now; grace 168h0m0s, stop due 2021-01-13T00:00:00.000Z",
+				"rule: in arrears since 2021-01-06T00:00:00.000Z, as is known now; grace 168h, stop due 2021-01-13T00:00:00.000Z",
 			},
 		},
 		{"arrears: none", []step{created()}, FieldArrears, "none", []string{made, "rule: no invoice is overdue"}},
@@ -237,5 +237,15 @@ func TestEveryEventSaysWhatHappened(t *testing.T) {
 	}
 	if all := Fields(); len(all) != len(explainers) || slices.ContainsFunc(all, func(f Field) bool { return explainers[f] == nil }) {
 		t.Errorf("%d fields, %d explained", len(all), len(explainers))
+	}
+}
+
+func TestAGraceIsToldWithoutZeros(t *testing.T) {
+	for grace, want := range map[time.Duration]string{
+		168 * time.Hour: "168h", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m", 20 * time.Hour: "20h", time.Hour + time.Second: "1h0m1s", 10 * time.Second: "10s",
+	} {
+		if got, want := graced(day(0), day(0).Add(grace)), "grace "+want+", stop due "+day(0).Add(grace).String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

@@ -12,6 +12,8 @@ type accountCmd struct {
 	List  accountListCmd  `cmd:"" help:"List accounts."`
 	Show  accountShowCmd  `cmd:"" help:"Show an account: its quota and what it uses of it."`
 	Quota accountQuotaCmd `cmd:"" help:"Set how many apps an account may have."`
+
+	History accountHistoryCmd `cmd:"" help:"Show what was done to an account and its apps: who, when, why."`
 }
 
 // accountView is what the tables show of an account.

@@ -25,6 +25,9 @@ type appCmd struct {
 	Settle  appSettleCmd  `cmd:"" help:"Record that an invoice was paid."`
 	Void    appVoidCmd    `cmd:"" help:"Record that an invoice was voided."`
 	Refund  appRefundCmd  `cmd:"" help:"Record that an order was refunded."`
+
+	History   appHistoryCmd   `cmd:"" help:"Show what was done to an app: who, when, why."`
+	Statement appStatementCmd `cmd:"" help:"Show what an app was charged and refunded, and what it owes."`
 }
 
 // appView is what the tables show of an app.

@@ -20,7 +20,7 @@ import (
 // benchCmd measures the engine.
 type benchCmd struct {
 	Only    []string `help:"Measure these figures only." placeholder:"ID"`
-	Seconds float64  `help:"How long each side is measured in each pair, in seconds." default:"3"`
+	Seconds float64  `help:"How long each side is measured in each pair, in seconds." default:"2"`
 	Data    string   `help:"Keep the files of the run below this directory, on the disk that is meant; they are removed again." placeholder:"DIR" type:"path"`
 	JSON    bool     `help:"Print JSON." name:"json"`
 

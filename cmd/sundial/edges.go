@@ -7,6 +7,7 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
+	"sundial/internal/asking"
 	"sundial/internal/engine"
 	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
@@ -35,8 +36,12 @@ func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *s
 	if err != nil {
 		return err
 	}
+	reader, err := asking.New(l.log, l.store)
+	if err != nil {
+		return err
+	}
 	door, err := api.New(api.Config{
-		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Custody: l.openCustody(e), Past: past,
+		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Custody: l.openCustody(e), Past: past, Asking: reader,
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},

@@ -50,6 +50,9 @@ type commandLine struct {
 	Parked      parkedCmd      `cmd:"" help:"Look after billing events that could not be taken in." group:"Client"`
 	Why         whyCmd         `cmd:"" help:"Tell why an app is what it is: the facts, rules and timers behind it." group:"Client"`
 	Transitions transitionsCmd `cmd:"" help:"List what falls due, soonest first." group:"Client"`
+	Statement   statementCmd   `cmd:"" help:"Show what an account was charged and refunded, and what it owes." group:"Client"`
+	Events      eventsCmd      `cmd:"" help:"List what happened, in order, or watch it happen." group:"Client"`
+	Forecast    forecastCmd    `cmd:"" help:"Count and list what falls due, and what would prevent it." group:"Client"`
 	Token       tokenCmd       `cmd:"" help:"Create, list and revoke access tokens." group:"Client"`
 	Clock       clockCmd       `cmd:"" help:"Look at the engine's clock; move a sandbox's." group:"Client"`
 

@@ -3,6 +3,7 @@ package api
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -152,7 +153,7 @@ func TestWhy(t *testing.T) {
 			Command: "mark_arrears", EffectiveAt: at(5), RecordedAt: at(7), Position: 2, Source: "urn:billing", ID: "up-1",
 		},
 		{
-			Kind: domain.LinkRule, Text: "in arrears since 2021-01-05T00:00:00.000Z; grace 168h0m0s, stop due 2021-01-12T00:00:00.000Z",
+			Kind: domain.LinkRule, Text: "in arrears since 2021-01-05T00:00:00.000Z; grace 168h, stop due 2021-01-12T00:00:00.000Z",
 			Event: "app.arrears_started.v1", Command: "mark_arrears", RecordedAt: at(7), Position: 2,
 		},
 		{
@@ -182,4 +183,56 @@ func TestWhy(t *testing.T) {
 	diff(t, "an unknown field", []string{"field unknown_field"}, w.must(422, "owner", "GET", path+"/why?field=mood", "").fields())
 	w.must(404, "stranger", "GET", path+"/why", "")
 	w.must(404, "owner", "GET", "/v1/apps/1400000099/why", "")
+}
+
+// TestForecast looks at what is due, what would prevent it, and how much it is by day.
+func TestForecast(t *testing.T) {
+	w := start(t, nil)
+	order := func(id string) string {
+		return `{"id":"` + id + `","edition":"pro","paid_until":"2021-01-20T00:00:00Z","amount":{"currency":"CNY","minor":1}}`
+	}
+	owing := w.create(`{"name":"owing","order":` + order("o1") + `}`)
+	w.must(200, "billing", "POST", owing+"/arrears", `{"invoice":"i","version":1,"effective_at":"2021-01-01T00:00:00Z","amount":{"currency":"CNY","minor":1}}`)
+	w.must(201, "stranger", "POST", "/v1/accounts/globex/apps", `{"name":"theirs","order":`+order("o2")+`}`)
+
+	type rows struct {
+		Items []Transition `json:"items"`
+	}
+	list := func(who, query string) (got rows) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(w.must(200, who, "GET", "/v1/transitions"+query, "").body), &got, json.RejectUnknownMembers(true)); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	stop := domain.InstantOf(enginetest.Began.AddDate(0, 0, 7))
+	diff(t, "what prevents a stop for arrears", Prevention{
+		Facts: []string{"sundial.billing.invoice.settled", "sundial.billing.invoice.voided"}, Invoices: []string{"i"}, EffectiveBy: stop,
+	}, list("owner", "?before=2021-01-10T00:00:00Z").Items[0].Prevented)
+	for query, want := range map[string]int{
+		"": 3, "?after=2021-01-08T00:00:00Z": 3, "?after=2021-01-08T00:00:00.001Z": 2,
+		"?after=2021-01-08T00:00:00Z&before=2021-01-08T00:00:00.001Z": 1, "?account=globex": 1,
+	} {
+		if got := len(list("auditor", query).Items); got != want {
+			t.Errorf("%q lists %d transitions, want %d", query, got, want)
+		}
+	}
+	// What is named does prevent it.
+	w.must(200, "billing", "POST", owing+"/arrears/settle", `{"invoice":"i","version":2,"effective_at":"`+enginetest.Began.Format(time.RFC3339)+`"}`)
+	if got := list("owner", "?before=2021-01-10T00:00:00Z").Items; len(got) != 0 {
+		t.Errorf("the invoice is settled, and still due is %+v", got)
+	}
+
+	const day = `{"day":"2021-01-20","stopped":0,"expired":2,"edition":0}`
+	for query, want := range map[string]string{
+		"":                             `{"after":"2021-01-01T00:00:00.000Z","before":"2021-01-31T00:00:00.000Z","items":[` + day + `]}`,
+		"?before=2021-01-20T00:00:00Z": `{"after":"2021-01-01T00:00:00.000Z","before":"2021-01-20T00:00:00.000Z","items":[]}`,
+		"?account=globex&after=2021-01-20T00:00:00Z": `{"after":"2021-01-20T00:00:00.000Z","before":"2021-02-19T00:00:00.000Z","items":[` +
+			strings.Replace(day, "2,", "1,", 1) + `]}`,
+	} {
+		diff(t, "the calendar "+query, want, w.must(200, "auditor", "GET", "/v1/transitions/days"+query, "").body)
+	}
+	diff(t, "a long window", []string{"before out_of_range"}, w.must(422, "auditor", "GET", "/v1/transitions/days?before=2022-01-03T00:00:00Z", "").fields())
+	w.must(403, "billing", "GET", "/v1/transitions/days", "")
+	w.must(404, "owner", "GET", "/v1/transitions/days?account=globex", "")
 }

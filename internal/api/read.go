@@ -153,54 +153,6 @@ func filterOf(query url.Values) (filter projections.AppFilter, page projections.
 	return filter, page, wrong
 }
 
-// listTransitions answers GET /v1/transitions. A token for one account sees that one's.
-func (a *API) listTransitions(x *exchange) reply {
-	account := x.query.Get("account")
-	if account == "" {
-		account = x.who.Account
-	}
-	if problem, fine := x.allowed(account, noAccount); !fine {
-		return problem
-	}
-	page, wrong := pageOf(x.query)
-	filter := projections.DueFilter{Account: account}
-	if x.query.Has("account") && !accountID(account) {
-		wrong = append(wrong, wrongAccount())
-	}
-	if x.query.Has("before") {
-		wrong = append(wrong, instantOf(x.query, "before", &filter.Before)...)
-	}
-	if wrong != nil {
-		return invalid.with(wrong...)
-	}
-	due, next, err := a.config.Store.Transitions(x.r.Context(), filter, page)
-	if err != nil {
-		return listError(err)
-	}
-	return x.written(appendList(x.buffer(), due, next, appendTransition))
-}
-
-// Transition is something that time will do.
-type Transition struct {
-	App     domain.AppID   `json:"app" example:"1400000001"`
-	Account string         `json:"account" example:"acme"`
-	From    string         `json:"from" doc:"A status, or edition: and an edition" example:"expired"`
-	To      string         `json:"to" doc:"A status, or edition: and an edition" example:"stopped"`
-	Due     domain.Instant `json:"due"`
-	Cause   domain.Cause   `json:"cause" enum:"arrears,refund,plan_expired"`
-}
-
-func appendTransition(b []byte, t projections.Transition) []byte {
-	b = append(b, `{"app":`...)
-	b = strconv.AppendUint(b, uint64(t.App), 10)
-	b = appendString(append(b, `,"account":`...), t.Account)
-	b = appendString(append(b, `,"from":`...), t.From)
-	b = appendString(append(b, `,"to":`...), t.To)
-	b = appendInstant(append(b, `,"due":`...), t.At)
-	b = appendString(append(b, `,"cause":`...), string(t.Cause))
-	return append(b, '}')
-}
-
 const (
 	defaultLimit = 50
 	maxLimit     = 500

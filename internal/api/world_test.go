@@ -17,11 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
-	"sundial/internal/archive"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/enginetest"
-	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/scheduler"
 )
@@ -74,21 +73,14 @@ func start(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: w.node.Log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = copied.Close() })
-	past, err := hindsight.New(hindsight.Config{
-		Log: w.node.Log, Archive: copied, Store: w.node.Store, Policy: domain.DefaultPolicy(), Now: w.sandbox.Now,
-	})
+	reader, err := asking.New(w.node.Log, w.node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := Config{
 		Custody: server.Custody(t, w.engine, w.node.Store),
-		Past:    past,
-		Engine:  w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Head: w.node.Log.Head,
+		Past:    w.node.Past(t, w.sandbox.Now), Asking: reader,
+		Engine: w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Head: w.node.Log.Head,
 		Intake: intake, Metrics: prometheus.NewRegistry(),
 	}
 	if change != nil {

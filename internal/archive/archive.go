@@ -39,6 +39,10 @@ const (
 	// batch is how many commits are written at once while catching up.
 	batch = 1000
 
+	// patience is how long commits are gathered once the archive has caught up: nobody waits for it, and few large writes
+	// leave the processor to those who commit.
+	patience = 100 * time.Millisecond
+
 	// retryAfter is the pause after a fault, of the disk or of the log: until then reads go to the log.
 	retryAfter = 5 * time.Second
 )
@@ -199,13 +203,16 @@ func (a *Archive) Run(ctx context.Context) error {
 			return nil
 		}
 		a.config.Logger.Error("commits could not be copied to the archive; the past is read from the log itself, which is slower", "error", err)
-		pause := time.NewTimer(retryAfter)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil
-		}
+		pause(ctx, retryAfter)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -222,6 +229,9 @@ func (a *Archive) follow(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(messages) < batch {
+			pause(ctx, patience)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/custody"
 	"sundial/internal/engine"
@@ -57,7 +58,7 @@ func read(ctx context.Context, r *run) (result Result, err error) {
 			return err
 		}
 		s.body = sample
-		result, err = r.compare(ctx, s.asking(path), s.asking(func() string { return barePath }))
+		result, err = r.compare(ctx, r.turns, s.asking(path), s.asking(func() string { return barePath }))
 		return err
 	})
 	return result, err
@@ -129,10 +130,14 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 	if err != nil {
 		return nil, err
 	}
+	reader, err := asking.New(n.log, n.store)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
 		Custody: custody.New(custody.Config{Engine: n.engine, Store: n.store, Vault: secrets, Random: cryptorand.Reader}),
-		Past:    past,
-		Engine:  n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
+		Past:    past, Asking: reader,
+		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -37,7 +37,7 @@ func rebuild(ctx context.Context, r *run) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		return r.compare(ctx, n.rebuilding(r.path("projections")), n.reading())
+		return r.compare(ctx, min(r.turns, wholePairs), n.rebuilding(r.path("projections")), n.reading())
 	}()
 	return result, closed(n, err)
 }
@@ -57,7 +57,7 @@ func whatIf(ctx context.Context, r *run) (Result, error) {
 		if _, err := n.rebuilding(r.path("projections"))(ctx, 0); err != nil {
 			return Result{}, err
 		}
-		return r.compare(ctx, n.replaying(now), n.checking(r.path("projections")))
+		return r.compare(ctx, min(r.turns, wholePairs), n.replaying(now), n.checking(r.path("projections")))
 	}()
 	return result, closed(n, err)
 }

@@ -51,7 +51,7 @@ func (p *Past) accountLog(ctx context.Context, id string) ([]domain.Past, error)
 		return p.scan(ctx, id)
 	}
 	var log []domain.Past
-	b := &budget{MaxCommits}
+	b := &budget{p.most}
 	for _, app := range present.Account.Apps {
 		entries, err := p.entries(ctx, app.ID, domain.MaxInstant, b)
 		if err != nil {
@@ -70,7 +70,7 @@ func (p *Past) accountLog(ctx context.Context, id string) ([]domain.Past, error)
 // scan reads an account's part of the log from there.
 func (p *Past) scan(ctx context.Context, id string) ([]domain.Past, error) {
 	var log []domain.Past
-	b := &budget{MaxCommits}
+	b := &budget{p.most}
 	for m, err := range p.config.Log.Account(ctx, id, 0, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("hindsight: reading account %s: %w", id, err)
@@ -94,7 +94,7 @@ func (p *Past) scan(ctx context.Context, id string) ([]domain.Past, error) {
 // histories are long, a page may be shorter than was asked for and yet not the last.
 func (p *Past) Apps(ctx context.Context, filter projections.AppFilter, page projections.Page, c Clocks) ([]*domain.App, string, error) {
 	limit := min(max(page.Limit, 1), projections.MaxLimit)
-	b := &budget{MaxCommits}
+	b := &budget{p.most}
 	var found []*domain.App
 	for next := page; ; {
 		next.Limit = limit - len(found)

@@ -37,6 +37,7 @@ type Config struct {
 type Past struct {
 	config Config
 	codec  *eventstore.Codec[domain.Event]
+	most   int // commits in an answer: MaxCommits; tests want fewer
 }
 
 // New makes what answers. It starts nothing.
@@ -45,7 +46,7 @@ func New(config Config) (*Past, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hindsight: %w", err)
 	}
-	return &Past{config: config, codec: codec}, nil
+	return &Past{config: config, codec: codec, most: MaxCommits}, nil
 }
 
 // Clocks are the two clocks of a question: what was true as of one instant, as far as was known at another. Both are
@@ -87,7 +88,7 @@ func (p *Past) App(ctx context.Context, id domain.AppID, c Clocks) (*domain.App,
 	if err != nil || !found {
 		return nil, false, err
 	}
-	app, err := p.appThen(ctx, present, c, &budget{MaxCommits})
+	app, err := p.appThen(ctx, present, c, &budget{p.most})
 	return app, app != nil, err
 }
 

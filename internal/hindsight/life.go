@@ -88,7 +88,7 @@ func (c *course) end(until domain.Instant) {
 			c.stops = append(c.stops, stop{d.Kind, app.Arrears.Since, d.Cause, d.At, true})
 		case domain.DueLapse:
 			c.stops = append(c.stops, stop{d.Kind, app.Lapse.Since, d.Cause, d.At, true})
-		case domain.DueTerm:
+		case domain.DueTerm, domain.DueKey, domain.DueCertificate: // no stops
 		}
 	}
 }

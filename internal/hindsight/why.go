@@ -41,7 +41,7 @@ func (p *Past) Why(ctx context.Context, id domain.AppID, field domain.Field) (An
 	if err != nil || !found {
 		return Answer{}, false, err
 	}
-	entries, err := p.entries(ctx, id, domain.MaxInstant, &budget{MaxCommits})
+	entries, err := p.entries(ctx, id, domain.MaxInstant, &budget{p.most})
 	if err != nil {
 		return Answer{}, false, err
 	}

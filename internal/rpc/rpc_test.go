@@ -20,10 +20,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
-	"sundial/internal/archive"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/enginetest"
-	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
 	"sundial/scheduler"
@@ -57,19 +56,12 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: node.Log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = copied.Close() })
-	past, err := hindsight.New(hindsight.Config{
-		Log: node.Log, Archive: copied, Store: node.Store, Policy: node.Policy(), Now: node.Time,
-	})
+	reader, err := asking.New(node.Log, node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	door, err := api.New(api.Config{
-		Past: past, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
+		Past: node.Past(t, node.Time), Asking: reader, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
