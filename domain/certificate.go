@@ -80,6 +80,11 @@ type CertificateContent struct {
 	NotAfter Instant           `json:"not_after,omitzero"`
 }
 
+// Content is what the certificate holds, without what is sealed.
+func (k *Certificate) Content() CertificateContent {
+	return CertificateContent{Platform: k.Platform, Fields: k.Fields, Prints: k.Prints, NotAfter: k.NotAfter}
+}
+
 func (c CertificateContent) same(k *Certificate) bool {
 	return c.Platform == k.Platform && c.NotAfter == k.NotAfter && maps.Equal(c.Fields, k.Fields) &&
 		maps.EqualFunc(c.Prints, k.Prints, bytes.Equal)
@@ -128,7 +133,8 @@ func (p Policy) certificateDue(notAfter, now Instant) Instant {
 type AddCertificate struct {
 	App         AppID              `json:"app"`
 	Certificate CertificateID      `json:"-"` // the engine's next; a retry is given another one
-	Content     CertificateContent `json:"content"`
+	Content     CertificateContent `json:"-"`
+	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
 }
 
 // Name is the command's name in the log.
@@ -168,8 +174,9 @@ func (d *draft) kept(id CertificateID, c CertificateContent) KeptCertificate {
 type EditCertificate struct {
 	App         AppID              `json:"app"`
 	Certificate CertificateID      `json:"certificate"`
-	Content     CertificateContent `json:"content"` // as it is then; what is not sealed anew stays
-	Seen        Instant            `json:"-"`       // when the certificate that the change was made of was updated
+	Content     CertificateContent `json:"-"`              // as it is then; what is not sealed anew stays
+	Seen        CertificateContent `json:"-"`              // what the certificate held that the change was made of
+	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
 }
 
 // Name is the command's name in the log.
@@ -194,7 +201,7 @@ func (c EditCertificate) decide(d *draft) error {
 		return refuse(CertificateNotFound)
 	case c.Content.same(present):
 		return nil
-	case c.Seen != present.UpdatedAt:
+	case !c.Seen.same(present):
 		return refuse(CertificateChanged)
 	case c.Content.NotAfter != present.NotAfter && c.Content.NotAfter != 0 && c.Content.NotAfter <= d.at.Now:
 		return refuse(CertificateHasExpired)

@@ -17,7 +17,7 @@ func pushed(notAfter Instant) CertificateContent {
 }
 
 func addCertificate(notAfter Instant) AddCertificate {
-	return AddCertificate{testApp, testCertificate, pushed(notAfter)}
+	return AddCertificate{App: testApp, Certificate: testCertificate, Content: pushed(notAfter)}
 }
 
 func keptOf(c CertificateContent, due Instant) KeptCertificate {
@@ -61,10 +61,10 @@ func TestEditCertificate(t *testing.T) {
 	renamed.Sealed = nil
 	renewed.Prints, renewed.Sealed = map[string][]byte{"p12": []byte("p2")}, map[string][]byte{"p12": []byte("s2")}
 	edit := func(c CertificateContent) EditCertificate {
-		return EditCertificate{testApp, testCertificate, c, day(1)}
+		return EditCertificate{App: testApp, Certificate: testCertificate, Content: c, Seen: pushed(day(100))}
 	}
 	stale, unknown := edit(renamed), edit(renamed)
-	stale.Seen, unknown.Certificate = day(0), 99
+	stale.Seen, unknown.Certificate = renewed, 99
 	check(t, []row{
 		{name: "a plain field", given: given, as: Owner, at: day(2), when: edit(renamed), then: events(CertificateEdited{about, keptOf(renamed, day(70))})},
 		{name: "a new file, with another end", given: given, as: Owner, at: day(2), when: edit(renewed), then: events(CertificateEdited{about, keptOf(renewed, day(370))})},
@@ -112,7 +112,7 @@ func TestCertificateState(t *testing.T) {
 	w := newWorld(DefaultPolicy())
 	own := pushed(0)
 	own.Platform = TPNSPlatform
-	for _, s := range []step{created(), did(day(1), Owner, addCertificate(day(100)), AddCertificate{testApp, testCertificate + 1, own})} {
+	for _, s := range []step{created(), did(day(1), Owner, addCertificate(day(100)), AddCertificate{App: testApp, Certificate: testCertificate + 1, Content: own})} {
 		s(t, w)
 	}
 	states := func() map[string]CertificateState {

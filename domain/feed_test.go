@@ -139,6 +139,8 @@ func live(t *rapid.T, policy Policy, apps []oracle.App, orders map[uint64][]orac
 	}
 	tick := func() {
 		w.sweep(t, now)
+		w.checkHoldings(t)
+		w.checkNothingIsLate(t, now)
 		for _, app := range apps {
 			w.checkView(t, app, arrived[app.ID], now)
 		}
@@ -153,6 +155,9 @@ func live(t *rapid.T, policy Policy, apps []oracle.App, orders map[uint64][]orac
 		taken, arrived[fact.App] = append(taken, fact), append(arrived[fact.App], fact)
 		for rapid.IntRange(0, 9).Draw(t, "twice") == 9 {
 			w.take(t, now, rapid.SampledFrom(taken).Draw(t, "repeated"))
+		}
+		if app := rapid.SampledFrom(apps).Draw(t, "app"); rapid.IntRange(0, 3).Draw(t, "holds") == 3 {
+			arrived[app.ID] = append(arrived[app.ID], w.hold(t, app, now)...)
 		}
 		if rapid.Bool().Draw(t, "tick") {
 			tick()

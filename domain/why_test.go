@@ -152,6 +152,10 @@ func TestWhy(t *testing.T) {
 		},
 		{"next: a stop for arrears", owing, FieldNext, "stopped at 2021-01-12T00:00:00.000Z (arrears)", []string{owed, arrears}},
 		{"next: a stop after a lapse", lapsed, FieldNext, "stopped at 2021-01-18T00:00:00.000Z (plan_expired)", []string{term10, ran}},
+		{
+			"next: not the end of a key's overlap, or of a certificate", and(owing, did(day(6), Owner, RotateKey{App: testApp}, addCertificate(day(8)))),
+			FieldNext, "stopped at 2021-01-12T00:00:00.000Z (arrears)", []string{owed, arrears},
+		},
 		{"next: nothing, never", []step{created()}, FieldNext, "none", []string{made, "rule: nothing is due by time"}},
 		{"next: nothing any more", stopped, FieldNext, "none", []string{stop, "rule: nothing is due by time"}},
 		{

@@ -72,6 +72,7 @@ type changed struct {
 	dues    []domain.Due
 
 	certificates map[domain.CertificateID]domain.Instant // and when each ends; nil for most apps
+	came         []domain.CertificateID                  // within the batch; some may have gone again
 	asked        bool                                    // its deletion was asked for
 }
 
@@ -116,6 +117,10 @@ func (f *folder) fold(d *decoded) error {
 		app, err := f.change(acc, id)
 		if err != nil {
 			return err
+		}
+		if added, is := e.(domain.CertificateAdded); is {
+			c := &f.batch.apps[f.batch.index[id]]
+			c.came = append(c.came, added.Certificate.ID)
 		}
 		if row.app == 0 {
 			row.app = id

@@ -24,7 +24,7 @@ func TestRebuildEqualsLive(t *testing.T) {
 		histories++
 		w := &world{policy: domain.DefaultPolicy(),
 			t: t, dir: t.TempDir(), server: base.server, nc: base.nc, codec: base.codec,
-			accounts: map[string]*Row{}, now: begin, next: domain.FirstApp,
+			accounts: map[string]*Row{}, now: begin, next: domain.FirstApp, held: map[domain.CertificateID]domain.AppID{},
 		}
 		name := fmt.Sprintf("HISTORY_%d", histories)
 		log, err := eventstore.Create(t.Context(), base.nc, eventstore.Config{Stream: name, Subject: name})
@@ -50,6 +50,7 @@ func TestRebuildEqualsLive(t *testing.T) {
 			case 1:
 				w.wait(s)
 				w.sameDues(rt, s)
+				w.sameHoldings(rt, s)
 			case 2:
 				stop()
 				if err := s.Close(); err != nil {
@@ -68,6 +69,7 @@ func TestRebuildEqualsLive(t *testing.T) {
 		w.wait(s)
 		w.same(s)
 		w.sameDues(rt, s)
+		w.sameHoldings(rt, s)
 		w.clean()
 		stop()
 		if err := s.Close(); err != nil {
@@ -190,7 +192,7 @@ func anyCommand(rt *rapid.T, w *world, account string) domain.Command {
 	effective := w.now.Add(-time.Duration(number("hours ago", 300)) * time.Hour)
 	edition := rapid.SampledFrom([]domain.Edition{domain.Pro, domain.Flagship}).Draw(rt, "edition")
 	order := w.order(fmt.Sprint("order-", number("order", 3)), edition, effective, effective.Add(time.Duration(number("days", 20))*day))
-	kind := rapid.IntRange(0, 9).Draw(rt, "kind")
+	kind := rapid.IntRange(0, 15).Draw(rt, "kind")
 	if len(apps) == 0 || kind == 0 {
 		create := domain.CreateApp{AppName: rapid.SampledFrom([]string{"chat", "商店", "100%_\\"}).Draw(rt, "name")}
 		if order.EffectiveAt > 0 && rapid.Bool().Draw(rt, "ordered") {
@@ -199,6 +201,9 @@ func anyCommand(rt *rapid.T, w *world, account string) domain.Command {
 		return create
 	}
 	app := rapid.SampledFrom(apps).Draw(rt, "app")
+	if kind > 9 {
+		return holdingsCommand(rt, w, w.account(account).Account.Apps[app])
+	}
 	invoice, version := fmt.Sprint("invoice-", number("invoice", 2)), int64(number("version", 3))
 	switch kind {
 	case 1:

@@ -30,13 +30,17 @@ type world struct {
 	policy   domain.Policy
 	now      domain.Instant
 	next     domain.AppID
+	held     map[domain.CertificateID]domain.AppID // every certificate that ever was, by the app that has or had it
 	commands int
 	head     uint64
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), accounts: map[string]*Row{}, policy: domain.DefaultPolicy(), now: begin, next: domain.FirstApp}
+	w := &world{
+		t: t, dir: t.TempDir(), accounts: map[string]*Row{}, policy: domain.DefaultPolicy(), now: begin, next: domain.FirstApp,
+		held: map[domain.CertificateID]domain.AppID{},
+	}
 	w.start()
 	log, err := eventstore.Create(t.Context(), w.nc, eventstore.Config{})
 	if err != nil {
@@ -116,6 +120,11 @@ func (w *world) doAs(account, id string, cmd domain.Command) uint64 {
 	}
 	if _, creates := cmd.(domain.CreateApp); creates {
 		w.next++
+	}
+	for _, e := range events {
+		if added, is := e.(domain.CertificateAdded); is {
+			w.held[added.Certificate.ID] = added.App
+		}
 	}
 	seq := w.append(w.commit(account, id, cmd.Name(), at.Now, events), row.Sequence)
 	row.Account.Apply(domain.Recorded{At: at.Now, Position: seq}, events...)

@@ -138,6 +138,7 @@ func (r *rows) app(c *changed) (err error) {
 }
 
 // holdings notes which of an app's certificates came, went or end at another time, and whether its deletion is asked for.
+// What went keeps a row: its id is never used again.
 func (r *rows) holdings(c *changed, app *domain.App) {
 	account := c.account.Account.ID
 	for i := range app.Certificates {
@@ -146,10 +147,16 @@ func (r *rows) holdings(c *changed, app *domain.App) {
 			r.held = append(r.held, certificateRow{k.ID, app.ID, account, k.NotAfter})
 		}
 	}
-	for id := range c.certificates {
+	gone := func(id domain.CertificateID) {
 		if app.Certificate(id) == nil {
 			r.held = append(r.held, certificateRow{id, app.ID, account, 0})
 		}
+	}
+	for id := range c.certificates {
+		gone(id)
+	}
+	for _, id := range c.came {
+		gone(id)
 	}
 	switch open := app.DeletedAt == 0 && app.Deletion.State == domain.RequestOpen; {
 	case open:

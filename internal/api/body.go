@@ -104,16 +104,30 @@ func fieldName(pointer jsontext.Pointer) string {
 
 // looksLikeName says whether a text is no more than the name of a field or parameter.
 func looksLikeName(s string) bool {
-	if len(s) == 0 || len(s) > 40 {
-		return false
-	}
+	word, digits := 0, 0
 	for _, c := range []byte(s) {
-		if c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+		switch {
+		case c == '_' || c == '-':
+			word = 0
+			continue
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+		default:
+			return false
+		}
+		if word++; word > maxNameWord || digits > maxNameDigits {
 			return false
 		}
 	}
-	return true
+	return len(s) > 0 && len(s) <= 40
 }
+
+// What is made up of more is a key, a token or a password that stands where a name should.
+const (
+	maxNameWord   = 15 // characters between underscores
+	maxNameDigits = 3
+)
 
 // without copies a JSON value, but for what the pointer points at.
 func without(value jsontext.Value, pointer jsontext.Pointer) (jsontext.Value, error) {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
@@ -232,7 +233,8 @@ func form(r *http.Request, text []byte) ([]byte, bool) {
 			if len(fields) > 0 {
 				out["fields"] = fields
 			}
-			return marshal(out), true
+			text, err := json.Marshal(out, json.Deterministic(true)) // not of texts that are no UTF-8
+			return text, err == nil
 		}
 		if err != nil {
 			return nil, false

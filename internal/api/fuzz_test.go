@@ -1,6 +1,11 @@
 package api
 
 import (
+	"bytes"
+	"encoding/base64"
+	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"testing"
 
@@ -40,6 +45,75 @@ func FuzzBodies(f *testing.F) {
 					p.Status != http.StatusBadRequest && p.Status != http.StatusUnprocessableEntity || p.Status == 422 && len(p.Errors) == 0 {
 					t.Fatalf("%s %s: %q became the problem %s (%v)", what, row.action, text, problem.body, err)
 				}
+			}
+		}
+	})
+}
+
+// FuzzForm gives any text to the reading of forms: what is no form stays as it is, and what is one becomes a JSON object
+// with every part in it, or a problem.
+func FuzzForm(f *testing.F) {
+	const kind = "multipart/form-data; boundary=x"
+	part := func(disposition, content string) string {
+		return "--x\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + content + "\r\n"
+	}
+	fine := part(`name="platform"`, "apns_p12") + part(`name="p12"; filename="a.p12"`, "\x00\xff") + part(`name="password"`, "secret")
+	for _, body := range []string{
+		fine + "--x--\r\n", fine, fine + fine + "--x--", "--x--\r\n", "", part(`name="click_action"`, `{"type":"open_app"}`) + "--x--",
+		part(`name="click_action"`, `{"a":1,"a":2}`) + "--x--", part(`name=""`, "x") + "--x--", part(`name="a"`, "\xff") + "--x--",
+		part("name=\"\xff\"", "x") + "--x--", part(`name="reason"`, "r") + part(`name="fields"`, "{}") + "--x--",
+	} {
+		f.Add(kind, []byte(body))
+	}
+	f.Add("application/json", []byte(`{}`))
+	f.Add(`multipart/form-data; boundary="`, []byte(`x`))
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		r := &http.Request{Header: http.Header{"Content-Type": {kind}}}
+		text, is := form(r, body)
+		media, params, err := mime.ParseMediaType(kind)
+		if err != nil || media != "multipart/form-data" {
+			if !is || !bytes.Equal(text, body) {
+				t.Fatalf("%q, no form, became %q", body, text)
+			}
+			return
+		}
+		if !is {
+			return
+		}
+		var read struct {
+			Platform, Reason string
+			Fields           map[string]jsontext.Value
+		}
+		if err := json.Unmarshal(text, &read, json.RejectUnknownMembers(true), json.MatchCaseInsensitiveNames(true)); err != nil {
+			t.Fatalf("%q became %q: %v", body, text, err)
+		}
+		parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+		for {
+			part, err := parts.NextRawPart()
+			if err != nil {
+				break
+			}
+			content, err := io.ReadAll(part)
+			if err != nil {
+				t.Fatalf("%q: %v", body, err)
+			}
+			var said string
+			switch name := part.FormName(); {
+			case name == "platform":
+				said = read.Platform
+			case name == "reason":
+				said = read.Reason
+			case read.Fields[name].Kind() == '{':
+				given, kept := jsontext.Value(content), read.Fields[name].Clone()
+				if given.Canonicalize() != nil || kept.Canonicalize() != nil || !bytes.Equal(given, kept) {
+					t.Fatalf("%q: %q became %q", body, content, read.Fields[name])
+				}
+				continue
+			case json.Unmarshal(read.Fields[name], &said) != nil:
+				t.Fatalf("%q lost %q: %q", body, name, text)
+			}
+			if file, err := base64.StdEncoding.DecodeString(said); said != string(content) && (err != nil || !bytes.Equal(file, content)) {
+				t.Fatalf("%q: %q became %q", body, content, said)
 			}
 		}
 	})

@@ -2,16 +2,15 @@ package custody
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/engine"
 	"sundial/internal/pushcert"
 	"sundial/internal/vault"
 )
@@ -22,30 +21,43 @@ type AddCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (a AddCertificate) seal(ctx context.Context, c *Custody, _ engine.Request) (domain.Command, func(context.Context), error) {
-	parsed, err := pushcert.Parse(a.Content.Platform, a.Fields, c.now())
+func (a AddCertificate) prepare(ctx context.Context, c *Custody) (prepared, error) {
+	app, err := c.living(ctx, a.App)
 	if err != nil {
+		return prepared{}, err
+	}
+	cmd := a.AddCertificate
+	cmd.Given, err = c.given(ctx, a.App, a.Content.Platform, a.Fields)
+	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
+		return c.sealNew(ctx, app, cmd, a.Fields)
+	}}, err
+}
+
+// sealNew gives a new certificate its id, and seals it.
+func (c *Custody) sealNew(
+	ctx context.Context, app *domain.App, cmd domain.AddCertificate, fields map[string]jsontext.Value,
+) (domain.Command, func(context.Context), error) {
+	parsed, err := pushcert.Parse(cmd.Content.Platform, fields, c.now())
+	switch {
+	case err != nil:
 		return nil, nil, invalid(err, "")
+	case len(app.Certificates) >= c.config.Engine.Policy().Certificates: // before an id is used up for it
+		return nil, nil, &domain.Refusal{Code: domain.CertificateLimit}
 	}
-	if _, err := c.living(ctx, a.App); err != nil {
-		return nil, nil, err
-	}
-	id, err := c.config.Engine.TakeCertificate(ctx)
-	if err != nil {
+	if cmd.Certificate, err = c.config.Engine.TakeCertificate(ctx); err != nil {
 		return nil, nil, err
 	}
 	// An id that no commit has is nobody's: what was made for it goes with it.
 	undo := func(ctx context.Context) {
-		if err := c.config.Vault.Forget(ctx, holder(a.App, id)); err == nil && len(parsed.Secrets) == 0 {
-			c.config.Engine.GiveBackCertificate(id)
+		if err := c.config.Vault.Forget(ctx, holder(app.ID, cmd.Certificate)); err == nil && len(parsed.Secrets) == 0 {
+			c.config.Engine.GiveBackCertificate(cmd.Certificate)
 		}
 	}
-	a.AddCertificate.Certificate = id
-	a.AddCertificate.Content, err = c.sealCertificate(ctx, a.App, id, domain.CertificateAdded{}.Type(), parsed, nil)
+	cmd.Content, err = c.sealCertificate(ctx, app.ID, cmd.Certificate, domain.CertificateAdded{}.Type(), parsed, nil)
 	if err != nil {
 		undo(context.WithoutCancel(ctx))
 	}
-	return a.AddCertificate, undo, err
+	return cmd, undo, err
 }
 
 // EditCertificate is the domain's, with the fields to change as they stand in JSON.
@@ -54,52 +66,99 @@ type EditCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (e EditCertificate) seal(ctx context.Context, c *Custody, _ engine.Request) (domain.Command, func(context.Context), error) {
+func (e EditCertificate) prepare(ctx context.Context, c *Custody) (prepared, error) {
 	app, err := c.living(ctx, e.App)
 	if err != nil {
-		return nil, nil, err
+		return prepared{}, err
 	}
-	present := app.Certificate(e.Certificate)
-	if present == nil {
-		return nil, nil, &domain.Refusal{Code: domain.CertificateNotFound}
-	}
-	parsed, err := pushcert.Edit(pushcert.Parsed{
-		Platform: present.Platform, Public: present.Fields, NotAfter: present.NotAfter.Time(),
-	}, e.Fields, c.now())
-	if err != nil {
-		return nil, nil, invalid(err, "")
-	}
-	e.EditCertificate.Seen = present.UpdatedAt
-	e.EditCertificate.Content, err = c.sealCertificate(ctx, e.App, e.Certificate, domain.CertificateEdited{}.Type(), parsed, present.Prints)
-	return e.EditCertificate, nil, err
+	cmd := e.EditCertificate
+	cmd.Given, err = c.given(ctx, e.App, "", e.Fields)
+	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
+		sealed, err := c.sealChange(ctx, app, cmd, e.Fields)
+		return sealed, nil, err
+	}}, err
 }
+
+// sealChange makes what a certificate is to hold of what it holds, and seals it.
+func (c *Custody) sealChange(
+	ctx context.Context, app *domain.App, cmd domain.EditCertificate, fields map[string]jsontext.Value,
+) (domain.Command, error) {
+	present := app.Certificate(cmd.Certificate)
+	if present == nil {
+		return nil, &domain.Refusal{Code: domain.CertificateNotFound}
+	}
+	cmd.Seen = present.Content()
+	parsed, err := pushcert.Edit(pushcert.Parsed{Platform: present.Platform, Public: present.Fields}, fields, c.now())
+	if err != nil {
+		return nil, invalid(err, "")
+	}
+	cmd.Content, err = c.sealCertificate(ctx, app.ID, cmd.Certificate, domain.CertificateEdited{}.Type(), parsed, present.Prints)
+	return cmd, err
+}
+
+// given tells what was sent of a certificate from everything else.
+func (c *Custody) given(ctx context.Context, app domain.AppID, platform string, fields map[string]jsontext.Value) ([]byte, error) {
+	text, err := json.Marshal(fields, json.Deterministic(true))
+	if err == nil {
+		err = (*jsontext.Value)(&text).Canonicalize()
+	}
+	if err != nil { // what comes in was read as JSON
+		return nil, errors.New("custody: fields that are no JSON")
+	}
+	sum := sha256.Sum256(text) // a field may be longer than a secret
+	return c.config.Vault.Fingerprint(ctx, signer(app), givenPlace, vault.NewSecret([]byte(platform)), vault.NewSecret(sum[:]))
+}
+
+// givenPlace is what the prints of all that is sent at once are bound to.
+var givenPlace = vault.Place{Event: "app.certificate", Field: "given"}
 
 // sealCertificate makes what the log keeps of a certificate; prints are those of the secrets that it had.
 func (c *Custody) sealCertificate(
 	ctx context.Context, app domain.AppID, id domain.CertificateID, event string, p pushcert.Parsed, prints map[string][]byte,
 ) (domain.CertificateContent, error) {
+	content, err := c.printCertificate(ctx, app, p, prints)
+	if err != nil {
+		return content, err
+	}
+	content.Sealed, err = c.sealSecrets(ctx, app, id, event, p)
+	return content, err
+}
+
+// printCertificate is sealCertificate, but for what is sealed.
+func (c *Custody) printCertificate(
+	ctx context.Context, app domain.AppID, p pushcert.Parsed, prints map[string][]byte,
+) (domain.CertificateContent, error) {
 	content := domain.CertificateContent{
-		Platform: p.Platform, Fields: p.Public, Prints: map[string][]byte{}, Sealed: map[string][]byte{},
-		NotAfter: domain.InstantOf(p.NotAfter),
+		Platform: p.Platform, Fields: p.Public, Prints: map[string][]byte{}, NotAfter: domain.InstantOf(p.NotAfter),
 	}
 	for _, name := range p.Kept {
 		if mark, had := prints[name]; had {
 			content.Prints[name] = mark
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
-		secret := vault.NewSecret(p.Secrets[name])
-		mark, err := c.config.Vault.Fingerprint(ctx, signer(app), vault.Place{Event: "app.certificate", Field: name}, secret)
+	for name, value := range p.Secrets {
+		mark, err := c.config.Vault.Fingerprint(ctx, signer(app), vault.Place{Event: "app.certificate", Field: name}, vault.NewSecret(value))
 		if err != nil {
 			return content, err
 		}
-		sealed, err := c.config.Vault.Seal(ctx, holder(app, id), vault.Place{Event: event, Field: name}, secret)
-		if err != nil {
-			return content, err
-		}
-		content.Prints[name], content.Sealed[name] = mark, sealed
+		content.Prints[name] = mark
 	}
 	return content, nil
+}
+
+// sealSecrets seals the secret fields of a certificate.
+func (c *Custody) sealSecrets(
+	ctx context.Context, app domain.AppID, id domain.CertificateID, event string, p pushcert.Parsed,
+) (map[string][]byte, error) {
+	all := make(map[string][]byte, len(p.Secrets))
+	for name, value := range p.Secrets {
+		sealed, err := c.config.Vault.Seal(ctx, holder(app, id), vault.Place{Event: event, Field: name}, vault.NewSecret(value))
+		if err != nil {
+			return nil, err
+		}
+		all[name] = sealed
+	}
+	return all, nil
 }
 
 // Warnings says what is worth knowing of a certificate that was accepted.

@@ -44,8 +44,16 @@ func New(config Config) *Custody {
 // secretive is a command that comes with what is secret in the clear.
 type secretive interface {
 	domain.Command
-	// seal makes the domain's command of it. undo is called if that led to no commit; nil where there is nothing to undo.
-	seal(ctx context.Context, c *Custody, req engine.Request) (cmd domain.Command, undo func(context.Context), err error)
+	prepare(ctx context.Context, c *Custody) (prepared, error)
+}
+
+// prepared is a command that may have been committed before.
+type prepared struct {
+	// content is the domain's command as far as that is told from others by it. It follows from what was sent alone, so
+	// that it is the same whenever that is sent again.
+	content domain.Command
+	// seal makes the domain's command. undo is called if that led to no commit; nil where there is nothing to undo.
+	seal func(context.Context) (cmd domain.Command, undo func(context.Context), err error)
 }
 
 // Execute seals what a command brings, hands it to the engine, and destroys the keys of what it deleted before it
@@ -53,7 +61,16 @@ type secretive interface {
 func (c *Custody) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
 	undo := func(context.Context) {}
 	if brings, ok := req.Command.(secretive); ok {
-		cmd, back, err := brings.seal(ctx, c, req)
+		ready, err := brings.prepare(ctx, c)
+		if err != nil {
+			return engine.Answer{}, gone(err)
+		}
+		// What was committed is answered so, whatever has become of the app and the certificate since.
+		req.Command = ready.content
+		if answer, found, err := c.config.Engine.Committed(ctx, req); found || err != nil {
+			return answer, err
+		}
+		cmd, back, err := ready.seal(ctx)
 		if err != nil {
 			return engine.Answer{}, gone(err)
 		}
@@ -126,8 +143,12 @@ func (c *Custody) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep destroys the keys of what was deleted and still has some.
+// Sweep destroys the keys of what was deleted and still has some. It looks when the projections have what is in the log:
+// after a crash the deletion may be the last that is there.
 func (c *Custody) Sweep(ctx context.Context) error {
+	if err := c.config.Engine.Settle(ctx); err != nil {
+		return err
+	}
 	return c.config.Vault.Holders(ctx, func(h vault.Holder) error {
 		deleted, err := c.deleted(ctx, h)
 		if err != nil || !deleted {

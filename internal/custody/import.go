@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/engine"
 	"sundial/internal/pushcert"
 )
 
@@ -26,34 +26,63 @@ type GivenCertificate struct {
 	Fields   map[string]jsontext.Value
 }
 
-// seal makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
+// prepare makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
 // that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
-func (i ImportApp) seal(ctx context.Context, c *Custody, _ engine.Request) (domain.Command, func(context.Context), error) {
+func (i ImportApp) prepare(ctx context.Context, c *Custody) (prepared, error) {
 	cmd := i.ImportApp
-	parsed, err := i.check(c)
-	if err != nil || len(i.Keys)+len(i.Certificates) == 0 {
-		return cmd, nil, err
+	if len(i.Keys)+len(i.Certificates) > 0 {
+		cmd.Keys, cmd.Certificates = nil, nil
 	}
-	cmd.Keys, cmd.Certificates = nil, nil
+	parsed, err := i.check(time.Time{}) // what was accepted may have expired since
+	if err != nil {
+		return prepared{}, err
+	}
 	for _, k := range i.Keys {
-		key, err := c.sealKey(ctx, cmd.App, k)
+		key, err := c.printKey(ctx, cmd.App, k)
 		if err != nil {
-			return nil, nil, err
+			return prepared{}, err
 		}
 		cmd.Keys = append(cmd.Keys, key)
 	}
 	for n, k := range i.Certificates {
-		content, err := c.sealCertificate(ctx, cmd.App, k.ID, domain.CertificateAdded{}.Type(), parsed[n], nil)
+		content, err := c.printCertificate(ctx, cmd.App, parsed[n], nil)
 		if err != nil {
-			return nil, nil, err
+			return prepared{}, err
 		}
 		cmd.Certificates = append(cmd.Certificates, domain.ImportedCertificate{ID: k.ID, Content: content})
 	}
-	return cmd, nil, nil
+	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
+		sealed, err := i.seal(ctx, c, cmd, parsed)
+		return sealed, nil, err
+	}}, nil
 }
 
-// check names everything that is wrong with what is to be sealed.
-func (i ImportApp) check(c *Custody) ([]pushcert.Parsed, error) {
+// seal seals what a new app comes with. For one that is there nothing is needed: its import is silence, or refused.
+func (i ImportApp) seal(ctx context.Context, c *Custody, cmd domain.ImportApp, parsed []pushcert.Parsed) (domain.Command, error) {
+	if _, found, err := c.config.Store.AccountOf(ctx, cmd.App); found || err != nil {
+		return cmd, err
+	}
+	if _, err := i.check(c.now()); err != nil {
+		return nil, err
+	}
+	for n, k := range i.Keys {
+		var err error
+		if cmd.Keys[n].Sealed, err = c.config.Vault.Seal(ctx, signer(cmd.App), keyPlace, k.Secret); err != nil {
+			return nil, err
+		}
+	}
+	for n, k := range i.Certificates {
+		var err error
+		cmd.Certificates[n].Content.Sealed, err = c.sealSecrets(ctx, cmd.App, k.ID, domain.CertificateAdded{}.Type(), parsed[n])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return cmd, nil
+}
+
+// check names everything that is wrong, at a time, with what is to be sealed.
+func (i ImportApp) check(now time.Time) ([]pushcert.Parsed, error) {
 	wrong := &domain.Invalid{}
 	if i.App < domain.MinApp || i.App > domain.MaxApp {
 		wrong.Fields = append(wrong.Fields, domain.FieldError{Field: "app", Code: "out_of_range", Detail: "must be a number of ten digits"})
@@ -66,7 +95,7 @@ func (i ImportApp) check(c *Custody) ([]pushcert.Parsed, error) {
 	parsed := make([]pushcert.Parsed, len(i.Certificates))
 	for n, k := range i.Certificates {
 		var err error
-		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, c.now()); err != nil {
+		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, now); err != nil {
 			var named *domain.Invalid
 			if !errors.As(invalid(err, fmt.Sprintf("certificates.%d.", n)), &named) {
 				return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sundial/domain"
 	"sundial/internal/engine"
@@ -65,17 +66,14 @@ func (c *Custody) make(algorithm domain.Algorithm) (GivenKey, error) {
 	return GivenKey{Algorithm: algorithm, Secret: vault.NewSecret([]byte(text))}, err
 }
 
-// sealKey makes what the log keeps of a key.
-func (c *Custody) sealKey(ctx context.Context, app domain.AppID, k GivenKey) (domain.NewKey, error) {
+// printKey makes what the log keeps of a key, but for what is sealed.
+func (c *Custody) printKey(ctx context.Context, app domain.AppID, k GivenKey) (domain.NewKey, error) {
 	_, public, err := k.parse()
 	if err != nil {
 		return domain.NewKey{}, err
 	}
 	key := domain.NewKey{Algorithm: k.Algorithm, Public: public}
-	if key.Print, err = c.config.Vault.Fingerprint(ctx, signer(app), keyPlace, k.Secret); err != nil {
-		return domain.NewKey{}, err
-	}
-	key.Sealed, err = c.config.Vault.Seal(ctx, signer(app), keyPlace, k.Secret)
+	key.Print, err = c.config.Vault.Fingerprint(ctx, signer(app), keyPlace, k.Secret)
 	return key, err
 }
 
@@ -88,7 +86,12 @@ func (c *Custody) newKey(ctx context.Context, app domain.AppID, algorithm domain
 	if err != nil {
 		return domain.NewKey{}, err
 	}
-	return c.sealKey(ctx, app, made)
+	key, err := c.printKey(ctx, app, made)
+	if err != nil {
+		return domain.NewKey{}, err
+	}
+	key.Sealed, err = c.config.Vault.Seal(ctx, signer(app), keyPlace, made.Secret)
+	return key, err
 }
 
 // living gives an app as it is projected, and refuses one that is not there or deleted.
@@ -108,19 +111,23 @@ func (c *Custody) living(ctx context.Context, id domain.AppID) (*domain.App, err
 // RotateKey is the domain's, with a secret that custody makes.
 type RotateKey struct{ domain.RotateKey }
 
-func (k RotateKey) seal(ctx context.Context, c *Custody, _ engine.Request) (domain.Command, func(context.Context), error) {
-	var err error
-	k.RotateKey.Key, err = c.newKey(ctx, k.App, domain.HMAC)
-	return k.RotateKey, nil, err
+func (k RotateKey) prepare(_ context.Context, c *Custody) (prepared, error) {
+	cmd := k.RotateKey
+	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
+		cmd.Key, err = c.newKey(ctx, cmd.App, domain.HMAC)
+		return cmd, nil, err
+	}}, nil
 }
 
 // UpgradeKeyAlgorithm is the domain's, with a secret that custody makes.
 type UpgradeKeyAlgorithm struct{ domain.UpgradeKeyAlgorithm }
 
-func (k UpgradeKeyAlgorithm) seal(ctx context.Context, c *Custody, _ engine.Request) (domain.Command, func(context.Context), error) {
-	var err error
-	k.UpgradeKeyAlgorithm.Key, err = c.newKey(ctx, k.App, domain.HMAC)
-	return k.UpgradeKeyAlgorithm, nil, err
+func (k UpgradeKeyAlgorithm) prepare(_ context.Context, c *Custody) (prepared, error) {
+	cmd := k.UpgradeKeyAlgorithm
+	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
+		cmd.Key, err = c.newKey(ctx, cmd.App, domain.HMAC)
+		return cmd, nil, err
+	}}, nil
 }
 
 // Revealed is an app's present key in the clear.
@@ -130,19 +137,30 @@ type Revealed struct {
 	Public    string       // the PEM of a pair's public half
 }
 
-// Reveal puts on record that somebody sees the app's present key, and then gives it. It is a command: sent again with
-// its id it gives the same key.
+// Reveal puts on record that somebody sees the app's present key, and then gives it. It is a command: sent again by the
+// same actor with its id it gives the same key.
 func (c *Custody) Reveal(ctx context.Context, req engine.Request) (Revealed, engine.Answer, error) {
-	app, err := c.withKey(ctx, req)
+	app, err := c.living(ctx, req.Command.Subject())
 	if err != nil {
 		return Revealed{}, engine.Answer{}, err
 	}
-	if _, err := c.open(ctx, app, app.CurrentKey()); err != nil { // what cannot be shown is not said to have been
-		return Revealed{}, engine.Answer{}, gone(err)
+	if key := app.CurrentKey(); key != nil {
+		if _, err := c.open(ctx, app, key); err != nil { // what cannot be shown is not said to have been
+			return Revealed{}, engine.Answer{}, gone(err)
+		}
 	}
 	answer, err := c.config.Engine.Execute(ctx, req)
-	if err != nil {
+	var refused *domain.Refusal
+	if errors.As(err, &refused) && refused.Code == domain.NoKeyYet { // nothing but the key is missing
+		if _, err = c.withKey(ctx, req); err == nil {
+			answer, err = c.config.Engine.Execute(ctx, req)
+		}
+	}
+	switch {
+	case err != nil:
 		return Revealed{}, answer, err
+	case !shownTo(req.Actor, answer.Events): // another's record says nothing of this one
+		return Revealed{}, engine.Answer{}, engine.ErrIDReused
 	}
 	key := answer.App.CurrentKey()
 	secret, err := c.open(ctx, answer.App, key)
@@ -150,6 +168,13 @@ func (c *Custody) Reveal(ctx context.Context, req engine.Request) (Revealed, eng
 		return Revealed{}, answer, gone(err)
 	}
 	return Revealed{key.Algorithm, secret, key.Public}, answer, nil
+}
+
+func shownTo(actor string, events []domain.Event) bool {
+	return slices.ContainsFunc(events, func(e domain.Event) bool {
+		shown, is := e.(domain.KeyRevealed)
+		return is && shown.Actor == actor
+	})
 }
 
 // open unseals the secret of one of an app's keys.

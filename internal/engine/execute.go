@@ -80,6 +80,37 @@ func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
 	return answer, nil
 }
 
+// Committed gives the answer that a command got when it was committed, false if none was under its id: ErrIDReused if
+// that was another command. Of the command no more counts than what is its content.
+func (e *Engine) Committed(ctx context.Context, req Request) (Answer, bool, error) {
+	started := time.Now() //nolint:forbidigo // a duration, for the metrics
+	content, err := ContentHash(req.Account, req.Command)
+	if err != nil {
+		return Answer{}, false, e.formless(req, err)
+	}
+	acc, err := e.cache.acquire(ctx, req.Account)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	defer e.cache.release(acc)
+	if err := e.load(ctx, acc); err != nil {
+		return Answer{}, false, err
+	}
+	if _, err := e.overtaken(ctx, acc); err != nil {
+		return Answer{}, false, err
+	}
+	at, found, err := e.find(ctx, acc, req.ID)
+	if err != nil || !found {
+		return Answer{}, false, err
+	}
+	answer, err := e.repeat(ctx, acc, at, content)
+	e.metrics.observe(req.Command.Name(), answer.Outcome, err, time.Since(started)) //nolint:forbidigo // see above
+	if err == nil {
+		e.Projected(ctx, answer.Position)
+	}
+	return answer, true, err
+}
+
 // Projected waits until who reads here after a commit will see it. Where that takes longer than five seconds the commit
 // is to be answered all the same, with its position.
 func (e *Engine) Projected(ctx context.Context, position uint64) {

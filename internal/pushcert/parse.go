@@ -221,17 +221,32 @@ func (p *Platform) fieldNames() string {
 	return strings.Join(names, ", ")
 }
 
+// looksLikeName says whether a text is no more than the name of a field.
 func looksLikeName(s string) bool {
-	if len(s) == 0 || len(s) > 40 {
-		return false
-	}
+	word, digits := 0, 0
 	for _, c := range []byte(s) {
-		if c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+		switch {
+		case c == '_':
+			word = 0
+			continue
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z':
+		default:
+			return false
+		}
+		if word++; word > maxNameWord || digits > maxNameDigits {
 			return false
 		}
 	}
-	return true
+	return len(s) > 0 && len(s) <= 40
 }
+
+// What is made up of more is a key, a token or a password that stands where a name should.
+const (
+	maxNameWord   = 15 // characters between underscores
+	maxNameDigits = 3
+)
 
 // keepRead carries over what was read from a file that an edit does not replace.
 func (d *draft) keepRead() {
