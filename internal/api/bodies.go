@@ -268,14 +268,20 @@ func (b refund) missing() []domain.FieldError {
 	return nil
 }
 
-type noteTRTCStopped struct{ Reasoned }
-
-func (noteTRTCStopped) command(app domain.AppID) domain.Command {
-	return domain.NoteTRTCStopped{App: app}
+type noteTRTCStopped struct {
+	EffectiveAt domain.Instant `json:"effective_at,omitzero" doc:"Since when; of what is said, the latest in effect counts. Absent: now"`
+	Reasoned
 }
 
-type noteTRTCStarted struct{ Reasoned }
+func (b noteTRTCStopped) command(app domain.AppID) domain.Command {
+	return domain.NoteTRTCStopped{App: app, EffectiveAt: b.EffectiveAt}
+}
 
-func (noteTRTCStarted) command(app domain.AppID) domain.Command {
-	return domain.NoteTRTCStarted{App: app}
+type noteTRTCStarted struct {
+	EffectiveAt domain.Instant `json:"effective_at,omitzero" doc:"Since when; of what is said, the latest in effect counts. Absent: now"`
+	Reasoned
+}
+
+func (b noteTRTCStarted) command(app domain.AppID) domain.Command {
+	return domain.NoteTRTCStarted{App: app, EffectiveAt: b.EffectiveAt}
 }
