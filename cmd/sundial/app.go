@@ -25,6 +25,7 @@ type appCmd struct {
 	Settle  appSettleCmd  `cmd:"" help:"Record that an invoice was paid."`
 	Void    appVoidCmd    `cmd:"" help:"Record that an invoice was voided."`
 	Refund  appRefundCmd  `cmd:"" help:"Record that an order was refunded."`
+	TRTC    appTRTCCmd    `cmd:"" name:"trtc" help:"Note how an app from the TRTC side stands there: stopped or started."`
 }
 
 // appView is what the tables show of an app.
@@ -41,7 +42,19 @@ type appView struct {
 	Version      uint64   `json:"version"`
 	Position     uint64   `json:"position"`
 	Admins       []string `json:"admins"`
-	Arrears      *struct {
+	Certificates int      `json:"certificates"`
+	Key          *struct {
+		Algorithm string `json:"algorithm"`
+	} `json:"key"`
+	TRTC     onOff `json:"trtc"`
+	TPNS     onOff `json:"tpns"`
+	Deletion *struct {
+		ID          string `json:"id"`
+		State       string `json:"state"`
+		RequestedAt string `json:"requested_at"`
+		Reason      string `json:"reason"`
+	} `json:"deletion_request"`
+	Arrears *struct {
 		Since    string `json:"since"`
 		StopDue  string `json:"stop_due"`
 		Invoices []struct {
@@ -64,6 +77,18 @@ type appView struct {
 		Due   string `json:"due"`
 		Cause string `json:"cause"`
 	} `json:"next_transition"`
+}
+
+// onOff is a service that an app may have.
+type onOff struct {
+	Enabled bool `json:"enabled"`
+}
+
+func (s onOff) String() string {
+	if s.Enabled {
+		return "on"
+	}
+	return "off"
 }
 
 func (a *appView) next() string {
@@ -103,11 +128,20 @@ func (r *remote) showApp(c *console, a answer) error {
 			rows = append(rows, [2]string{"  invoice", fmt.Sprintf("%s  %s %d (minor units)  since %s", i.ID, i.Amount.Currency, i.Amount.Minor, i.Since)})
 		}
 	}
+	if d := app.Deletion; d != nil {
+		rows = append(rows, [2]string{"deletion", strings.TrimSpace(fmt.Sprintf("request %s %s, made %s  %s", d.ID, d.State, d.RequestedAt, d.Reason))})
+	}
+	if k := app.Key; k != nil {
+		rows = append(rows, [2]string{"key", k.Algorithm})
+	}
 	c.pairs(append(rows, [][2]string{
 		{"next", app.next()},
 		{"paid until", app.PaidUntil},
 		{"created", app.CreatedAt},
 		{"administrators", strings.Join(app.Admins, ", ")},
+		{"certificates", strconv.Itoa(app.Certificates)},
+		{"TRTC", app.TRTC.String()},
+		{"TPNS", app.TPNS.String()},
 		{"version", strconv.FormatUint(app.Version, 10)},
 		{"position", strconv.FormatUint(app.Position, 10)},
 	}...))
@@ -402,4 +436,19 @@ func (v *appRefundCmd) Run(ctx context.Context, c *console) error {
 		Amount      *money `json:"amount,omitzero"`
 		Reason      string `json:"reason,omitzero"`
 	}{v.Order, v.EffectiveAt, (*money)(v.Amount), v.Reason})
+}
+
+type appTRTCCmd struct {
+	conditional
+	App         string `arg:"" help:"Its SDKAppID."`
+	Word        string `arg:"" help:"stopped or started." enum:"stopped,started"`
+	EffectiveAt string `help:"Since when, RFC 3339; absent: now. Of what is said the latest in effect counts." placeholder:"TIME"`
+}
+
+// Run notes what the TRTC side says.
+func (v *appTRTCCmd) Run(ctx context.Context, c *console) error {
+	return v.change(ctx, c, http.MethodPost, route("/v1/apps/%s/trtc/%s", v.App, v.Word), struct {
+		EffectiveAt string `json:"effective_at,omitzero"`
+		Reason      string `json:"reason,omitzero"`
+	}{v.EffectiveAt, v.Reason})
 }
