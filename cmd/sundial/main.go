@@ -44,6 +44,7 @@ type commandLine struct {
 	Serve serveCmd `cmd:"" help:"Run the engine."`
 	Demo  demoCmd  `cmd:"" help:"Take half a year of bills through a fresh engine, then keep serving."`
 
+	Import      importCmd      `cmd:"" help:"Move an estate in: apps with their keys, certificates, orders and open invoices." group:"Client"`
 	App         appCmd         `cmd:"" help:"Create, look at and change apps." group:"Client"`
 	Key         keyCmd         `cmd:"" help:"Look at, reveal and change the keys that sign UserSigs." group:"Client"`
 	Usersig     usersigCmd     `cmd:"" help:"Make and verify UserSigs." group:"Client"`

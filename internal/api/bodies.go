@@ -110,7 +110,9 @@ type ImportedInvoice struct {
 	Amount      Money          `json:"amount"`
 }
 
-func (b importApp) command(domain.AppID) domain.Command {
+func (b importApp) command(domain.AppID) domain.Command { return b.imports() }
+
+func (b importApp) imports() custody.ImportApp {
 	c := custody.ImportApp{ImportApp: domain.ImportApp{
 		App: b.App, AppName: b.AppName, AppType: b.AppType, Introduction: b.Introduction,
 		CreatedAt: b.CreatedAt, Edition: b.Edition, Admins: b.Admins,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -30,7 +32,7 @@ type GivenCertificate struct {
 // that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
 func (i ImportApp) seal(ctx context.Context, c *Custody, _ engine.Request) (domain.Command, func(context.Context), error) {
 	cmd := i.ImportApp
-	parsed, err := i.check(c)
+	parsed, err := i.parse(c.now())
 	if err != nil || len(i.Keys)+len(i.Certificates) == 0 {
 		return cmd, nil, err
 	}
@@ -52,8 +54,41 @@ func (i ImportApp) seal(ctx context.Context, c *Custody, _ engine.Request) (doma
 	return cmd, nil, nil
 }
 
-// check names everything that is wrong with what is to be sealed.
-func (i ImportApp) check(c *Custody) ([]pushcert.Parsed, error) {
+// Check says what is wrong with an import, as far as the import alone tells: as if the engine held nothing, and without
+// sealing anything. Its error is a *domain.Invalid or a *domain.Refusal.
+func (i ImportApp) Check(account string, at domain.Moment) error {
+	parsed, err := i.parse(at.Now.Time())
+	cmd := i.ImportApp
+	for _, k := range i.Keys {
+		cmd.Keys = append(cmd.Keys, domain.NewKey{Algorithm: k.Algorithm})
+	}
+	for n, k := range i.Certificates {
+		content := domain.CertificateContent{Platform: k.Platform}
+		if err == nil {
+			content.Fields, content.NotAfter = parsed[n].Public, domain.InstantOf(parsed[n].NotAfter)
+		}
+		cmd.Certificates = append(cmd.Certificates, domain.ImportedCertificate{ID: k.ID, Content: content})
+	}
+	_, ruled := domain.Decide(domain.NewAccount(account), cmd, at)
+	var wrong, more *domain.Invalid
+	switch {
+	case err == nil:
+		return ruled
+	case !errors.As(err, &wrong):
+		return err
+	}
+	if errors.As(ruled, &more) {
+		for _, f := range more.Fields {
+			if !slices.ContainsFunc(wrong.Fields, func(said domain.FieldError) bool { return said.Field == f.Field }) {
+				wrong.Fields = append(wrong.Fields, f)
+			}
+		}
+	}
+	return wrong
+}
+
+// parse reads what is to be sealed, and names everything that is wrong with it.
+func (i ImportApp) parse(now time.Time) ([]pushcert.Parsed, error) {
 	wrong := &domain.Invalid{}
 	if i.App < domain.MinApp || i.App > domain.MaxApp {
 		wrong.Fields = append(wrong.Fields, domain.FieldError{Field: "app", Code: "out_of_range", Detail: "must be a number of ten digits"})
@@ -66,7 +101,7 @@ func (i ImportApp) check(c *Custody) ([]pushcert.Parsed, error) {
 	parsed := make([]pushcert.Parsed, len(i.Certificates))
 	for n, k := range i.Certificates {
 		var err error
-		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, c.now()); err != nil {
+		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, now); err != nil {
 			var named *domain.Invalid
 			if !errors.As(invalid(err, fmt.Sprintf("certificates.%d.", n)), &named) {
 				return nil, err
