@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
@@ -145,7 +146,8 @@ next: 1. start the engine with --root-key file:` + to + ` from now on, on every 
 }
 
 type vaultCreateRootCmd struct {
-	Path string `arg:"" help:"The new file; one that is there is never replaced."`
+	Path      string `arg:"" help:"The new file; one that is there is never replaced."`
+	IfMissing bool   `help:"Do nothing if the file is there already."`
 }
 
 // Help shows how.
@@ -158,7 +160,11 @@ func (*vaultCreateRootCmd) Help() string {
 // Run makes the file, which only its owner can read.
 func (v *vaultCreateRootCmd) Run(c *console) error {
 	root, err := vault.CreateRootFile(v.Path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrExist) && v.IfMissing:
+		c.say(v.Path + " is there already")
+		return nil
+	case err != nil:
 		return err
 	}
 	c.say("made root key " + root.ID + " in " + v.Path + `

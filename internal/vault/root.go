@@ -131,7 +131,7 @@ func decodeRoot(data []byte) (Root, error) {
 		return Root{}, errors.New("vault: a root key is a keyset with one key, which is its primary one; " +
 			"a root key is rotated by a new file, not by a second key in the same")
 	}
-	handle, err := insecurecleartextkeyset.Read(&keyset.MemReaderWriter{Keyset: set})
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
 	if err != nil {
 		return Root{}, errors.New("vault: this is not a root key: its keyset is not valid")
 	}
