@@ -17,6 +17,7 @@ COPY --from=build /sundial /usr/local/bin/sundial
 # Volumes that are made on these folders belong to the user too.
 COPY --from=build --chown=65532:65532 /empty /data
 COPY --from=build --chown=65532:65532 /empty /keys
+COPY --from=build --chown=65532:65532 /empty /root-key
 USER 65532:65532
 WORKDIR /data
 VOLUME ["/data"]

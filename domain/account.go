@@ -98,6 +98,7 @@ type App struct {
 	Manual       Hold      `json:"manual,omitzero"`   // the owner's; absent while EffectiveAt is
 	Operator     Hold      `json:"operator,omitzero"` // the operator's
 	TRTCStopped  bool      `json:"trtc_stopped,omitzero"`
+	TRTCNotedAt  Instant   `json:"trtc_noted_at,omitzero"` // when the TRTC side's word that counts is effective
 	DeletedAt    Instant   `json:"deleted_at,omitzero"`
 
 	Notices []Notice `json:"notices,omitzero"` // of stops and expiries, the next of each

@@ -22,15 +22,15 @@ func (a *App) Administrators() []string {
 }
 
 // checkAdmins judges a list of names that are added or removed.
-func checkAdmins(names []string, most int, p *problems) {
+func checkAdmins(field string, names []string, most int, p *problems) {
 	if len(names) == 0 || len(names) > most {
-		p.add("names", "out_of_range", fmt.Sprintf("must be 1 to %d names", most))
+		p.add(field, "out_of_range", fmt.Sprintf("must be 1 to %d names", most))
 	}
 	for i, name := range names {
 		if !adminName.MatchString(name) {
-			p.add("names", "invalid_name", "must each be 1 to 32 of A-Z, a-z, 0-9, _ and -")
+			p.add(field, "invalid_name", "must each be 1 to 32 of A-Z, a-z, 0-9, _ and -")
 		} else if slices.Contains(names[:i], name) {
-			p.add("names", "duplicate", "must be given once each")
+			p.add(field, "duplicate", "must be given once each")
 		}
 	}
 }
@@ -49,7 +49,7 @@ func (c AddAdmins) Subject() AppID { return c.App }
 
 func (c AddAdmins) decide(d *draft) error {
 	var p problems
-	checkAdmins(c.Names, maxNamed, &p)
+	checkAdmins("names", c.Names, maxNamed, &p)
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (c RemoveAdmins) Subject() AppID { return c.App }
 
 func (c RemoveAdmins) decide(d *draft) error {
 	var p problems
-	checkAdmins(c.Names, maxNamed, &p)
+	checkAdmins("names", c.Names, maxNamed, &p)
 	if err := p.err(); err != nil {
 		return err
 	}

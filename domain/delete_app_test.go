@@ -59,7 +59,7 @@ func TestDeleteApp(t *testing.T) {
 		},
 		{
 			name:  "so is one of the TRTC side",
-			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{testApp}), did(day(1), Operator, StopApp{testApp, "abuse"})},
+			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{App: testApp}), did(day(1), Operator, StopApp{testApp, "abuse"})},
 			as:    Owner, at: day(2), when: confirmed,
 			then: refused(DeletionNeedsRequest),
 		},

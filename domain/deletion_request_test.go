@@ -10,7 +10,7 @@ func TestDeletionRequest(t *testing.T) {
 	expired := and(pro(day(10)), ticked(day(17)))
 	open := and(expired, did(day(18), Owner, ask))
 	trtcStopped := []step{
-		trtc(), did(day(1), Billing, NoteTRTCStopped{testApp}), did(day(1), Operator, StopApp{testApp, "abuse"}), did(day(2), Owner, ask),
+		trtc(), did(day(1), Billing, NoteTRTCStopped{App: testApp}), did(day(1), Operator, StopApp{testApp, "abuse"}), did(day(2), Owner, ask),
 	}
 	const trtcID = "1400000001-4"
 	check(t, []row{
@@ -58,7 +58,7 @@ func TestDeletionRequest(t *testing.T) {
 			then: events(DeletionApproved{about, trtcID}, AppDeleted{about, day(3)}),
 		},
 		{
-			name: "and not while it runs", given: and(trtcStopped, did(day(3), Billing, NoteTRTCStarted{testApp})),
+			name: "and not while it runs", given: and(trtcStopped, did(day(3), Billing, NoteTRTCStarted{App: testApp})),
 			as: Operator, at: day(4), when: ApproveDeletion{testApp, trtcID}, then: refused(TRTCRunning),
 		},
 	})

@@ -127,7 +127,7 @@ func (c ImportApp) checkHoldings(policy Policy, p *problems) {
 		}
 	}
 	if len(c.Admins) > 0 {
-		checkAdmins(c.Admins, maxNamed, p)
+		checkAdmins("admins", c.Admins, maxNamed, p)
 	}
 	if extra := slices.DeleteFunc(slices.Clone(c.Admins), func(name string) bool { return name == FixedAdmin }); len(extra) >= policy.Admins {
 		p.add("admins", "too_many", fmt.Sprintf("must be at most %d, the fixed one included", policy.Admins))

@@ -120,9 +120,9 @@ func anyCommand() *rapid.Generator[asked] {
 		case 10:
 			return asked{Operator, SetQuota{rapid.IntRange(0, 3).Draw(t, "quota")}}
 		case 11:
-			return asked{Operator, NoteTRTCStopped{app}}
+			return asked{Operator, NoteTRTCStopped{App: app}}
 		case 12:
-			return asked{Operator, NoteTRTCStarted{app}}
+			return asked{Operator, NoteTRTCStarted{App: app}}
 		}
 		f := fact.Draw(t, "fact")
 		f.App = uint64(app)

@@ -75,7 +75,7 @@ var (
 	CertificateHasExpired = Code{"certificate_has_expired", Rule, "The certificate has expired.", "Upload one that is valid now."}
 	CertificateChanged    = Code{"certificate_changed", Rule, "Somebody else has changed the certificate meanwhile.", "Read it again and decide anew."}
 	CertificateIDTaken    = Code{"certificate_id_taken", Rule, "A certificate with this id was here before, and ids are never reused.",
-		"Leave the id away, and the certificate gets a new one."}
+		"Import each certificate once, under the id that it has in the other system; or leave it away, and add it with a new id."}
 	CertificateConfirmation = Code{"certificate_confirmation_required", Confirm, "Deleting a certificate cannot be undone: all that is listed will be lost.",
 		"Repeat the command with the certificate's id as confirmation."}
 

@@ -31,7 +31,7 @@ func TestStopApp(t *testing.T) {
 		},
 		{
 			name:  "nor a trial of the TRTC side",
-			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{testApp})},
+			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{App: testApp})},
 			as:    Owner, at: day(2), when: stop,
 			then: refused(StopNeedsTrial),
 		},
@@ -90,13 +90,13 @@ func TestStopApp(t *testing.T) {
 		},
 		{
 			name:  "once that is noted, an operator may stop it",
-			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{testApp})},
+			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{App: testApp})},
 			as:    Operator, at: day(2), when: because,
 			then: events(AppStopped{about, CauseOperator, day(2)}),
 		},
 		{
 			name:  "if it is back in service there, no more",
-			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{testApp}), did(day(2), Operator, NoteTRTCStarted{testApp})},
+			given: []step{trtc(), did(day(1), Operator, NoteTRTCStopped{App: testApp}), did(day(2), Operator, NoteTRTCStarted{App: testApp})},
 			as:    Operator, at: day(3), when: because,
 			then: refused(TRTCRunning),
 		},

@@ -15,7 +15,7 @@ import (
 
 // version of the projection: raise it whenever the tables, or what the fold makes of a commit, change. A file of
 // another version is not used.
-const version = 2
+const version = 3
 
 // fileName is the serving file; SQLite keeps its write-ahead log and the index of that beside it.
 var fileName = fileOf(version)

@@ -88,6 +88,7 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.hold("manual", a.Manual)
 	o.hold("operator", a.Operator)
 	o.someTrue("trtc_stopped", a.TRTCStopped)
+	o.someInstant("trtc_noted_at", a.TRTCNotedAt)
 	o.someInstant("deleted_at", a.DeletedAt)
 	if a.Notices != nil {
 		o.list("notices")

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 )
 
 // appCmd are the verbs on apps.
@@ -25,96 +23,10 @@ type appCmd struct {
 	Settle  appSettleCmd  `cmd:"" help:"Record that an invoice was paid."`
 	Void    appVoidCmd    `cmd:"" help:"Record that an invoice was voided."`
 	Refund  appRefundCmd  `cmd:"" help:"Record that an order was refunded."`
+	TRTC    appTRTCCmd    `cmd:"" name:"trtc" help:"Note how an app from the TRTC side stands there: stopped or started."`
 
 	History   appHistoryCmd   `cmd:"" help:"Show what was done to an app: who, when, why."`
 	Statement appStatementCmd `cmd:"" help:"Show what an app was charged and refunded, and what it owes."`
-}
-
-// appView is what the tables show of an app.
-type appView struct {
-	App          uint64   `json:"app"`
-	Account      string   `json:"account"`
-	Name         string   `json:"name"`
-	Type         string   `json:"type"`
-	Introduction string   `json:"introduction"`
-	Edition      string   `json:"edition"`
-	Status       string   `json:"status"`
-	CreatedAt    string   `json:"created_at"`
-	PaidUntil    string   `json:"paid_until"`
-	Version      uint64   `json:"version"`
-	Position     uint64   `json:"position"`
-	Admins       []string `json:"admins"`
-	Arrears      *struct {
-		Since    string `json:"since"`
-		StopDue  string `json:"stop_due"`
-		Invoices []struct {
-			ID     string `json:"id"`
-			Amount money  `json:"amount"`
-			Since  string `json:"since"`
-		} `json:"invoices"`
-	} `json:"arrears"`
-	Lapse *struct {
-		Cause   string `json:"cause"`
-		Since   string `json:"since"`
-		StopDue string `json:"stop_due"`
-	} `json:"lapse"`
-	Stop *struct {
-		Cause       string `json:"cause"`
-		EffectiveAt string `json:"effective_at"`
-	} `json:"stop"`
-	Next *struct {
-		To    string `json:"to"`
-		Due   string `json:"due"`
-		Cause string `json:"cause"`
-	} `json:"next_transition"`
-}
-
-func (a *appView) next() string {
-	if a.Next == nil {
-		return ""
-	}
-	return fmt.Sprintf("%s at %s (%s)", a.Next.To, a.Next.Due, a.Next.Cause)
-}
-
-// showApp prints the app in an answer, unless the answer itself was printed.
-func (r *remote) showApp(c *console, a answer) error {
-	if r.JSON {
-		return nil
-	}
-	var app appView
-	if err := a.into(&app); err != nil {
-		return err
-	}
-	rows := [][2]string{
-		{"app", strconv.FormatUint(app.App, 10)},
-		{"account", app.Account},
-		{"name", app.Name},
-		{"type", app.Type},
-		{"introduction", app.Introduction},
-		{"edition", app.Edition},
-		{"status", app.Status},
-	}
-	if s := app.Stop; s != nil {
-		rows = append(rows, [2]string{"stopped", fmt.Sprintf("since %s (%s)", s.EffectiveAt, s.Cause)})
-	}
-	if l := app.Lapse; l != nil {
-		rows = append(rows, [2]string{"lapsed", fmt.Sprintf("since %s (%s), stops at %s", l.Since, l.Cause, l.StopDue)})
-	}
-	if owed := app.Arrears; owed != nil {
-		rows = append(rows, [2]string{"arrears", fmt.Sprintf("since %s, stops at %s", owed.Since, owed.StopDue)})
-		for _, i := range owed.Invoices {
-			rows = append(rows, [2]string{"  invoice", fmt.Sprintf("%s  %s %d (minor units)  since %s", i.ID, i.Amount.Currency, i.Amount.Minor, i.Since)})
-		}
-	}
-	c.pairs(append(rows, [][2]string{
-		{"next", app.next()},
-		{"paid until", app.PaidUntil},
-		{"created", app.CreatedAt},
-		{"administrators", strings.Join(app.Admins, ", ")},
-		{"version", strconv.FormatUint(app.Version, 10)},
-		{"position", strconv.FormatUint(app.Position, 10)},
-	}...))
-	return nil
 }
 
 // change sends a command that answers with the app, and shows it.
@@ -421,4 +333,19 @@ func (v *appRefundCmd) Run(ctx context.Context, c *console) error {
 		Amount      *money `json:"amount,omitzero"`
 		Reason      string `json:"reason,omitzero"`
 	}{v.Order, v.EffectiveAt, (*money)(v.Amount), v.Reason})
+}
+
+type appTRTCCmd struct {
+	conditional
+	App         string `arg:"" help:"Its SDKAppID."`
+	Word        string `arg:"" help:"stopped or started." enum:"stopped,started"`
+	EffectiveAt string `help:"Since when, RFC 3339; absent: now. Of what is said the latest in effect counts." placeholder:"TIME"`
+}
+
+// Run notes what the TRTC side says.
+func (v *appTRTCCmd) Run(ctx context.Context, c *console) error {
+	return v.change(ctx, c, http.MethodPost, route("/v1/apps/%s/trtc/%s", v.App, v.Word), struct {
+		EffectiveAt string `json:"effective_at,omitzero"`
+		Reason      string `json:"reason,omitzero"`
+	}{v.EffectiveAt, v.Reason})
 }

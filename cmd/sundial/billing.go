@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,9 +21,6 @@ const (
 
 	// maxLine bounds a line of a file: one event, of which the API takes at most a megabyte.
 	maxLine = 1 << 20
-
-	// sendTries bounds how often a batch is sent again while the engine cannot write.
-	sendTries = 8
 
 	// maxParkedShown bounds what is listed in the end; `parked list` has them all.
 	maxParkedShown = 50
@@ -134,7 +130,7 @@ func (s *sender) send(ctx context.Context, events []jsontext.Value) error {
 	if err != nil {
 		return fmt.Errorf("writing the batch: %w", err)
 	}
-	a, err := s.retry(ctx, request{
+	a, err := s.client.patiently(ctx, request{
 		method: http.MethodPost, path: "/v1/billing/events", body: body,
 		header: http.Header{"Content-Type": {"application/cloudevents-batch+json"}},
 	})
@@ -157,22 +153,6 @@ func (s *sender) send(ctx context.Context, events []jsontext.Value) error {
 		}
 	}
 	return nil
-}
-
-// retry sends a request again while the engine is busy or cannot write, which is safe: events are taken in once.
-func (s *sender) retry(ctx context.Context, q request) (answer, error) {
-	for try := 1; ; try++ {
-		a, err := s.client.do(ctx, q)
-		if err == nil || try == sendTries || a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests {
-			return a, err
-		}
-		seconds, _ := strconv.Atoi(a.header.Get("Retry-After"))
-		select {
-		case <-time.After(time.Duration(min(max(seconds, 1), 30)) * time.Second):
-		case <-ctx.Done():
-			return a, err
-		}
-	}
 }
 
 func (s *sender) report(c *console) {

@@ -28,6 +28,9 @@ const (
 
 	// answerTimeout bounds a request. Moving the clock over months of due transitions is the longest there is.
 	answerTimeout = 10 * time.Minute
+
+	// maxTries bounds how often a request is sent again while the engine is busy or cannot write.
+	maxTries = 8
 )
 
 // remote are the flags of every verb that talks to a running engine.
@@ -98,7 +101,7 @@ func (r *remote) client() (*client, error) {
 		}
 		token = strings.TrimSpace(string(text))
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: importWriters}
 	if r.CA != "" {
 		pem, err := os.ReadFile(r.CA)
 		if err != nil {
@@ -181,6 +184,22 @@ func (c *client) read(resp *http.Response) (answer, error) {
 		return a, newProblem(a)
 	}
 	return a, nil
+}
+
+// patiently asks again while the engine is busy or cannot write: for what may be sent twice.
+func (c *client) patiently(ctx context.Context, q request) (answer, error) {
+	for try := 1; ; try++ {
+		a, err := c.do(ctx, q)
+		if err == nil || try == maxTries || a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests {
+			return a, err
+		}
+		seconds, _ := strconv.Atoi(a.header.Get("Retry-After"))
+		select {
+		case <-time.After(time.Duration(min(max(seconds, 1), 30)) * time.Second):
+		case <-ctx.Done():
+			return a, err
+		}
+	}
 }
 
 func unreachable(base string, err error) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/internal/natskeys"
+	"sundial/internal/vault"
 )
 
 // natsNode is a NATS server as a process of its own, with a configuration file: what the container would run.
@@ -38,6 +40,7 @@ func natsNode() {
 // cluster is three NATS nodes with the deployed configuration, but for names, ports and folders.
 type cluster struct {
 	keys  string
+	root  string // the root key's file
 	nodes []*exec.Cmd
 	urls  []string
 }
@@ -45,8 +48,11 @@ type cluster struct {
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	dir := t.TempDir()
-	c := &cluster{keys: filepath.Join(dir, "keys")}
+	c := &cluster{keys: filepath.Join(dir, "keys"), root: filepath.Join(dir, "root.key")}
 	if err := natskeys.Write(c.keys); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault.CreateRootFile(c.root); err != nil {
 		t.Fatal(err)
 	}
 	deployed, err := os.ReadFile("../../deploy/nats/nats.conf")
@@ -90,7 +96,7 @@ func startCluster(t testing.TB) *cluster {
 // spawn starts a Sundial node on the cluster.
 func (c *cluster) spawn(t testing.TB, dir string) *process {
 	t.Helper()
-	return spawn(t, dir, "--nats", strings.Join(c.urls, ","),
+	return spawn(t, dir, "--root-key", "file:"+c.root, "--nats", strings.Join(c.urls, ","),
 		"--nats-creds", filepath.Join(c.keys, natskeys.SundialCreds), "--nats-system-creds", filepath.Join(c.keys, natskeys.SystemCreds))
 }
 
@@ -119,6 +125,20 @@ func TestCluster(t *testing.T) {
 	if _, err := onTwo.do(t.Context(), read); err != nil {
 		t.Errorf("reading on the other node: %v\n%s", err, two.logs)
 	}
+
+	// What one node signs, the other verifies: both have the root key.
+	path := fmt.Sprintf("/v1/apps/%d/usersigs", app.App)
+	signed, err := operator.do(t.Context(), request{method: http.MethodPost, path: path, body: map[string]any{"user_id": "alice", "expire_seconds": 60}})
+	var sig struct {
+		UserSig string `json:"user_sig"`
+	}
+	if err := errors.Join(err, signed.into(&sig)); err != nil {
+		t.Fatalf("%v\n%s", err, one.logs)
+	}
+	until(t, "the other node verifies it", func() bool {
+		a, err := onTwo.do(t.Context(), request{method: http.MethodPost, path: path + "/verify", body: map[string]any{"user_id": "alice", "user_sig": sig.UserSig}})
+		return err == nil && string(a.body) == `{"valid":true}`
+	})
 
 	// Both decide for one account at once, and the quota holds.
 	var mu sync.Mutex

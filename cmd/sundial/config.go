@@ -29,7 +29,7 @@ type Config struct {
 	TLS      *tls.Config // of both listeners; nil: none
 	Insecure bool        // listening beyond loopback without TLS is wanted
 
-	RootKey string // file of the root key; "": the one in the data directory, made at the first start
+	RootKeys []string // files of the root keys that are known; none: the one in the data directory, made at the first start
 
 	Policy   domain.Policy
 	Replicas int // of every stream

@@ -60,6 +60,19 @@ func list[T any](ctx context.Context, c *console, r *remote, p paging, path stri
 	}
 }
 
+// whole asks for a list that is never longer than a page.
+func whole[T any](ctx context.Context, c *console, r *remote, path string) ([]T, error) {
+	a, err := r.call(ctx, c, request{method: http.MethodGet, path: path})
+	if err != nil {
+		return nil, err
+	}
+	var page struct {
+		Items []T `json:"items"`
+	}
+	err = a.into(&page)
+	return page.Items, err
+}
+
 // more tells how to get the next page.
 func (c *console) more(cursor string) {
 	if cursor != "" {

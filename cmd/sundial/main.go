@@ -44,7 +44,14 @@ type commandLine struct {
 	Serve serveCmd `cmd:"" help:"Run the engine."`
 	Demo  demoCmd  `cmd:"" help:"Take half a year of bills through a fresh engine, then keep serving."`
 
+	Import      importCmd      `cmd:"" help:"Move an estate in: apps with their keys, certificates, orders and open invoices." group:"Client"`
 	App         appCmd         `cmd:"" help:"Create, look at and change apps." group:"Client"`
+	Key         keyCmd         `cmd:"" help:"Look at, reveal and change the keys that sign UserSigs." group:"Client"`
+	Usersig     usersigCmd     `cmd:"" help:"Make and verify UserSigs." group:"Client"`
+	Admin       adminCmd       `cmd:"" help:"Look after an app's account administrators." group:"Client"`
+	Certificate certificateCmd `cmd:"" help:"Look after push certificates." group:"Client"`
+	Service     serviceCmd     `cmd:"" help:"Turn real-time audio and video, and mobile push, on and off." group:"Client"`
+	Deletion    deletionCmd    `cmd:"" help:"Ask for apps to be deleted, and decide on it." group:"Client"`
 	Account     accountCmd     `cmd:"" help:"Look at accounts, set quotas." group:"Client"`
 	Billing     billingCmd     `cmd:"" help:"Send billing events." group:"Client"`
 	Parked      parkedCmd      `cmd:"" help:"Look after billing events that could not be taken in." group:"Client"`
@@ -57,6 +64,7 @@ type commandLine struct {
 	Clock       clockCmd       `cmd:"" help:"Look at the engine's clock; move a sandbox's." group:"Client"`
 
 	WhatIf      whatIfCmd      `cmd:"" name:"whatif" help:"Replay history under another grace, and tell which stops would have been others." group:"Maintenance"`
+	Vault       vaultCmd       `cmd:"" help:"Look after the root key that opens secrets." group:"Maintenance"`
 	Rebuild     rebuildCmd     `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
 	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
 	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`

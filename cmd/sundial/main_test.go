@@ -61,7 +61,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SUNDIAL_DATA", filepath.Join(env.WorkDir, "data"))
-			return nil
+			examples, err := filepath.Abs("../../examples")
+			env.Setenv("EXAMPLES", examples)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"engine":  engineCommand(),
@@ -86,8 +88,8 @@ func exits(want int) func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// engineCommand makes the script command engine: "engine start" starts one in a sandbox on $SUNDIAL_DATA and names its
-// addresses in SUNDIAL_SERVER and NATS, "engine stop" ends it.
+// engineCommand makes the script command engine: "engine start [ROOTKEY...]" starts one in a sandbox on $SUNDIAL_DATA, with
+// root keys in these files, and names its addresses in SUNDIAL_SERVER and NATS; "engine stop" ends it.
 func engineCommand() func(*testscript.TestScript, bool, []string) {
 	var mu sync.Mutex // scripts run side by side
 	running := map[string]*Program{}
@@ -106,7 +108,11 @@ func engineCommand() func(*testscript.TestScript, bool, []string) {
 			stop(ts, dir)
 			return
 		}
-		p := NewProgram(testConfig(dir))
+		config := testConfig(dir)
+		for _, name := range args[1:] {
+			config.RootKeys = append(config.RootKeys, ts.MkAbs(name))
+		}
+		p := NewProgram(config)
 		ts.Check(p.Start(context.Background()))
 		mu.Lock()
 		running[dir] = p

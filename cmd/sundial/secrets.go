@@ -25,8 +25,8 @@ func (l *engineLife) openVault(ctx context.Context) error {
 	config := vault.Config{
 		JetStream: l.js, Replicas: l.config.Replicas, Logger: l.config.Logger, Registerer: l.metrics,
 	}
-	names := []string{l.config.RootKey}
-	if l.config.RootKey == "" {
+	names, named := l.config.RootKeys, len(l.config.RootKeys) > 0
+	if !named {
 		names = []string{l.dir.file(rootFile), l.dir.file(nextRootFile)}
 		config.CreateRoot = l.createRoot
 	}
@@ -35,7 +35,7 @@ func (l *engineLife) openVault(ctx context.Context) error {
 		switch {
 		case err == nil:
 			config.Roots = append(config.Roots, root)
-		case l.config.RootKey == "" && errors.Is(err, fs.ErrNotExist):
+		case !named && errors.Is(err, fs.ErrNotExist):
 		default: // a wrong key, or none, keeps secrets shut and nothing else
 			l.config.Logger.Error("the root key cannot be read", "file", name, "error", err)
 			config.CreateRoot = nil
@@ -87,7 +87,7 @@ func (l *engineLife) rotateRoot(ctx context.Context, to string, progress func(do
 		}
 		return l.vault.Rotate(ctx, root, told)
 	}
-	if l.config.RootKey != "" {
+	if len(l.config.RootKeys) > 0 {
 		return errors.New("the root key in force was named with --root-key\n  fix: make another, and name it with --to file:PATH")
 	}
 	serving, next := l.dir.file(rootFile), l.dir.file(nextRootFile)

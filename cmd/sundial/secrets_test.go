@@ -374,7 +374,11 @@ func TestLocked(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		k.start(dir, func(config *Config) { config.RootKey = c.flag })
+		k.start(dir, func(config *Config) {
+			if c.flag != "" {
+				config.RootKeys = []string{c.flag}
+			}
+		})
 		k.locked(app, made, i)
 		k.stop()
 		if now, err := os.ReadFile(root); !bytes.Equal(now, c.file) || err != nil && c.file != nil {
@@ -388,7 +392,7 @@ func TestLocked(t *testing.T) {
 	if err := os.WriteFile(elsewhere, right, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.start(dir, func(config *Config) { config.RootKey = elsewhere })
+	k.start(dir, func(config *Config) { config.RootKeys = []string{elsewhere} })
 	if again := k.must(200, "POST", app+"/key/reveal", reason); again != key {
 		t.Error("with the right root key again the key is another")
 	}

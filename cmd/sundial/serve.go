@@ -27,7 +27,7 @@ type serveCmd struct {
 	policyFlags
 	outsideFlags
 
-	RootKey string `help:"The root key that opens secrets, file:PATH; absent: root.key in the data directory, made at the first start." name:"root-key" env:"SUNDIAL_ROOT_KEY" placeholder:"file:PATH"`
+	RootKey []string `help:"The root key that opens secrets, file:PATH; absent: root.key in the data directory, made at the first start. Given twice, both are known, as a rotation on several nodes needs it." name:"root-key" env:"SUNDIAL_ROOT_KEY" placeholder:"file:PATH"`
 
 	TLSCert  string `help:"Certificate (PEM) of both listeners." name:"tls-cert" env:"SUNDIAL_TLS_CERT" placeholder:"FILE"`
 	TLSKey   string `help:"Its key (PEM)." name:"tls-key" env:"SUNDIAL_TLS_KEY" placeholder:"FILE"`
@@ -99,15 +99,19 @@ func (v *serveCmd) config(errs io.Writer) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	rootKey, err := keyFile("--root-key", v.RootKey)
-	if err != nil {
-		return Config{}, err
+	var rootKeys []string
+	for _, given := range v.RootKey {
+		name, err := keyFile("--root-key", given)
+		if err != nil {
+			return Config{}, err
+		}
+		rootKeys = append(rootKeys, name)
 	}
 	return Config{
 		Dir: v.Data, Listen: v.Listen, NATSListen: v.NATSListen,
 		Sandbox: v.Sandbox, SandboxStart: v.SandboxStart,
 		Outside: outside, Replicas: replicas,
-		TLS: tls, Insecure: v.Insecure, RootKey: rootKey,
+		TLS: tls, Insecure: v.Insecure, RootKeys: rootKeys,
 		Policy: v.policy(),
 		Logger: newLogger(errs, v.LogLevel, v.LogFormat),
 	}, nil
@@ -115,9 +119,6 @@ func (v *serveCmd) config(errs io.Writer) (Config, error) {
 
 // keyFile reads where a root key is: file:PATH. The scheme leaves room for keys that are in no file.
 func keyFile(flag, given string) (string, error) {
-	if given == "" {
-		return "", nil
-	}
 	path, is := strings.CutPrefix(given, "file:")
 	if !is || path == "" {
 		return "", misused("%s: want file:PATH", flag)

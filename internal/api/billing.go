@@ -17,13 +17,13 @@ const (
 	batchType = "application/cloudevents-batch+json"
 )
 
-// BillingEvent describes a CloudEvent of a billing system. Attributes and members of data that are not described are
+// BillingEvent describes a CloudEvent of a billing system, or of the TRTC side. Attributes and members of data that are not described are
 // accepted and kept with the fact.
 type BillingEvent struct {
 	SpecVersion string      `json:"specversion" enum:"1.0"`
 	ID          string      `json:"id" minLength:"1" doc:"Unique within its source"`
 	Source      string      `json:"source" minLength:"1" example:"urn:billing:upstream"`
-	Type        string      `json:"type" enum:"sundial.billing.order.paid,sundial.billing.order.refunded,sundial.billing.invoice.overdue,sundial.billing.invoice.settled,sundial.billing.invoice.voided"`
+	Type        string      `json:"type" enum:"sundial.billing.order.paid,sundial.billing.order.refunded,sundial.billing.invoice.overdue,sundial.billing.invoice.settled,sundial.billing.invoice.voided,sundial.trtc.app.stopped,sundial.trtc.app.started"`
 	Data        BillingData `json:"data"`
 	_           struct{}    `additionalProperties:"true"`
 }
@@ -36,7 +36,7 @@ type BillingData struct {
 	Edition     domain.Edition `json:"edition,omitzero" enum:"pro,flagship"`
 	Invoice     string         `json:"invoice,omitzero" doc:"Of invoice.overdue, invoice.settled and invoice.voided"`
 	Version     int64          `json:"version,omitzero"`
-	EffectiveAt domain.Instant `json:"effective_at"`
+	EffectiveAt domain.Instant `json:"effective_at,omitzero" doc:"Required of billing; of trtc.app.stopped and trtc.app.started absent for now"`
 	PaidUntil   domain.Instant `json:"paid_until,omitzero"`
 	Addons      []string       `json:"addons,omitzero"`
 	Amount      *Money         `json:"amount,omitzero"`

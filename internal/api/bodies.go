@@ -110,7 +110,9 @@ type ImportedInvoice struct {
 	Amount      Money          `json:"amount"`
 }
 
-func (b importApp) command(domain.AppID) domain.Command {
+func (b importApp) command(domain.AppID) domain.Command { return b.imports() }
+
+func (b importApp) imports() custody.ImportApp {
 	c := custody.ImportApp{ImportApp: domain.ImportApp{
 		App: b.App, AppName: b.AppName, AppType: b.AppType, Introduction: b.Introduction,
 		CreatedAt: b.CreatedAt, Edition: b.Edition, Admins: b.Admins,
@@ -268,14 +270,20 @@ func (b refund) missing() []domain.FieldError {
 	return nil
 }
 
-type noteTRTCStopped struct{ Reasoned }
-
-func (noteTRTCStopped) command(app domain.AppID) domain.Command {
-	return domain.NoteTRTCStopped{App: app}
+type noteTRTCStopped struct {
+	EffectiveAt domain.Instant `json:"effective_at,omitzero" doc:"Since when; of what is said, the latest in effect counts. Absent: now"`
+	Reasoned
 }
 
-type noteTRTCStarted struct{ Reasoned }
+func (b noteTRTCStopped) command(app domain.AppID) domain.Command {
+	return domain.NoteTRTCStopped{App: app, EffectiveAt: b.EffectiveAt}
+}
 
-func (noteTRTCStarted) command(app domain.AppID) domain.Command {
-	return domain.NoteTRTCStarted{App: app}
+type noteTRTCStarted struct {
+	EffectiveAt domain.Instant `json:"effective_at,omitzero" doc:"Since when; of what is said, the latest in effect counts. Absent: now"`
+	Reasoned
+}
+
+func (b noteTRTCStarted) command(app domain.AppID) domain.Command {
+	return domain.NoteTRTCStarted{App: app, EffectiveAt: b.EffectiveAt}
 }

@@ -25,32 +25,44 @@ const (
 // decode reads a body strictly into a struct: one JSON object in UTF-8, no name twice, none unknown, names in their
 // exact case. What is wrong comes back as a problem that names each field and repeats no value.
 func decode(body []byte, into any) (problem reply, fine bool) {
+	wrong, err := read(body, into)
+	switch {
+	case errors.Is(err, errNotObject):
+		return malformed.reply(), false
+	case err != nil:
+		return malformed.reply().because(err), false
+	case len(wrong) > 0:
+		return invalid.with(wrong...), false
+	}
+	return reply{}, true
+}
+
+// errNotObject: a body is not one JSON object.
+var errNotObject = errors.New("not one JSON object without duplicate names")
+
+// read is decode, before it is a problem: it names each member that is wrong, and reads the others.
+func read(body []byte, into any) (wrong []domain.FieldError, err error) {
 	value := jsontext.Value(body)
 	if value.Kind() != '{' || !value.IsValid() {
-		return malformed.reply(), false
+		return nil, errNotObject
 	}
-	var wrong []domain.FieldError
 	for {
 		err := json.Unmarshal(value, into, json.RejectUnknownMembers(true))
 		if err == nil {
-			break
+			return wrong, nil
 		}
 		var mistake *json.SemanticError
 		if !errors.As(err, &mistake) {
-			return malformed.reply().because(err), false
+			return nil, err
 		}
 		wrong = append(wrong, wrongMember(mistake))
 		// What is wrong is left away and the rest read again, so that one answer names all.
 		value, err = without(value, mistake.JSONPointer)
 		if err != nil || mistake.JSONPointer == "" || len(wrong) == maxWrongFields {
-			break
+			return wrong, nil //nolint:nilerr // what is known to be wrong is told
 		}
 		reflect.ValueOf(into).Elem().SetZero()
 	}
-	if len(wrong) > 0 {
-		return invalid.with(wrong...), false
-	}
-	return reply{}, true
 }
 
 // wrongMember says what is wrong with a member.

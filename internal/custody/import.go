@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,7 +34,7 @@ func (i ImportApp) prepare(ctx context.Context, c *Custody) (prepared, error) {
 	if len(i.Keys)+len(i.Certificates) > 0 {
 		cmd.Keys, cmd.Certificates = nil, nil
 	}
-	parsed, err := i.check(time.Time{}) // what was accepted may have expired since
+	parsed, err := i.parse(time.Time{}) // what was accepted may have expired since
 	if err != nil {
 		return prepared{}, err
 	}
@@ -62,7 +63,7 @@ func (i ImportApp) seal(ctx context.Context, c *Custody, cmd domain.ImportApp, p
 	if _, found, err := c.config.Store.AccountOf(ctx, cmd.App); found || err != nil {
 		return cmd, err
 	}
-	if _, err := i.check(c.now()); err != nil {
+	if _, err := i.parse(c.now()); err != nil {
 		return nil, err
 	}
 	for n, k := range i.Keys {
@@ -81,8 +82,41 @@ func (i ImportApp) seal(ctx context.Context, c *Custody, cmd domain.ImportApp, p
 	return cmd, nil
 }
 
-// check names everything that is wrong, at a time, with what is to be sealed.
-func (i ImportApp) check(now time.Time) ([]pushcert.Parsed, error) {
+// Check says what is wrong with an import, as far as the import alone tells: as if the engine held nothing, and without
+// sealing anything. Its error is a *domain.Invalid or a *domain.Refusal.
+func (i ImportApp) Check(account string, at domain.Moment) error {
+	parsed, err := i.parse(at.Now.Time())
+	cmd := i.ImportApp
+	for _, k := range i.Keys {
+		cmd.Keys = append(cmd.Keys, domain.NewKey{Algorithm: k.Algorithm})
+	}
+	for n, k := range i.Certificates {
+		content := domain.CertificateContent{Platform: k.Platform}
+		if err == nil {
+			content.Fields, content.NotAfter = parsed[n].Public, domain.InstantOf(parsed[n].NotAfter)
+		}
+		cmd.Certificates = append(cmd.Certificates, domain.ImportedCertificate{ID: k.ID, Content: content})
+	}
+	_, ruled := domain.Decide(domain.NewAccount(account), cmd, at)
+	var wrong, more *domain.Invalid
+	switch {
+	case err == nil:
+		return ruled
+	case !errors.As(err, &wrong):
+		return err
+	}
+	if errors.As(ruled, &more) {
+		for _, f := range more.Fields {
+			if !slices.ContainsFunc(wrong.Fields, func(said domain.FieldError) bool { return said.Field == f.Field }) {
+				wrong.Fields = append(wrong.Fields, f)
+			}
+		}
+	}
+	return wrong
+}
+
+// parse reads what is to be sealed, and names everything that is wrong with it.
+func (i ImportApp) parse(now time.Time) ([]pushcert.Parsed, error) {
 	wrong := &domain.Invalid{}
 	if i.App < domain.MinApp || i.App > domain.MaxApp {
 		wrong.Fields = append(wrong.Fields, domain.FieldError{Field: "app", Code: "out_of_range", Detail: "must be a number of ten digits"})

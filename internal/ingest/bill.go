@@ -70,6 +70,20 @@ var translations = map[string]translation{
 			return domain.VoidInvoice{App: b.app, Invoice: b.invoice, Version: b.version, EffectiveAt: b.effectiveAt, Report: r}
 		},
 	},
+	typeTRTCStopped: {
+		[]string{"account", "app"},
+		[]string{"effective_at"},
+		func(b bill, r *domain.Report) domain.Command {
+			return domain.NoteTRTCStopped{App: b.app, EffectiveAt: b.effectiveAt, Report: r}
+		},
+	},
+	typeTRTCStarted: {
+		[]string{"account", "app"},
+		[]string{"effective_at"},
+		func(b bill, r *domain.Report) domain.Command {
+			return domain.NoteTRTCStarted{App: b.app, EffectiveAt: b.effectiveAt, Report: r}
+		},
+	},
 }
 
 // member takes one member of data, if the event's type knows it. Null means absent.

@@ -28,13 +28,16 @@ const (
 	maxExact = domain.MaxMinor
 )
 
-// The types of the billing system's events (the contract of the API, billing events).
+// The types of the billing system's events (the contract of the API, billing events), and of those of the TRTC side.
 const (
 	typePaid     = "sundial.billing.order.paid"
 	typeRefunded = "sundial.billing.order.refunded"
 	typeOverdue  = "sundial.billing.invoice.overdue"
 	typeSettled  = "sundial.billing.invoice.settled"
 	typeVoided   = "sundial.billing.invoice.voided"
+
+	typeTRTCStopped = "sundial.trtc.app.stopped"
+	typeTRTCStarted = "sundial.trtc.app.started"
 )
 
 // Fact is an event of the billing system, read.
@@ -193,7 +196,7 @@ func (e *event) checkAttributes() error {
 		return malformed("unsupported_version", "specversion", "must be 1.0")
 	}
 	if _, known := translations[e.fact.Type]; !known {
-		return malformed("unknown_type", "type", "is none of the types of billing events that the documentation lists")
+		return malformed("unknown_type", "type", "is none of the types of events that the documentation lists")
 	}
 	if e.base64 {
 		return malformed("unsupported_content", "data_base64", "is not read: give the data as JSON in data")

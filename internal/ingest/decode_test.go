@@ -55,6 +55,10 @@ func TestDecode(t *testing.T) {
 			domain.SettleArrears{App: 1400000001, Invoice: "v", Version: 2, EffectiveAt: at, Report: report("")}},
 		{"invoice.voided", `"invoice":"v","version":2,"effective_at":"2021-01-01T02:24:32Z"`, ``,
 			domain.VoidInvoice{App: 1400000001, Invoice: "v", Version: 2, EffectiveAt: at, Report: report("")}},
+		{"sundial.trtc.app.stopped", `"effective_at":"2021-01-01T02:24:32Z"`, ``,
+			domain.NoteTRTCStopped{App: 1400000001, EffectiveAt: at, Report: report("")}},
+		{"sundial.trtc.app.started", `"effective_at":null,"region":"x"`, ``,
+			domain.NoteTRTCStarted{App: 1400000001, Report: report(`{"data":{"region":"x"}}`)}},
 		// What is not understood is kept: attributes, members of data and of the amount.
 		{"invoice.overdue", `"invoice":"v","version":0,"effective_at":"2021-01-01T02:24:32Z","amount":{"minor":28843,"currency":"CNY","tax":1.50},"order":{"b":[1,{"y":1,"x":2}],"a":null}`,
 			`"time":"2021-01-01T03:24:32+01:00","subject":"x","traceparent":"00-1","gone":null`,
@@ -65,14 +69,17 @@ func TestDecode(t *testing.T) {
 		if attributes != "" {
 			attributes += ","
 		}
-		event := `{"specversion":"1.0","id":"i","source":"s",` + attributes + `"type":"sundial.billing.` + c.kind +
-			`","data":{"account":"acme","app":1400000001,` + c.data + `}}`
+		kind := c.kind
+		if !strings.HasPrefix(kind, "sundial.") {
+			kind = "sundial.billing." + kind
+		}
+		event := `{"specversion":"1.0","id":"i","source":"s",` + attributes + `"type":"` + kind + `","data":{"account":"acme","app":1400000001,` + c.data + `}}`
 		got, err := Decode([]byte(event))
 		if err != nil {
 			t.Errorf("%s: %v", event, err)
 			continue
 		}
-		want := Fact{Source: "s", ID: "i", Type: "sundial.billing." + c.kind, Account: "acme", App: 1400000001, Correlation: "i", Command: c.want}
+		want := Fact{Source: "s", ID: "i", Type: kind, Account: "acme", App: 1400000001, Correlation: "i", Command: c.want}
 		if diff := cmp.Diff(want, got, cmp.Transformer("text", func(v jsontext.Value) string { return string(v) })); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", event, diff)
 		}
@@ -300,6 +307,7 @@ func TestCommandIDIsOfSourceAndID(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(overdueEvent))
 	f.Add([]byte(`{"specversion":"1.0","id":"i","source":"s","type":"` + typePaid + `","x":{"a":[1e5,null]},"data":{"account":"a","app":1e9,"order":"o","addons":["x"],"effective_at":"2021-01-01T00:00:00Z","amount":{"currency":"CNY","minor":1,"z":"\n"}}}`))
+	f.Add([]byte(`{"specversion":"1.0","id":"i","source":"s","type":"` + typeTRTCStopped + `","data":{"account":"a","app":1400000001,"effective_at":null}}`))
 	f.Add([]byte(`{"a":1,"a":2}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)

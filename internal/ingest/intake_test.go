@@ -47,6 +47,43 @@ func TestBillsAreTakenInOnce(t *testing.T) {
 	}
 }
 
+// What the TRTC side says comes as bills do, is parked as they are, and ends in the state of the latest time.
+func TestTRTCSide(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.run()
+	said := func(id, kind, app, at string) string {
+		return `{"specversion":"1.0","id":"` + id + `","source":"urn:trtc","type":"sundial.trtc.app.` + kind +
+			`","data":{"account":"acme","app":` + app + `,"effective_at":"2020-12-` + at + `T00:00:00Z"}}`
+	}
+	early := said("early", "stopped", "1400000001", "05")
+	if got, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(early)}, "billing:test"); err != nil || got[0].Code != "app_not_found" {
+		t.Fatalf("before the app is there: %+v, %v", got, err)
+	}
+	n.do("acme", domain.Operator, domain.ImportApp{
+		App: shop, AppName: "room", CreatedAt: domain.InstantOf(enginetest.Began.AddDate(-1, 0, 0)), Edition: domain.TRTCTrial,
+	})
+	until(t, "taking in what waited for the app", func() bool { return n.look("acme", shop).TRTCStopped })
+	n.app("acme", shop+1)
+	w.publish("billing.acme",
+		said("late", "started", "1400000001", "04"), said("late", "started", "1400000001", "04"), early,
+		said("other", "stopped", "1400000002", "05"), said("early", "started", "1400000001", "05"))
+	n.drained()
+	if app := n.look("acme", shop); !app.TRTCStopped {
+		t.Error("what was said of an earlier time counts")
+	}
+	open := n.open()
+	if len(open) != 2 || open["other"].Code != "not_trtc_trial" || open["early"].Code != codeReused {
+		t.Errorf("parked %v", open)
+	}
+	got, err := n.Take(t.Context(), []jsontext.Value{
+		jsontext.Value(said("late", "started", "1400000001", "04")), jsontext.Value(said("again", "started", "1400000001", "06")),
+	}, "billing:test")
+	if err != nil || got[0].Outcome != OutcomeDuplicate || got[1].Outcome != OutcomeAccepted || n.look("acme", shop).TRTCStopped {
+		t.Errorf("over HTTP: %+v, %v", got, err)
+	}
+}
+
 // Bad input is parked, each with its reason, and nothing else stops.
 func TestBadInputIsParked(t *testing.T) {
 	w := newWorld(t)

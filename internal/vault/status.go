@@ -9,13 +9,13 @@ import (
 
 // Status is what there is to say of a vault.
 type Status struct {
-	Root      string         // id of the root key in force; empty if none ever was
-	Locked    string         // why the vault is locked and what to do; empty if it is not
-	Apps      map[string]int // apps with keys, by the id of the root key that wraps them: one id, but during a rotation
-	Items     int            // things in apps with keys, which their app's keys wrap
-	Forgotten int            // holders whose keys were destroyed; the items of a forgotten app do not count
-	Cached    int            // holders whose keys this vault has in memory
-	Following bool           // whether this vault hears what happens on other nodes
+	Root      string         `json:"root"`      // id of the root key in force; empty if none ever was
+	Locked    string         `json:"locked"`    // why the vault is locked and what to do; empty if it is not
+	Apps      map[string]int `json:"apps"`      // apps with keys, by the id of the root key that wraps them: one id, but during a rotation
+	Items     int            `json:"items"`     // things in apps with keys, which their app's keys wrap
+	Forgotten int            `json:"forgotten"` // holders whose keys were destroyed; the items of a forgotten app do not count
+	Cached    int            `json:"cached"`    // holders whose keys this vault has in memory
+	Following bool           `json:"following"` // whether this vault hears what happens on other nodes
 }
 
 // Status reads every record, which takes seconds for a million of them.
