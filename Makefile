@@ -62,6 +62,10 @@ torture: build ## kill the program COUNT times (default 50) under load and look 
 powercut: ## cut the power 20 times under load (needs root and loop devices)
 	SUNDIAL_POWER_CUTS=20 go test -run '^TestPowerCut' -count=1 -timeout 60m -v ./eventstore
 
+.PHONY: notices
+notices: ## hold the notices of COUNT generated feeds (1000, say) against what was owed
+	SUNDIAL_NOTICE_FEEDS=$(COUNT) go test -run '^TestNoticesOverFeeds$$' -count=1 -timeout 60m -v ./domain
+
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (default 20s) each
 	@scripts/fuzz $(FUZZTIME)

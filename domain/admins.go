@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // FixedAdmin is the administrator that every app has from the start and that cannot be removed.
@@ -117,6 +118,10 @@ func (e AdminsAdded) apply(acc *Account) {
 	app.Admins = append(slices.Clip(app.Admins), e.Names...)
 }
 
+func (e AdminsAdded) says() string {
+	return "administrators were added: " + strings.Join(e.Names, ", ")
+}
+
 // AdminsRemoved says that accounts are administrators of the app no more.
 type AdminsRemoved struct {
 	About
@@ -129,4 +134,8 @@ func (AdminsRemoved) Type() string { return "app.admins_removed.v1" }
 func (e AdminsRemoved) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.Admins = slices.DeleteFunc(slices.Clone(app.Admins), func(name string) bool { return slices.Contains(e.Names, name) })
+}
+
+func (e AdminsRemoved) says() string {
+	return "administrators were removed: " + strings.Join(e.Names, ", ")
 }

@@ -1,5 +1,10 @@
 package domain
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Arrears is the time since when a billed app owes. It is absent while Since is.
 type Arrears struct {
 	Since   Instant `json:"since"`
@@ -34,7 +39,17 @@ type ArrearsStarted struct {
 func (ArrearsStarted) Type() string { return "app.arrears_started.v1" }
 
 func (e ArrearsStarted) apply(acc *Account) {
-	acc.change(e.App).Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app := acc.change(e.App)
+	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app.dropNotice(DueArrears)
+}
+
+func (ArrearsStarted) follows() bool { return true }
+
+func (e ArrearsStarted) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e ArrearsStarted) says() string {
+	return fmt.Sprintf("in arrears since %s; %s", e.Since, graced(e.Since, e.StopDue))
 }
 
 // ArrearsMoved says that the arrears began at another time than was known: an older debt became known, the oldest was
@@ -50,8 +65,17 @@ type ArrearsMoved struct {
 func (ArrearsMoved) Type() string { return "app.arrears_moved.v1" }
 
 func (e ArrearsMoved) apply(acc *Account) {
-	a := &acc.change(e.App).Arrears
-	*a = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(a.HeldAt, acc)}
+	app := acc.change(e.App)
+	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Arrears.HeldAt, acc)}
+	app.dropNotice(DueArrears)
+}
+
+func (ArrearsMoved) follows() bool { return true }
+
+func (e ArrearsMoved) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e ArrearsMoved) says() string {
+	return fmt.Sprintf("in arrears since %s, as is known now; %s", e.Since, graced(e.Since, e.StopDue))
 }
 
 // ArrearsEnded says that nothing is owed any more.
@@ -64,7 +88,28 @@ type ArrearsEnded struct {
 // Type is the stored name.
 func (ArrearsEnded) Type() string { return "app.arrears_ended.v1" }
 
-func (e ArrearsEnded) apply(acc *Account) { acc.change(e.App).Arrears = Arrears{} }
+func (e ArrearsEnded) apply(acc *Account) {
+	app := acc.change(e.App)
+	app.Arrears = Arrears{}
+	app.dropNotice(DueArrears)
+}
+
+func (ArrearsEnded) follows() bool { return true }
+
+func (e ArrearsEnded) says() string {
+	return fmt.Sprintf("out of arrears, by %s, from %s", e.By, e.EffectiveAt)
+}
+
+// graced says when a stop is due, and why then.
+func graced(since, due Instant) string {
+	grace := due.Time().Sub(since.Time()).String() // 168h0m0s
+	for _, unit := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(grace, unit) {
+			grace = grace[:len(grace)-len("0s")]
+		}
+	}
+	return fmt.Sprintf("grace %s, stop due %s", grace, due)
+}
 
 // owe moves what is committed of the app's arrears to what its invoices say.
 func (d *draft) owe(app *App, why trigger) {
@@ -74,6 +119,7 @@ func (d *draft) owe(app *App, why trigger) {
 	case was == since:
 	case was == 0:
 		d.emit(ArrearsStarted{About{app.ID}, since, due})
+		d.warn(app, DueArrears, due)
 	case since == 0:
 		d.release(app, CauseArrears, why)
 		d.emit(ArrearsEnded{About{app.ID}, why.by, why.effectiveAt})
@@ -82,5 +128,6 @@ func (d *draft) owe(app *App, why trigger) {
 			d.release(app, CauseArrears, why)
 		}
 		d.emit(ArrearsMoved{About{app.ID}, since, due})
+		d.warn(app, DueArrears, due)
 	}
 }

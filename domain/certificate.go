@@ -291,6 +291,10 @@ func (e CertificateAdded) apply(acc *Account) {
 	app.Certificates = append(slices.Clip(app.Certificates), c)
 }
 
+func (e CertificateAdded) says() string {
+	return fmt.Sprintf("push certificate %d (%s) was added", e.Certificate.ID, e.Certificate.Platform)
+}
+
 // CertificateEdited says that a certificate holds something else now.
 type CertificateEdited struct {
 	About
@@ -310,6 +314,10 @@ func (e CertificateEdited) apply(acc *Account) {
 	if c := acc.change(e.App).Certificate(e.Certificate.ID); c != nil {
 		e.Certificate.put(c, acc)
 	}
+}
+
+func (e CertificateEdited) says() string {
+	return fmt.Sprintf("push certificate %d (%s) was changed", e.Certificate.ID, e.Certificate.Platform)
 }
 
 // CertificateDeleted says that a certificate is gone for good.
@@ -333,4 +341,8 @@ func (e CertificateDeleted) apply(acc *Account) {
 	if over := len(app.Gone) - keptGone; over > 0 {
 		app.Gone = slices.Clone(app.Gone[over:])
 	}
+}
+
+func (e CertificateDeleted) says() string {
+	return fmt.Sprintf("push certificate %d was deleted", e.Certificate)
 }

@@ -1,5 +1,9 @@
 package domain
 
+import (
+	"fmt"
+)
+
 // nextCertificate is the certificate whose notice or expiry comes first, the one added first of several; nil if there is
 // none.
 func (a *App) nextCertificate() *Certificate {
@@ -45,6 +49,12 @@ func (e CertificateExpiryNoticed) apply(acc *Account) {
 	}
 }
 
+func (e CertificateExpiryNoticed) says() string {
+	return fmt.Sprintf("push certificate %d will expire at %s", e.Certificate, e.NotAfter)
+}
+
+func (CertificateExpiryNoticed) follows() bool { return true }
+
 // CertificateExpired says that a certificate has expired: pushes over it fail.
 type CertificateExpired struct {
 	About
@@ -60,3 +70,9 @@ func (e CertificateExpired) apply(acc *Account) {
 		c.Expired, c.Due, c.Episode = true, 0, 0
 	}
 }
+
+func (e CertificateExpired) says() string {
+	return fmt.Sprintf("push certificate %d expired", e.Certificate)
+}
+
+func (CertificateExpired) follows() bool { return true }

@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Cause says why an app lapsed or is stopped.
 type Cause string
 
@@ -12,6 +14,9 @@ const (
 	CauseManual      Cause = "manual"
 	CauseOperator    Cause = "operator"
 )
+
+// byRule says whether a hold of this cause follows from the facts by time, not from what people do.
+func (c Cause) byRule() bool { return c != CauseManual && c != CauseOperator }
 
 // coverage is what the orders make of an app at an instant: the edition, and the lapse if none of them covers it.
 type coverage struct {
@@ -115,6 +120,12 @@ func (EditionChanged) Type() string { return "app.edition_changed.v1" }
 
 func (e EditionChanged) apply(acc *Account) { acc.change(e.App).Edition = e.To }
 
+func (EditionChanged) follows() bool { return true }
+
+func (e EditionChanged) says() string {
+	return fmt.Sprintf("edition %s instead of %s, by %s, from %s", e.To, e.From, e.By, e.EffectiveAt)
+}
+
 // TermScheduled sets when time will change the coverage next; without a due time, that it will not.
 type TermScheduled struct {
 	About
@@ -127,7 +138,21 @@ type TermScheduled struct {
 func (TermScheduled) Type() string { return "app.term_scheduled.v1" }
 
 func (e TermScheduled) apply(acc *Account) {
-	acc.change(e.App).Term = Term{Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due)}
+	app := acc.change(e.App)
+	app.Term = Term{Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due)}
+	app.dropNotice(DueTerm)
+}
+
+func (TermScheduled) follows() bool { return true }
+
+func (e TermScheduled) says() string {
+	switch {
+	case e.Due == 0:
+		return "no term ends any more"
+	case e.To == "":
+		return fmt.Sprintf("the app expires %s (%s)", e.Due, e.Cause)
+	}
+	return fmt.Sprintf("edition %s from %s on (%s)", e.To, e.Due, e.Cause)
 }
 
 // episode is the place in the account's history at which a due time was set; it becomes part of the id of the command

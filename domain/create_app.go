@@ -88,3 +88,7 @@ func (e AppCreated) apply(acc *Account) {
 		CreatedAt: e.CreatedAt, Base: Trial, Edition: Trial,
 	}
 }
+
+func (e AppCreated) begins() Instant { return e.CreatedAt }
+
+func (AppCreated) says() string { return "the app was created" }

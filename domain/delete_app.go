@@ -56,6 +56,8 @@ func (e AppDeleted) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.DeletedAt = e.DeletedAt
 	app.Term, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, Lapse{}, Arrears{}, Hold{}, Hold{}
-	app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil
+	app.Notices, app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil, nil
 	acc.InUse--
 }
+
+func (AppDeleted) says() string { return "the app was deleted" }

@@ -142,6 +142,8 @@ func (e DeletionRequested) apply(acc *Account) {
 	acc.change(e.App).Deletion = DeletionRequest{e.Request, RequestOpen, acc.RecordedAt, e.Actor, e.Reason}
 }
 
+func (DeletionRequested) says() string { return "the app's deletion was asked for" }
+
 // DeletionApproved says that an operator let the app be deleted.
 type DeletionApproved struct {
 	About
@@ -152,6 +154,8 @@ type DeletionApproved struct {
 func (DeletionApproved) Type() string { return "app.deletion_approved.v1" }
 
 func (e DeletionApproved) apply(acc *Account) { acc.change(e.App).Deletion.State = RequestApproved }
+
+func (DeletionApproved) says() string { return "the app's deletion was approved" }
 
 // DeletionRejected says that an operator did not let the app be deleted, and why.
 type DeletionRejected struct {
@@ -165,6 +169,8 @@ func (DeletionRejected) Type() string { return "app.deletion_rejected.v1" }
 
 func (e DeletionRejected) apply(acc *Account) { acc.change(e.App).Deletion.State = RequestRejected }
 
+func (DeletionRejected) says() string { return "the app's deletion was rejected" }
+
 // DeletionWithdrawn says that a request ended by itself, as the app is in service again.
 type DeletionWithdrawn struct {
 	About
@@ -176,3 +182,9 @@ type DeletionWithdrawn struct {
 func (DeletionWithdrawn) Type() string { return "app.deletion_withdrawn.v1" }
 
 func (e DeletionWithdrawn) apply(acc *Account) { acc.change(e.App).Deletion.State = RequestWithdrawn }
+
+func (DeletionWithdrawn) says() string {
+	return "the wish for the app's deletion ended, as the app is in service again"
+}
+
+func (DeletionWithdrawn) follows() bool { return true }

@@ -60,3 +60,5 @@ func (e AppInfoEdited) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.Name, app.AppType, app.Introduction = e.Name, e.AppType, e.Introduction
 }
+
+func (AppInfoEdited) says() string { return "name, type or introduction were edited" }

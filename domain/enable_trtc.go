@@ -36,3 +36,5 @@ type TRTCEnabled struct{ About }
 func (TRTCEnabled) Type() string { return "app.trtc_enabled.v1" }
 
 func (e TRTCEnabled) apply(acc *Account) { acc.change(e.App).TRTC = true }
+
+func (TRTCEnabled) says() string { return "real-time audio and video was opened" }

@@ -19,6 +19,7 @@ func Prototypes() []Event {
 		EditionChanged{}, TermScheduled{},
 		Lapsed{}, LapseMoved{}, LapseRenamed{}, LapseEnded{},
 		ArrearsStarted{}, ArrearsMoved{}, ArrearsEnded{},
+		NoticeScheduled{}, NoticeGiven{},
 		AppStopped{}, HoldAdded{}, HoldEnded{}, AppReinstated{},
 		TRTCStopNoted{}, TRTCStartNoted{},
 		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},
@@ -27,6 +28,41 @@ func Prototypes() []Event {
 		TRTCEnabled{}, TPNSEnabled{}, TPNSDisabled{},
 		DeletionRequested{}, DeletionApproved{}, DeletionRejected{}, DeletionWithdrawn{},
 	}
+}
+
+// fact is an event that is true in the world from a time of its own on: what a billing system reports, and orders,
+// whoever tells of them.
+type fact interface {
+	Event
+	brings() trigger
+	report() *Report // nil if it came as a command
+	known(*App) bool // it says nothing beyond what was said before
+}
+
+// beginning is an event with which an app begins to exist.
+type beginning interface {
+	Event
+	begins() Instant
+}
+
+// consequence is an event that the rules make of facts and of time, so that deciding anew makes it anew. Some are so only
+// by what they say: a stop for money is, one by an owner is not. An event that is neither a fact nor a consequence is
+// what people did: it stands as it was recorded.
+type consequence interface {
+	Event
+	follows() bool // false: people did it
+}
+
+// decision is a consequence that sets when the grace is over.
+type decision interface {
+	consequence
+	sets() (since, due Instant)
+}
+
+// stopping is an event that puts a hold in force.
+type stopping interface {
+	Event
+	stops() (cause Cause, effectiveAt Instant)
 }
 
 // About is embedded in every event of an app.

@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // By says what brought a change about.
 type By string
@@ -30,24 +27,17 @@ func (t trigger) byUpstream() bool { return t.by != byTime && t.by != byStart }
 
 // take records a fact about an app. A message of the billing system is evidence and is kept even if it says nothing new;
 // a command that says nothing new is silence.
-func (d *draft) take(fact Event, effectiveAt Instant, by By, report *Report) error {
+func (d *draft) take(fact fact) error {
 	app, err := d.app(fact.Subject())
 	switch {
 	case err != nil:
 		return err
-	case report == nil && app.knows(fact):
+	case fact.report() == nil && fact.known(app):
 		return nil
 	case app.DeletedAt != 0:
 		return refuse(AppDeletedAlready)
 	}
-	return d.record(app, effectiveAt, by, fact)
-}
-
-// knows says whether a fact says nothing beyond what was said before.
-func (a *App) knows(fact Event) bool {
-	told := a.Clone()
-	fact.apply(&Account{Apps: map[AppID]*App{a.ID: told}})
-	return slices.EqualFunc(a.Orders, told.Orders, Order.same) && slices.EqualFunc(a.Invoices, told.Invoices, Invoice.same)
+	return d.record(app, fact)
 }
 
 // record takes a billing fact in, and lets the app's state follow from it: what the fact changes is told now.
@@ -55,20 +45,25 @@ func (a *App) knows(fact Event) bool {
 // What is due by time is left to the scheduler, also where its due has passed (an outage, the moment before a tick): it
 // may fire only after all that had arrived by then was taken in. Until then the app's coverage stands where the last
 // tick left it, just before the change that is due, and the fact is judged on that.
-func (d *draft) record(app *App, effectiveAt Instant, by By, fact Event) error {
-	if effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
+func (d *draft) record(app *App, fact fact) error {
+	why := fact.brings()
+	if why.effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
 		return refuse(EffectiveTooFar)
 	}
+	d.follow(app, why, fact)
+	return nil
+}
+
+// follow records a fact and what follows from it now.
+func (d *draft) follow(app *App, why trigger, fact Event) {
 	asOf := d.at.Now
 	if due := app.Term.Due; due != 0 && due <= asOf {
 		asOf = due - 1
 	}
-	why := trigger{by, effectiveAt}
 	d.emit(fact)
 	d.cover(app, app.coverageAt(asOf), why)
 	d.schedule(app, asOf)
 	d.owe(app, why)
-	return nil
 }
 
 // schedule sets when time changes the coverage next after an instant.
@@ -76,6 +71,9 @@ func (d *draft) schedule(app *App, after Instant) {
 	next, set := app.nextTerm(after, app.covered()), app.Term
 	if next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
 		d.emit(TermScheduled{About{app.ID}, next.Due, next.To, next.Cause})
+		if next.Due != 0 && next.To == "" {
+			d.warn(app, DueTerm, next.Due)
+		}
 	}
 }
 

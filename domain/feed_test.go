@@ -163,5 +163,11 @@ func live(t *rapid.T, policy Policy, apps []oracle.App, orders map[uint64][]orac
 		now = now.Add(10 * s.pause)
 		tick()
 	}
+	for range 5 {
+		at := s.begin.Add(time.Duration(rapid.Int64Range(0, int64(now-s.begin)).Draw(t, "looking back")) * time.Millisecond)
+		for _, app := range apps {
+			w.checkHindsight(t, app, arrived[app.ID], at)
+		}
+	}
 	w.checkReplay(t)
 }

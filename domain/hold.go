@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Hold is a person's reason for which an app is stopped. It is absent while EffectiveAt is.
 type Hold struct {
 	EffectiveAt Instant `json:"effective_at"`
@@ -87,6 +89,14 @@ func (e AppStopped) apply(acc *Account) {
 	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
 }
 
+func (e AppStopped) follows() bool { return e.Cause.byRule() }
+
+func (e AppStopped) stops() (cause Cause, effectiveAt Instant) { return e.Cause, e.EffectiveAt }
+
+func (e AppStopped) says() string {
+	return fmt.Sprintf("stopped from %s (%s)", e.EffectiveAt, e.Cause)
+}
+
 // HoldAdded says that one more hold came into force on an app that is stopped already.
 type HoldAdded struct {
 	About
@@ -99,6 +109,14 @@ func (HoldAdded) Type() string { return "app.hold_added.v1" }
 
 func (e HoldAdded) apply(acc *Account) {
 	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
+}
+
+func (e HoldAdded) follows() bool { return e.Cause.byRule() }
+
+func (e HoldAdded) stops() (cause Cause, effectiveAt Instant) { return e.Cause, e.EffectiveAt }
+
+func (e HoldAdded) says() string {
+	return fmt.Sprintf("one more stop from %s (%s)", e.EffectiveAt, e.Cause)
 }
 
 // HoldEnded says that a hold is lifted while another keeps the app stopped.
@@ -115,6 +133,12 @@ func (HoldEnded) Type() string { return "app.hold_ended.v1" }
 
 func (e HoldEnded) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
 
+func (e HoldEnded) follows() bool { return e.By != byStart }
+
+func (e HoldEnded) says() string {
+	return fmt.Sprintf("the stop for %s lifted by %s from %s%s, another stays", e.Cause, e.By, e.EffectiveAt, lateness(e.Late))
+}
+
 // AppReinstated says that the last hold is lifted: the app is stopped no more.
 type AppReinstated struct {
 	About
@@ -128,6 +152,20 @@ type AppReinstated struct {
 func (AppReinstated) Type() string { return "app.reinstated.v1" }
 
 func (e AppReinstated) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
+
+func (e AppReinstated) follows() bool { return e.By != byStart }
+
+func (e AppReinstated) says() string {
+	return fmt.Sprintf("the stop for %s lifted by %s from %s%s: in service again", e.Cause, e.By, e.EffectiveAt, lateness(e.Late))
+}
+
+// lateness says that what lifted a stop was in time.
+func lateness(late bool) string {
+	if late {
+		return " (in time, and reported after the stop)"
+	}
+	return ""
+}
 
 // hold puts a hold in force.
 func (d *draft) hold(app *App, cause Cause, effectiveAt Instant) {

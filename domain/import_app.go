@@ -258,3 +258,9 @@ func (e AppImported) apply(acc *Account) {
 		CreatedAt: e.CreatedAt, Imported: true, Base: e.Edition, Edition: e.Edition,
 	}
 }
+
+func (e AppImported) begins() Instant { return e.CreatedAt }
+
+func (e AppImported) says() string {
+	return "the app was imported, created " + e.CreatedAt.String()
+}

@@ -79,8 +79,21 @@ func (i Instant) AppendText(b []byte) ([]byte, error) {
 	if i <= 0 || i > MaxInstant {
 		return b, errInstant
 	}
-	return i.Time().AppendFormat(b, "2006-01-02T15:04:05.000Z"), nil
+	t := i.Time()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(digits(digits(b, year/100), year%100), '-')
+	b = append(digits(b, int(month)), '-')
+	b = append(digits(b, day), 'T')
+	b = append(digits(b, hour), ':')
+	b = append(digits(b, minute), ':')
+	b = append(digits(b, second), '.')
+	ms := int(i % 1000)
+	return append(digits(b, ms/10), byte('0'+ms%10), 'Z'), nil
 }
+
+// digits appends a number of two digits.
+func digits(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 // MarshalText gives the instant in RFC 3339.
 func (i Instant) MarshalText() ([]byte, error) { return i.AppendText(nil) }

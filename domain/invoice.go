@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -29,6 +30,9 @@ func (i Invoice) lateSince() Instant {
 	}
 	return i.Overdue[0].EffectiveAt // lower versions that are not earlier have been dropped
 }
+
+// Settled says whether the invoice was paid, and is not owed again since.
+func (i Invoice) Settled() bool { return len(i.Overdue) == 0 && i.ClosedBy == bySettlement }
 
 // owe takes in a statement that the invoice is overdue.
 func (i *Invoice) owe(o Overdue, amount Money) {
@@ -96,6 +100,17 @@ func (a *App) takeInvoice(id string) *Invoice {
 	return &a.Invoices[i]
 }
 
+// knowsInvoice says whether the invoice is known and what is told of it changes nothing.
+func (a *App) knowsInvoice(id string, tell func(*Invoice)) bool {
+	at := a.findInvoice(id)
+	if at == len(a.Invoices) || a.Invoices[at].ID != id {
+		return false
+	}
+	told := a.Invoices[at]
+	tell(&told)
+	return told.same(a.Invoices[at])
+}
+
 // OpenInvoice is an invoice that keeps an app in arrears.
 type OpenInvoice struct {
 	ID      string
@@ -132,8 +147,18 @@ type InvoiceOverdueRecorded struct {
 // Type is the stored name.
 func (InvoiceOverdueRecorded) Type() string { return "app.invoice_overdue_recorded.v1" }
 
-func (e InvoiceOverdueRecorded) apply(acc *Account) {
-	acc.change(e.App).takeInvoice(e.Invoice).owe(Overdue{e.Version, e.EffectiveAt}, e.Amount)
+func (e InvoiceOverdueRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+
+func (e InvoiceOverdueRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+
+func (e InvoiceOverdueRecorded) tell(i *Invoice) { i.owe(Overdue{e.Version, e.EffectiveAt}, e.Amount) }
+
+func (e InvoiceOverdueRecorded) report() *Report { return e.Report }
+
+func (e InvoiceOverdueRecorded) brings() trigger { return trigger{byOverdue, e.EffectiveAt} }
+
+func (e InvoiceOverdueRecorded) says() string {
+	return fmt.Sprintf("invoice %s overdue since %s", e.Invoice, e.EffectiveAt)
 }
 
 // InvoiceSettledRecorded is the fact that an invoice was paid.
@@ -148,8 +173,18 @@ type InvoiceSettledRecorded struct {
 // Type is the stored name.
 func (InvoiceSettledRecorded) Type() string { return "app.invoice_settled_recorded.v1" }
 
-func (e InvoiceSettledRecorded) apply(acc *Account) {
-	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, bySettlement)
+func (e InvoiceSettledRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+
+func (e InvoiceSettledRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+
+func (e InvoiceSettledRecorded) tell(i *Invoice) { i.close(e.Version, bySettlement) }
+
+func (e InvoiceSettledRecorded) report() *Report { return e.Report }
+
+func (e InvoiceSettledRecorded) brings() trigger { return trigger{bySettlement, e.EffectiveAt} }
+
+func (e InvoiceSettledRecorded) says() string {
+	return fmt.Sprintf("invoice %s settled %s", e.Invoice, e.EffectiveAt)
 }
 
 // InvoiceVoidedRecorded is the fact that an invoice was withdrawn.
@@ -164,6 +199,16 @@ type InvoiceVoidedRecorded struct {
 // Type is the stored name.
 func (InvoiceVoidedRecorded) Type() string { return "app.invoice_voided_recorded.v1" }
 
-func (e InvoiceVoidedRecorded) apply(acc *Account) {
-	acc.change(e.App).takeInvoice(e.Invoice).close(e.Version, byVoiding)
+func (e InvoiceVoidedRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+
+func (e InvoiceVoidedRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+
+func (e InvoiceVoidedRecorded) tell(i *Invoice) { i.close(e.Version, byVoiding) }
+
+func (e InvoiceVoidedRecorded) report() *Report { return e.Report }
+
+func (e InvoiceVoidedRecorded) brings() trigger { return trigger{byVoiding, e.EffectiveAt} }
+
+func (e InvoiceVoidedRecorded) says() string {
+	return fmt.Sprintf("invoice %s voided %s", e.Invoice, e.EffectiveAt)
 }

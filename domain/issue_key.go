@@ -1,5 +1,9 @@
 package domain
 
+import (
+	"fmt"
+)
+
 // IssueKey puts down the first key of an app when it is needed first. Whoever needs it makes it; of several who do so at
 // once, one is heard, and the others find the key there.
 type IssueKey struct {
@@ -40,3 +44,5 @@ func (e KeyIssued) Shown() any {
 }
 
 func (e KeyIssued) apply(acc *Account) { acc.change(e.App).addKey(e.Key) }
+
+func (e KeyIssued) says() string { return fmt.Sprintf("the app got its %s key", e.Key.Algorithm) }

@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Lapse is the time for which no order covers an app that was bought. It is absent while Since is.
 type Lapse struct {
 	Cause   Cause   `json:"cause"` // refund or plan_expired
@@ -21,7 +23,17 @@ type Lapsed struct {
 func (Lapsed) Type() string { return "app.lapsed.v1" }
 
 func (e Lapsed) apply(acc *Account) {
-	acc.change(e.App).Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app := acc.change(e.App)
+	app.Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
+	app.dropNotice(DueLapse)
+}
+
+func (Lapsed) follows() bool { return true }
+
+func (e Lapsed) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e Lapsed) says() string {
+	return fmt.Sprintf("no order covers the app since %s (%s); %s", e.Since, e.Cause, graced(e.Since, e.StopDue))
 }
 
 // LapseMoved says that the app lapsed at another time than was known. A stop that is in force stays so, effective at
@@ -37,8 +49,19 @@ type LapseMoved struct {
 func (LapseMoved) Type() string { return "app.lapse_moved.v1" }
 
 func (e LapseMoved) apply(acc *Account) {
-	l := &acc.change(e.App).Lapse
-	*l = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(l.HeldAt, acc)}
+	app := acc.change(e.App)
+	app.Lapse = Lapse{
+		Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Lapse.HeldAt, acc),
+	}
+	app.dropNotice(DueLapse)
+}
+
+func (LapseMoved) follows() bool { return true }
+
+func (e LapseMoved) sets() (since, due Instant) { return e.Since, e.StopDue }
+
+func (e LapseMoved) says() string {
+	return fmt.Sprintf("no order covers the app since %s, as is known now (%s); %s", e.Since, e.Cause, graced(e.Since, e.StopDue))
 }
 
 // LapseRenamed says that the app lapsed for another reason than was known, at the same time.
@@ -52,6 +75,10 @@ func (LapseRenamed) Type() string { return "app.lapse_renamed.v1" }
 
 func (e LapseRenamed) apply(acc *Account) { acc.change(e.App).Lapse.Cause = e.Cause }
 
+func (LapseRenamed) follows() bool { return true }
+
+func (e LapseRenamed) says() string { return fmt.Sprintf("the lapse is due to: %s", e.Cause) }
+
 // LapseEnded says that an order covers the app again.
 type LapseEnded struct {
 	About
@@ -62,7 +89,17 @@ type LapseEnded struct {
 // Type is the stored name.
 func (LapseEnded) Type() string { return "app.lapse_ended.v1" }
 
-func (e LapseEnded) apply(acc *Account) { acc.change(e.App).Lapse = Lapse{} }
+func (e LapseEnded) apply(acc *Account) {
+	app := acc.change(e.App)
+	app.Lapse = Lapse{}
+	app.dropNotice(DueLapse)
+}
+
+func (LapseEnded) follows() bool { return true }
+
+func (e LapseEnded) says() string {
+	return fmt.Sprintf("an order covers the app again, by %s, from %s", e.By, e.EffectiveAt)
+}
 
 // cover moves what is committed of the app's coverage to what it is now.
 func (d *draft) cover(app *App, is coverage, why trigger) {
@@ -74,6 +111,7 @@ func (d *draft) cover(app *App, is coverage, why trigger) {
 	case was.Since == is.since && was.Cause == is.cause:
 	case was.Since == 0:
 		d.emit(Lapsed{About{app.ID}, is.cause, is.since, due})
+		d.warn(app, DueLapse, due)
 	case is.since == 0:
 		d.release(app, was.Cause, why)
 		d.emit(LapseEnded{About{app.ID}, why.by, why.effectiveAt})
@@ -84,5 +122,6 @@ func (d *draft) cover(app *App, is coverage, why trigger) {
 			d.release(app, was.Cause, why)
 		}
 		d.emit(LapseMoved{About{app.ID}, is.cause, is.since, due})
+		d.warn(app, DueLapse, due)
 	}
 }

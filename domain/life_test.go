@@ -41,6 +41,11 @@ func wholeLife(t *rapid.T) {
 		}
 	}
 	w.checkReplay(t)
+	for id, app := range w.account(acme).Apps {
+		origin, facts := w.told(id)
+		origin.CreatedAt = int64(app.CreatedAt)
+		w.checkHindsight(t, origin, facts, crowdBegins.Add(time.Duration(rapid.IntRange(-1, 100).Draw(t, "looking back"))*time.Hour))
+	}
 }
 
 // asked is a command and who gives it.

@@ -25,7 +25,7 @@ func (c MarkArrears) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceOverdueRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Amount, c.Report}
-	return d.take(fact, c.EffectiveAt, byOverdue, c.Report)
+	return d.take(fact)
 }
 
 func checkInvoice(invoice string, version int64, effectiveAt Instant, p *problems) {

@@ -110,6 +110,17 @@ func (a *App) takeOrder(id string) *Order {
 	return &a.Orders[i]
 }
 
+// knowsOrder says whether the order is known and what is told of it changes nothing.
+func (a *App) knowsOrder(id string, tell func(*Order)) bool {
+	was := a.order(id)
+	if was == nil {
+		return false
+	}
+	told := *was
+	tell(&told)
+	return told.same(*was)
+}
+
 // wins decides between two reports of one order, so that their order of arrival does not matter: the highest version;
 // at the same one the billing system's word, then the earlier beginning, the shorter term, the lower edition, the
 // smaller canonical JSON.
@@ -177,11 +188,30 @@ type OrderRecorded struct {
 // Type is the stored name.
 func (OrderRecorded) Type() string { return "app.order_recorded.v1" }
 
-func (e OrderRecorded) apply(acc *Account) {
-	o := acc.change(e.App).takeOrder(e.Order.ID)
+func (e OrderRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeOrder(e.Order.ID)) }
+
+func (e OrderRecorded) known(app *App) bool { return app.knowsOrder(e.Order.ID, e.tell) }
+
+func (e OrderRecorded) tell(o *Order) {
 	if !o.wins(e.Order, e.By) {
 		o.Terms, o.By = e.Order, e.By
 	}
+}
+
+func (e OrderRecorded) report() *Report { return e.Report }
+
+func (e OrderRecorded) brings() trigger { return trigger{byOrder, e.Order.EffectiveAt} }
+
+func (e OrderRecorded) says() string {
+	what := "add-ons"
+	if e.Order.Edition != "" {
+		what = string(e.Order.Edition)
+	}
+	until := "without an end"
+	if e.Order.PaidUntil != 0 {
+		until = "until " + e.Order.PaidUntil.String()
+	}
+	return fmt.Sprintf("order %s of %s from %s, %s", e.Order.ID, what, e.Order.EffectiveAt, until)
 }
 
 // RecordOrder is the billing system's report that an order was paid. It is always recorded.
@@ -209,7 +239,7 @@ func (c RecordOrder) decide(d *draft) error {
 		return err
 	}
 	fact := OrderRecorded{About{c.App}, c.Order, Billing, c.Report}
-	return d.take(fact, c.Order.EffectiveAt, byOrder, c.Report)
+	return d.take(fact)
 }
 
 // Report says which message of the billing system a fact came with: unique by source and id. What the engine does not
@@ -228,7 +258,7 @@ func (t OrderTerms) says(ordered OrderTerms) bool {
 	if ordered.Version == 0 {
 		ordered.Version = t.Version
 	}
-	return string(t.canonical()) == string(ordered.canonical())
+	return t.same(ordered)
 }
 
 // canonical is the terms as JSON in one fixed form: members in the order of the struct, absent ones left away.

@@ -12,6 +12,8 @@ type Policy struct {
 	NameRunes  int           // the longest name of an app, in characters
 	IntroRunes int           // the longest introduction, in characters
 
+	Notices []time.Duration // how long before a stop or an expiry notices are due, the longest first
+
 	KeyOverlap         time.Duration   // for how long a rotated key verifies on, unless the command says otherwise
 	Reveals            int             // how often an actor may see an app's key within RevealWindow
 	RevealWindow       time.Duration   //
@@ -35,6 +37,8 @@ func DefaultPolicy() Policy {
 		},
 		NameRunes:  64,
 		IntroRunes: 300,
+
+		Notices: []time.Duration{7 * 24 * time.Hour, 3 * 24 * time.Hour, 24 * time.Hour, time.Hour},
 
 		KeyOverlap:         24 * time.Hour,
 		Reveals:            10,

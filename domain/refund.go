@@ -1,5 +1,7 @@
 package domain
 
+import "fmt"
+
 // Refund is the billing system's report that an order was refunded. It ends the order whole, whatever its amount; it
 // may arrive before the order; of several the earliest effective counts. If nothing else covers the app it has lapsed,
 // and will be stopped when the grace is over. It is always recorded.
@@ -28,7 +30,7 @@ func (c Refund) decide(d *draft) error {
 		return err
 	}
 	fact := RefundRecorded{About{c.App}, c.Order, c.EffectiveAt, c.Amount, c.Report}
-	return d.take(fact, c.EffectiveAt, byRefund, c.Report)
+	return d.take(fact)
 }
 
 // RefundRecorded is the fact that an order was refunded.
@@ -43,9 +45,20 @@ type RefundRecorded struct {
 // Type is the stored name.
 func (RefundRecorded) Type() string { return "app.refund_recorded.v1" }
 
-func (e RefundRecorded) apply(acc *Account) {
-	o := acc.change(e.App).takeOrder(e.Order)
+func (e RefundRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeOrder(e.Order)) }
+
+func (e RefundRecorded) known(app *App) bool { return app.knowsOrder(e.Order, e.tell) }
+
+func (e RefundRecorded) tell(o *Order) {
 	if o.RefundedAt == 0 || e.EffectiveAt < o.RefundedAt {
 		o.RefundedAt = e.EffectiveAt
 	}
+}
+
+func (e RefundRecorded) report() *Report { return e.Report }
+
+func (e RefundRecorded) brings() trigger { return trigger{byRefund, e.EffectiveAt} }
+
+func (e RefundRecorded) says() string {
+	return fmt.Sprintf("order %s refunded %s", e.Order, e.EffectiveAt)
 }

@@ -1,5 +1,9 @@
 package domain
 
+import (
+	"fmt"
+)
+
 // RetireKey ends the overlap: of the app's keys only the present one verifies from now on.
 type RetireKey struct {
 	App AppID `json:"app"`
@@ -39,3 +43,7 @@ type KeyRetired struct {
 func (KeyRetired) Type() string { return "app.key_retired.v1" }
 
 func (e KeyRetired) apply(acc *Account) { acc.change(e.App).dropKey(e.Key) }
+
+func (e KeyRetired) says() string { return fmt.Sprintf("key %d was retired", e.Key) }
+
+func (e KeyRetired) follows() bool { return e.By == byTime }

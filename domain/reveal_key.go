@@ -1,6 +1,9 @@
 package domain
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // RevealKey asks for the plaintext of an app's present key. It is on record before anybody sees the key; anyone but the
 // owner gives a reason. How often somebody may do it is limited for each app.
@@ -82,3 +85,5 @@ func (e KeyRevealed) apply(acc *Account) {
 		app.Reveals = slices.Clone(app.Reveals[over:])
 	}
 }
+
+func (e KeyRevealed) says() string { return fmt.Sprintf("key %d was shown to %s", e.Key, e.Actor) }

@@ -68,3 +68,7 @@ func (e KeyRotated) apply(acc *Account) {
 	}
 	app.addKey(e.Key)
 }
+
+func (e KeyRotated) says() string {
+	return fmt.Sprintf("the app got a new secret; the one before verifies until %s", e.OverlapUntil)
+}

@@ -39,3 +39,5 @@ func (QuotaSet) Type() string { return "account.quota_set.v1" }
 func (QuotaSet) Subject() AppID { return 0 }
 
 func (e QuotaSet) apply(acc *Account) { acc.Quota = e.Apps }
+
+func (e QuotaSet) says() string { return fmt.Sprintf("the quota was set to %d apps", e.Apps) }

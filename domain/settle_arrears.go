@@ -22,5 +22,5 @@ func (c SettleArrears) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceSettledRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.take(fact, c.EffectiveAt, bySettlement, c.Report)
+	return d.take(fact)
 }

@@ -21,6 +21,16 @@ type row struct {
 	when  Command
 	then  answer
 	again answer
+
+	warned bool // with notices, which have a table of their own
+}
+
+func (r row) policy() Policy {
+	p := DefaultPolicy()
+	if !r.warned {
+		p.Notices = nil
+	}
+	return p
 }
 
 // answer is what a command is answered with.
@@ -74,7 +84,7 @@ func check(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			w := newWorld(DefaultPolicy())
+			w := newWorld(r.policy())
 			for _, s := range r.given {
 				s(t, w)
 			}

@@ -46,7 +46,7 @@ func (c EnableTPNS) decide(d *draft) error {
 		if terms.EffectiveAt == 0 {
 			terms.EffectiveAt = d.at.Now
 		}
-		if err := d.record(app, terms.EffectiveAt, byOrder, OrderRecorded{About{app.ID}, terms, d.at.Role, nil}); err != nil {
+		if err := d.record(app, OrderRecorded{About{app.ID}, terms, d.at.Role, nil}); err != nil {
 			return err
 		}
 	}
@@ -84,6 +84,8 @@ func (TPNSEnabled) Type() string { return "app.tpns_enabled.v1" }
 
 func (e TPNSEnabled) apply(acc *Account) { acc.change(e.App).TPNS = true }
 
+func (TPNSEnabled) says() string { return "mobile push was turned on" }
+
 // TPNSDisabled says that mobile push is off.
 type TPNSDisabled struct{ About }
 
@@ -91,3 +93,5 @@ type TPNSDisabled struct{ About }
 func (TPNSDisabled) Type() string { return "app.tpns_disabled.v1" }
 
 func (e TPNSDisabled) apply(acc *Account) { acc.change(e.App).TPNS = false }
+
+func (TPNSDisabled) says() string { return "mobile push was turned off" }

@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // DueKind says which of an app's due times a transition is.
 type DueKind string
@@ -11,12 +14,15 @@ const (
 	DueArrears     DueKind = "arrears"     // the grace after falling into arrears ends
 	DueLapse       DueKind = "lapse"       // the grace after lapsing ends
 	DueKey         DueKind = "key"         // the overlap of a rotated key ends
+	DueNotice      DueKind = "notice"      // a notice of a stop or an expiry
 	DueCertificate DueKind = "certificate" // a notice of a certificate's end, or its end
 )
 
 // Kinds lists the kinds of dues in the order in which they fire at one instant. Their places are stored: new ones go
 // to the end.
-func Kinds() []DueKind { return []DueKind{DueTerm, DueArrears, DueLapse, DueKey, DueCertificate} }
+func Kinds() []DueKind {
+	return []DueKind{DueTerm, DueArrears, DueLapse, DueKey, DueCertificate, DueNotice}
+}
 
 // Lifecycle says whether a due of this kind changes the app's status or edition.
 func (k DueKind) Lifecycle() bool { return k == DueTerm || k == DueArrears || k == DueLapse }
@@ -26,9 +32,13 @@ type Due struct {
 	Kind    DueKind
 	At      Instant
 	Episode uint64 // the account's version at which it was set
-	To      string // a status, "edition:" and an edition, "key:retired", "certificate:notice" or "certificate:expired"
+	To      string // a status, "edition:" and an edition, "notice:" and the time of what it warns of, "key:retired", "certificate:notice" or "certificate:expired"
 	Cause   Cause  // of the stop or the expiry; why the order ends, for an edition
 }
+
+// NoticeOf begins what a notice leads to; behind it stands the time of what it warns of. From then on the notice is due no
+// more, as it says nothing any more.
+const NoticeOf = "notice:"
 
 // Dues lists what time will do to the app, soonest first; none for a deleted app.
 func (a *App) Dues() []Due {
@@ -68,7 +78,24 @@ func (a *App) Dues() []Due {
 		}
 		add(Due{DueCertificate, c.Due, c.Episode, to, ""})
 	}
+	if n := a.nextNotice(); n != nil {
+		add(Due{DueNotice, n.At, n.Episode, NoticeOf + n.Due.String(), ""})
+	}
 	return dues
+}
+
+// Transitions lists what time will do to the app's status and edition, soonest first: its dues without notices, keys and
+// certificates.
+func (a *App) Transitions() []Due {
+	return slices.DeleteFunc(a.Dues(), func(d Due) bool { return !d.Kind.Lifecycle() })
+}
+
+// NextTransition is the first of them, false if there is none.
+func (a *App) NextTransition() (Due, bool) {
+	if next := a.Transitions(); len(next) > 0 {
+		return next[0], true
+	}
+	return Due{}, false
 }
 
 // FireTransition is the scheduler's: what was due has come. It is silent if that is no longer so, so that a doubled or
@@ -103,6 +130,7 @@ func (c FireTransition) decide(d *draft) error {
 	return nil
 }
 
+// fire lets happen what was due.
 func (d *draft) fire(app *App, due Due) {
 	switch due.Kind {
 	case DueTerm:
@@ -114,5 +142,7 @@ func (d *draft) fire(app *App, due Due) {
 		d.retireDue(app, due.At)
 	case DueCertificate:
 		d.expire(app, due.At)
+	case DueNotice:
+		d.give(app, due.At)
 	}
 }

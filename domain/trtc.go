@@ -96,6 +96,8 @@ func (e TRTCStopNoted) apply(acc *Account) {
 	acc.change(e.App).noteTRTC(true, e.EffectiveAt, acc.RecordedAt)
 }
 
+func (TRTCStopNoted) says() string { return "stopped on the TRTC side" }
+
 // TRTCStartNoted says that the app is in service on the TRTC side.
 type TRTCStartNoted struct {
 	About
@@ -109,3 +111,5 @@ func (TRTCStartNoted) Type() string { return "app.trtc_start_noted.v1" }
 func (e TRTCStartNoted) apply(acc *Account) {
 	acc.change(e.App).noteTRTC(false, e.EffectiveAt, acc.RecordedAt)
 }
+
+func (TRTCStartNoted) says() string { return "started on the TRTC side" }

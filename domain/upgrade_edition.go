@@ -79,7 +79,7 @@ func (d *draft) order(app *App, terms OrderTerms, to Direction) error {
 	if terms.EffectiveAt == 0 {
 		terms.EffectiveAt = d.at.Now
 	}
-	return d.record(app, terms.EffectiveAt, byOrder, OrderRecorded{About{app.ID}, terms, d.at.Role, nil})
+	return d.record(app, OrderRecorded{About{app.ID}, terms, d.at.Role, nil})
 }
 
 func allows(app *App, terms OrderTerms, to Direction) *Refusal {

@@ -44,3 +44,7 @@ func (e KeyAlgorithmUpgraded) Shown() any {
 }
 
 func (e KeyAlgorithmUpgraded) apply(acc *Account) { acc.change(e.App).addKey(e.Key) }
+
+func (KeyAlgorithmUpgraded) says() string {
+	return "the app's key was upgraded to HMAC; the old one verifies on"
+}

@@ -22,5 +22,5 @@ func (c VoidInvoice) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceVoidedRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.take(fact, c.EffectiveAt, byVoiding, c.Report)
+	return d.take(fact)
 }

@@ -333,7 +333,7 @@ func viewOf(app *App) oracle.View {
 	if stop, stopped := app.Stop(); stopped {
 		view.Stop = &oracle.Stop{Cause: string(stop.Cause), EffectiveAt: int64(stop.EffectiveAt)}
 	}
-	dues := app.Dues()
+	dues := app.Transitions()
 	for _, d := range dues {
 		if d.At == dues[0].At {
 			view.Next = append(view.Next, oracle.Transition{To: d.To, Due: int64(d.At), Cause: string(d.Cause)})

@@ -226,9 +226,23 @@ var (
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
+// appendTime writes timeLayout alone, several times as fast as time.AppendFormat.
 func appendTime(b []byte, ms int64) []byte {
-	return time.UnixMilli(ms).UTC().AppendFormat(b, timeLayout)
+	t := time.UnixMilli(ms).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(digits(digits(b, year/100), year%100), '-')
+	b = append(digits(b, int(month)), '-')
+	b = append(digits(b, day), 'T')
+	b = append(digits(b, hour), ':')
+	b = append(digits(b, minute), ':')
+	b = append(digits(b, second), '.')
+	milli := t.Nanosecond() / 1e6
+	return append(digits(b, milli/10), byte('0'+milli%10), 'Z')
 }
+
+// digits appends a number of two digits.
+func digits(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 // maxAccount follows the rule of account ids: [a-z0-9][a-z0-9_-]{0,62}, safe as a token of a subject.
 const maxAccount = 63

@@ -63,39 +63,64 @@ func (l *Log) Account(ctx context.Context, account string, after, upTo uint64) i
 			yield(Message{}, err)
 			return
 		}
-		subject := l.subject(account)
-		for {
-			batch, more, err := l.readBatch(ctx, query{NextFor: subject, Sequence: after + 1, Batch: readBatch, MaxBytes: readBytes})
-			if err != nil {
-				yield(Message{}, err)
-				return
+		l.each(ctx, l.subject(account), after, upTo, yield)
+	}
+}
+
+// All gives the commits of every account in their order, from and to where Account does. It reads where it is told to
+// begin, whatever lies before, and asks for no more than what is taken; who reads on and on follows instead. A gap is
+// corruption (*GapError).
+func (l *Log) All(ctx context.Context, after, upTo uint64) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		last := after
+		l.each(ctx, "", after, upTo, func(m Message, err error) bool {
+			if err == nil && m.Sequence != last+1 {
+				yield(Message{}, &GapError{Want: last + 1, Got: m.Sequence})
+				return false
 			}
-			for _, m := range batch {
-				if upTo > 0 && m.Sequence > upTo || !yield(m, nil) {
-					return
-				}
-				after = m.Sequence
-			}
-			if !more {
-				break
-			}
+			last = m.Sequence
+			return yield(m, err)
+		})
+	}
+}
+
+// each gives the commits on a subject, on all where it is empty.
+func (l *Log) each(ctx context.Context, subject string, after, upTo uint64, yield func(Message, error) bool) {
+	for upTo == 0 || after < upTo {
+		size := readBatch
+		if upTo > 0 {
+			size = int(min(readBatch, upTo-after)) // there are no more
 		}
-		// A replica may lag: the rest comes from the leader.
-		for l.replicas > 1 {
-			m, err := l.read(ctx, query{NextFor: subject, Sequence: after + 1})
-			if errors.Is(err, ErrNotFound) || err == nil && upTo > 0 && m.Sequence > upTo {
-				return
-			}
-			if !yield(m, err) || err != nil {
+		batch, more, err := l.readBatch(ctx, query{NextFor: subject, Sequence: after + 1, Batch: size, MaxBytes: readBytes})
+		if err != nil {
+			yield(Message{}, err)
+			return
+		}
+		for _, m := range batch {
+			if upTo > 0 && m.Sequence > upTo || !yield(m, nil) {
 				return
 			}
 			after = m.Sequence
 		}
+		if !more {
+			break
+		}
+	}
+	// A replica may lag: the rest comes from the leader.
+	for l.replicas > 1 && (upTo == 0 || after < upTo) {
+		m, err := l.read(ctx, query{NextFor: subject, Sequence: after + 1})
+		if errors.Is(err, ErrNotFound) || err == nil && upTo > 0 && m.Sequence > upTo {
+			return
+		}
+		if !yield(m, err) || err != nil {
+			return
+		}
+		after = m.Sequence
 	}
 }
 
-// Batches of one account's commits: few have more than some hundreds, and the server reads on behalf of one
-// request with the stream locked against writers.
+// Batches of commits: few accounts have more than some hundreds, and the server reads on behalf of one request with the
+// stream locked against writers.
 const (
 	readBatch = 256
 	readBytes = 1 << 20

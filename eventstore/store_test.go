@@ -204,6 +204,23 @@ func TestAccountWithManyCommits(t *testing.T) {
 			t.Errorf("account (%d, %d]: %d commits, want %d", row.after, row.upTo, len(got), len(row.want))
 		}
 	}
+	// All accounts' are read by number alone, from any place on.
+	for _, row := range []struct{ after, upTo, first, last uint64 }{
+		{0, 0, 1, 800}, {0, 799, 1, 799}, {257, 0, 258, 800}, {300, 301, 301, 301}, {800, 0, 0, 0}, {900, 0, 0, 0}, {5, 5, 0, 0}, {7, 3, 0, 0},
+	} {
+		var got []uint64
+		for m, err := range l.All(ctx, row.after, row.upTo) {
+			must(t, err)
+			got = append(got, m.Sequence)
+		}
+		var all []uint64
+		for seq := row.first; seq > 0 && seq <= row.last; seq++ {
+			all = append(all, seq)
+		}
+		if !slices.Equal(got, all) {
+			t.Errorf("all (%d, %d]: %d commits, want %d", row.after, row.upTo, len(got), len(all))
+		}
+	}
 	for _, err := range l.Account(ctx, "acme", 0, 0) {
 		must(t, err)
 		break // leaving early is fine

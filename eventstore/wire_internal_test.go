@@ -107,3 +107,18 @@ func FuzzCheckServer(f *testing.F) {
 		}
 	})
 }
+
+func TestAppendTimeWritesWhatTheLibraryDoes(t *testing.T) {
+	for _, ms := range []int64{
+		minRecordedAt, minRecordedAt + 1, -62135596800000 + 86_399_999, -1, 0, 1, 999, 951_782_400_000, 1_609_459_200_123,
+		1_709_251_199_999, 253_370_764_800_010, maxRecordedAt,
+	} {
+		want := time.UnixMilli(ms).UTC().Format(timeLayout)
+		if got := string(appendTime(nil, ms)); got != want {
+			t.Errorf("%d ms is written as %s, want %s", ms, got, want)
+		}
+		if read, ok := parseTime([]byte(want)); !ok || read != ms {
+			t.Errorf("%s is read as %d ms (%t), want %d", want, read, ok, ms)
+		}
+	}
+}

@@ -173,6 +173,7 @@ func TestAccountsWithSuchAnApp(t *testing.T) {
 
 func TestTransitions(t *testing.T) {
 	w := newWorld(t)
+	w.policy.Notices = nil // which are due too, and no transitions
 	at := func(days int) domain.Instant { return begin.Add(time.Duration(days) * day) }
 	create := func(account string, until int) domain.AppID {
 		order := w.order("o", domain.Pro, begin, at(until))
@@ -208,6 +209,11 @@ func TestTransitions(t *testing.T) {
 			{DueFilter{Account: "b"}, want[4:]},
 			{DueFilter{Account: "a", Before: at(10)}, want[:1]},
 			{DueFilter{Before: at(8)}, nil},
+			{DueFilter{After: at(8)}, want},
+			{DueFilter{After: at(8) + 1}, want[1:]},
+			{DueFilter{After: at(10), Before: at(30)}, want[1:3]},
+			{DueFilter{After: at(9), Account: "a", Before: at(30)}, want[1:3]},
+			{DueFilter{After: at(31)}, nil},
 		} {
 			var got []string
 			page := Page{Limit: limit}
@@ -224,6 +230,33 @@ func TestTransitions(t *testing.T) {
 			if diff := cmp.Diff(row.want, got); diff != "" {
 				t.Errorf("%+v by %d (-want +got):\n%s", row.filter, limit, diff)
 			}
+		}
+	}
+	prevented := []domain.Prevention{{Invoices: []string{"i"}}, {Invoices: []string{"i"}}, {Edition: domain.Flagship}, {Edition: domain.Pro}, {Edition: domain.Pro}}
+	for _, filter := range []DueFilter{{}, {Account: "a"}} {
+		found, _, err := s.Transitions(t.Context(), filter, Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range found {
+			if diff := cmp.Diff(prevented[i], d.Prevention); diff != "" {
+				t.Errorf("%s is prevented by (-want +got):\n%s", line(d), diff)
+			}
+		}
+	}
+	calendar := []Day{{Start: at(8), Stopped: 1}, {Start: at(10), Stopped: 1, Edition: 1}, {Start: at(30), Expired: 2}}
+	for _, row := range []struct {
+		filter DueFilter
+		want   []Day
+	}{
+		{DueFilter{}, calendar},
+		{DueFilter{After: at(8) + 1, Before: at(30)}, calendar[1:2]},
+		{DueFilter{Account: "a", After: at(8) + 1}, []Day{calendar[1], {Start: at(30), Expired: 1}}},
+		{DueFilter{After: at(40)}, []Day{}},
+	} {
+		got, err := s.Calendar(t.Context(), row.filter)
+		if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
+			t.Errorf("calendar of %+v: %v (-want +got):\n%s", row.filter, err, diff)
 		}
 	}
 	for limit, want := range [][]string{nil, want[:1], want[:2], want[:3], want[:3]} {

@@ -27,7 +27,7 @@ const (
 	// patience is how long commits are gathered for one batch while nobody waits for them: a row that many of them
 	// change is then written once, and the processor is left to those who commit. Reads may be as far behind, unless
 	// they name a position.
-	patience = 100 * time.Millisecond
+	patience = 250 * time.Millisecond
 
 	// Where somebody waits: after a batch of gatherFrom commits or more the next one waits for gatherEnough of them,
 	// but no longer than gatherTime, as a transaction costs as much as some dozens of rows. One writer alone, or a

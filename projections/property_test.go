@@ -22,7 +22,7 @@ func TestRebuildEqualsLive(t *testing.T) {
 	histories := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		histories++
-		w := &world{
+		w := &world{policy: domain.DefaultPolicy(),
 			t: t, dir: t.TempDir(), server: base.server, nc: base.nc, codec: base.codec,
 			accounts: map[string]*Row{}, now: begin, next: domain.FirstApp,
 		}
@@ -105,13 +105,18 @@ func (w *world) little(rt *rapid.T) {
 // sameDues holds the due rows against the apps that were decided, both in full and as a scheduler asks.
 func (w *world) sameDues(rt *rapid.T, s *Store) {
 	want := map[string]bool{}
-	late := 0
+	now := map[string]bool{}
 	for id, row := range w.accounts {
 		for _, app := range row.Account.Apps {
 			for _, d := range app.Dues() {
-				want[fmt.Sprint(id, app.ID, d)] = true
-				if d.At <= w.now {
-					late++
+				stale := func(at domain.Instant) bool {
+					return d.Kind == domain.DueNotice && d.To <= domain.NoticeOf+at.String()
+				}
+				if !stale(domain.MaxInstant) {
+					want[fmt.Sprint(id, app.ID, d)] = true
+				}
+				if d.At <= w.now && !stale(w.now) {
+					now[fmt.Sprint(id, app.ID, d)] = true
 				}
 			}
 		}
@@ -130,15 +135,34 @@ func (w *world) sameDues(rt *rapid.T, s *Store) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		rt.Errorf("dues (-decided +projected):\n%s", diff)
 	}
+	late, err := s.Due(w.t.Context(), w.now, 10_000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	gotNow := map[string]bool{}
+	for _, d := range late {
+		gotNow[fmt.Sprint(d.Account, d.App, d.Due)] = true
+	}
+	if diff := cmp.Diff(now, gotNow); diff != "" {
+		rt.Errorf("due now (-decided +projected):\n%s", diff)
+	}
+	for i, d := range due { // which a scheduler does not ask for
+		due[i].Prevention = w.accounts[d.Account].Account.Apps[d.App].Prevention(d.Due)
+	}
+	listed := slices.DeleteFunc(slices.Clone(due), func(d Transition) bool { return !d.Kind.Lifecycle() })
+	all, _, err := s.Transitions(w.t.Context(), DueFilter{}, Page{Limit: MaxLimit})
+	if diff := cmp.Diff(listed[:min(len(listed), MaxLimit)], all, cmpopts.EquateEmpty()); diff != "" || err != nil {
+		rt.Errorf("transitions: %v (-decided +projected):\n%s", err, diff)
+	}
 	for id := range w.accounts {
 		own, next, err := s.Transitions(w.t.Context(), DueFilter{Account: id}, Page{Limit: MaxLimit})
-		of := slices.DeleteFunc(slices.Clone(due), func(d Transition) bool { return d.Account != id })
+		of := slices.DeleteFunc(slices.Clone(listed), func(d Transition) bool { return d.Account != id })
 		if diff := cmp.Diff(of, own, cmpopts.EquateEmpty()); diff != "" || next != "" || err != nil {
 			rt.Errorf("transitions of %s: %v (-of all +its own):\n%s", id, err, diff)
 		}
 	}
-	if count, oldest, err := s.Backlog(w.t.Context(), w.now); err != nil || count != late || count > 0 && oldest != due[0].At {
-		rt.Errorf("backlog %d since %v, %v; want %d", count, oldest, err, late)
+	if count, oldest, err := s.Backlog(w.t.Context(), w.now); err != nil || count != len(late) || count > 0 && oldest != late[0].At {
+		rt.Errorf("backlog %d since %v, %v; want %d", count, oldest, err, len(late))
 	}
 }
 

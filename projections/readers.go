@@ -43,8 +43,8 @@ func newReader(path string) (*reader, error) {
 		prepared{&r.commitsByKey, `SELECT position FROM commits WHERE key = ? ORDER BY position`},
 		prepared{&r.keys, `SELECT position, key FROM commits WHERE position > ? ORDER BY position LIMIT ?`},
 		prepared{&r.history, `SELECT previous, recorded_at, app FROM commits WHERE position = ?`},
-		prepared{&r.due, `SELECT ` + dueColumns + ` WHERE d.at <= ? ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`},
-		prepared{&r.backlog, `SELECT count(*), min(at) FROM dues WHERE at <= ?`},
+		prepared{&r.due, `SELECT ` + dueColumns + ` WHERE d.at <= ?1 AND NOT ` + staleNotice + ` ORDER BY d.at, d.account, d.app, d.kind LIMIT ?3`},
+		prepared{&r.backlog, `SELECT count(*), min(at) FROM dues d WHERE at <= ?1 AND NOT ` + staleNotice},
 	)
 	if err != nil {
 		return nil, errors.Join(err, c.close())

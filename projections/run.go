@@ -107,10 +107,10 @@ func (s *Store) commit(db *database, r *rows) error {
 	if err != nil {
 		return err
 	}
-	s.at.position, s.at.hash = r.position, r.hash
-	s.progress.reach(r.position)
-	s.growSeen()
 	s.metrics.batch(len(r.commits), time.Since(began)) //nolint:forbidigo // measures a duration
+	s.at.position, s.at.hash = r.position, r.hash
+	s.progress.reach(r.position) // last, so that who waited for it sees the rest too
+	s.growSeen()
 	return nil
 }
 

@@ -90,6 +90,19 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.someTrue("trtc_stopped", a.TRTCStopped)
 	o.someInstant("trtc_noted_at", a.TRTCNotedAt)
 	o.someInstant("deleted_at", a.DeletedAt)
+	if a.Notices != nil {
+		o.list("notices")
+		for _, n := range a.Notices {
+			o.comma()
+			o.open()
+			o.text("of", string(n.Of))
+			o.instant("due", n.Due)
+			o.instant("at", n.At)
+			o.number("episode", n.Episode)
+			o.close()
+		}
+		o.endList()
+	}
 	o.holdings(a)
 	o.number("version", a.Version)
 	o.number("position", a.Position)

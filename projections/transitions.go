@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ type Transition struct {
 	Account string
 	From    string // the app's status now, or "edition:" and its edition where the edition will change
 	domain.Due
+	Prevention domain.Prevention // what would keep it from happening; only Transitions fills it in
 }
 
 // dueColumns come with the app's present state: what a transition leads from is not kept with its due time, as it
@@ -24,6 +26,11 @@ const dueColumns = `d.at, d.account, d.app, d.kind, d.goal, d.cause, d.episode, 
 	FROM dues d JOIN apps a ON a.id = d.app`
 
 const dueWidth = 9
+
+// listedColumns are those with the state of an app that is to be stopped for arrears (its kind in kinds).
+const listedColumns = `d.at, d.account, d.app, d.kind, d.goal, d.cause, d.episode, a.status, a.edition,
+	CASE d.kind WHEN 1 THEN (SELECT s.state FROM app_states s WHERE s.id = d.app) END
+	FROM dues d JOIN apps a ON a.id = d.app`
 
 func transitionOf(row []driver.Value) Transition {
 	t := Transition{
@@ -41,12 +48,20 @@ func transitionOf(row []driver.Value) Transition {
 
 // from is what a transition leads from, in the same words as what it leads to.
 func from(to, status, edition string) string {
-	const prefix = "edition:"
-	if strings.HasPrefix(to, prefix) {
-		return prefix + edition
+	if strings.HasPrefix(to, editionGoal) {
+		return editionGoal + edition
 	}
 	return status
 }
+
+// staleNotice is true of a notice that says nothing any more: what it warns of is due at the instant of the second
+// argument, which is written as the goal of a notice is. Its row goes when that fires.
+var staleNotice = fmt.Sprintf("(d.kind = %d AND d.goal <= ?2)", kindNumber(domain.DueNotice))
+
+func staleAt(now domain.Instant) string { return domain.NoticeOf + now.String() }
+
+// editionGoal begins what a change of edition leads to.
+const editionGoal = "edition:"
 
 // Due lists what is due at an instant (at or before it), in due order: by time, account, app, and kind. It gives at
 // most limit transitions.
@@ -57,7 +72,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 		return r.due.each(context.Background(), row, func() (bool, error) {
 			due = append(due, transitionOf(row))
 			return true, nil
-		}, int64(now), int64(max(limit, 0)))
+		}, int64(now), staleAt(now), int64(max(limit, 0)))
 	})
 	return due, err
 }
@@ -65,7 +80,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 // Backlog tells how many transitions are due at an instant, and since when the first of them (0 if none is).
 func (s *Store) Backlog(ctx context.Context, now domain.Instant) (count int, oldest domain.Instant, err error) {
 	err = s.read(ctx, func(r *reader) error {
-		_, err := r.backlog.one(r.row[:2], int64(now))
+		_, err := r.backlog.one(r.row[:2], int64(now), staleAt(now))
 		count, oldest = int(integer(r.row[0])), domain.Instant(integer(r.row[1]))
 		return err
 	})
@@ -75,7 +90,22 @@ func (s *Store) Backlog(ctx context.Context, now domain.Instant) (count int, old
 // DueFilter narrows a list of transitions; what is empty does not.
 type DueFilter struct {
 	Account string
+	After   domain.Instant // only what is due then or later
 	Before  domain.Instant // only what is due before it
+}
+
+// end is the instant before which everything is.
+func (f DueFilter) end() domain.Instant {
+	if f.Before == 0 {
+		return domain.MaxInstant + 1
+	}
+	return f.Before
+}
+
+// begin is the place in the due order after which the first one may be.
+func (f DueFilter) begin() dueKey {
+	const last = "~" // behind every account
+	return dueKey{At: int64(f.After) - 1, Account: last}
 }
 
 // dueKey is a place in the due order.
@@ -97,16 +127,17 @@ var lifecycleKinds = int64(len(slices.DeleteFunc(domain.Kinds(), func(k domain.D
 
 // Transitions lists what time will do to the status and the edition of apps, soonest first.
 func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([]Transition, string, error) {
-	after := dueKey{At: -1}
+	after := filter.begin()
 	if page.Cursor != "" {
-		if err := parseCursor("transitions", page.Cursor, &after); err != nil {
+		var at dueKey
+		if err := parseCursor("transitions", page.Cursor, &at); err != nil {
 			return nil, "", err
 		}
+		if at.compare(after) > 0 {
+			after = at
+		}
 	}
-	before := domain.MaxInstant + 1
-	if filter.Before != 0 {
-		before = filter.Before
-	}
+	before := filter.end()
 	list := s.allTransitions
 	if filter.Account != "" {
 		list = func(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
@@ -126,13 +157,22 @@ func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([
 }
 
 func (s *Store) allTransitions(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
-	const query = `SELECT ` + dueColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ? AND d.kind < ?
+	// What prevents a stop for arrears stands in the app's state, which is read for these alone.
+	const query = `SELECT ` + listedColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ? AND d.kind < ?
 		ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`
 	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), lifecycleKinds, int64(limit)}
 	var found []Transition
 	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, dueWidth, func(row []driver.Value) error {
-			found = append(found, transitionOf(row))
+		return r.list(ctx, query, args, dueWidth+1, func(row []driver.Value) error {
+			t := transitionOf(row)
+			app := &domain.App{Edition: domain.Edition(text(row[8]))}
+			if state := blob(row[dueWidth]); state != nil {
+				if err := decodeState(state, app); err != nil {
+					return err
+				}
+			}
+			t.Prevention = app.Prevention(t.Due)
+			found = append(found, t)
 			return nil
 		})
 	})
@@ -148,9 +188,12 @@ func (s *Store) transitionsOf(ctx context.Context, account string, after dueKey,
 	}
 	var all []Transition
 	for id, app := range row.Account.Apps {
-		for _, d := range app.Dues() {
-			t := Transition{App: id, Account: account, From: from(d.To, string(app.Status()), string(app.Edition)), Due: d}
-			if d.Kind.Lifecycle() && d.At < before && t.key().compare(after) > 0 {
+		for _, d := range app.Transitions() {
+			t := Transition{
+				App: id, Account: account, From: from(d.To, string(app.Status()), string(app.Edition)), Due: d,
+				Prevention: app.Prevention(d),
+			}
+			if d.At < before && t.key().compare(after) > 0 {
 				all = append(all, t)
 			}
 		}

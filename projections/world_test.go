@@ -27,6 +27,7 @@ type world struct {
 	log      *eventstore.Log
 	codec    *eventstore.Codec[domain.Event]
 	accounts map[string]*Row
+	policy   domain.Policy
 	now      domain.Instant
 	next     domain.AppID
 	commands int
@@ -35,7 +36,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), accounts: map[string]*Row{}, now: begin, next: domain.FirstApp}
+	w := &world{t: t, dir: t.TempDir(), accounts: map[string]*Row{}, policy: domain.DefaultPolicy(), now: begin, next: domain.FirstApp}
 	w.start()
 	log, err := eventstore.Create(t.Context(), w.nc, eventstore.Config{})
 	if err != nil {
@@ -104,7 +105,7 @@ func (w *world) do(account string, cmd domain.Command) uint64 {
 func (w *world) doAs(account, id string, cmd domain.Command) uint64 {
 	w.t.Helper()
 	row := w.account(account)
-	at := domain.Moment{Now: max(w.now, row.Account.RecordedAt), Policy: domain.DefaultPolicy(), NewApp: w.next, Role: domain.Operator}
+	at := domain.Moment{Now: max(w.now, row.Account.RecordedAt), Policy: w.policy, NewApp: w.next, Role: domain.Operator}
 	events, err := domain.Decide(row.Account, cmd, at)
 	var refusal *domain.Refusal
 	if errors.As(err, &refusal) || len(events) == 0 && err == nil {

@@ -81,6 +81,9 @@ func New(ctx context.Context, config Config) (*Scheduler, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Scheduler{config: config, metrics: newMetrics(config.Registerer)}
+	if config.Registerer != nil {
+		config.Registerer.MustRegister(newAhead(config))
+	}
 	if !s.Sandboxed() {
 		if err := s.watch.open(ctx, config); err != nil {
 			return nil, err

@@ -12,6 +12,8 @@ type accountCmd struct {
 	List  accountListCmd  `cmd:"" help:"List accounts."`
 	Show  accountShowCmd  `cmd:"" help:"Show an account: its quota and what it uses of it."`
 	Quota accountQuotaCmd `cmd:"" help:"Set how many apps an account may have."`
+
+	History accountHistoryCmd `cmd:"" help:"Show what was done to an account and its apps: who, when, why."`
 }
 
 // accountView is what the tables show of an account.
@@ -45,11 +47,12 @@ func (v *accountListCmd) Run(ctx context.Context, c *console) error {
 type accountShowCmd struct {
 	remote
 	Account string `arg:"" help:"The account."`
+	clocks
 }
 
 // Run shows the account.
 func (v *accountShowCmd) Run(ctx context.Context, c *console) error {
-	a, err := v.call(ctx, c, request{method: http.MethodGet, path: route("/v1/accounts/%s", v.Account)})
+	a, err := v.call(ctx, c, request{method: http.MethodGet, path: route("/v1/accounts/%s", v.Account), query: v.query(url.Values{})})
 	if err != nil {
 		return err
 	}

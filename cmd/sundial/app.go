@@ -24,6 +24,9 @@ type appCmd struct {
 	Void    appVoidCmd    `cmd:"" help:"Record that an invoice was voided."`
 	Refund  appRefundCmd  `cmd:"" help:"Record that an order was refunded."`
 	TRTC    appTRTCCmd    `cmd:"" name:"trtc" help:"Note how an app from the TRTC side stands there: stopped or started."`
+
+	History   appHistoryCmd   `cmd:"" help:"Show what was done to an app: who, when, why."`
+	Statement appStatementCmd `cmd:"" help:"Show what an app was charged and refunded, and what it owes."`
 }
 
 // change sends a command that answers with the app, and shows it.
@@ -75,11 +78,22 @@ type appShowCmd struct {
 	remote
 	App         string `arg:"" help:"Its SDKAppID."`
 	MinPosition uint64 `help:"Wait until the projections have this position of the log." placeholder:"N"`
+	clocks
+}
+
+// Help shows how.
+func (*appShowCmd) Help() string {
+	return `Examples:
+
+    sundial app show 1400000001
+    sundial app show 1400000001 --as-of 2026-01-15T00:00:00Z                                        # what was true, by all that is known now
+    sundial app show 1400000001 --as-of 2026-01-15T00:00:00Z --known-at 2026-01-15T00:00:00Z        # what was answered then
+    sundial app show 1400000001 --as-of 2026-12-31T00:00:00Z                                        # what is expected`
 }
 
 // Run shows the app.
 func (v *appShowCmd) Run(ctx context.Context, c *console) error {
-	q := request{method: http.MethodGet, path: route("/v1/apps/%s", v.App)}
+	q := request{method: http.MethodGet, path: route("/v1/apps/%s", v.App), query: v.query(url.Values{})}
 	if v.MinPosition > 0 {
 		q.header = http.Header{"Sundial-Min-Position": {strconv.FormatUint(v.MinPosition, 10)}}
 	}
@@ -96,6 +110,7 @@ type appListCmd struct {
 	Status  string `help:"Only active, expired, stopped or deleted ones." placeholder:"STATUS"`
 	Edition string `help:"Only those of an edition: trial, trtc_trial, pro, flagship." placeholder:"EDITION"`
 	Q       string `help:"Only those with this in their name, or with this SDKAppID." name:"query" short:"q" placeholder:"TEXT"`
+	clocks
 	paging
 }
 
@@ -104,12 +119,16 @@ func (*appListCmd) Help() string {
 	return `Examples:
 
     sundial app list --status stopped
-    sundial app list --account acme -q chat --json`
+    sundial app list --account acme -q chat --json
+    sundial app list --account acme --as-of 2026-01-15T00:00:00Z`
 }
 
 // Run lists apps.
 func (v *appListCmd) Run(ctx context.Context, c *console) error {
-	q := url.Values{}
+	if v.Account == "" && v.clocks != (clocks{}) {
+		return misused("--as-of and --known-at: want --account: only one account's apps are listed as of another time")
+	}
+	q := v.query(url.Values{})
 	set(q, "status", v.Status)
 	set(q, "edition", v.Edition)
 	set(q, "q", v.Q)

@@ -125,6 +125,16 @@ func newClient(base, token string, transport http.RoundTripper) *client {
 
 // do asks. An answer that is not a success is a *problem, with the answer given as well.
 func (c *client) do(ctx context.Context, r request) (answer, error) {
+	resp, err := c.open(ctx, c.http, r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	return c.read(resp)
+}
+
+// open sends the request; the body of what comes back is the caller's to read and close.
+func (c *client) open(ctx context.Context, with *http.Client, r request) (*http.Response, error) {
 	var body io.Reader
 	contentType := "application/json"
 	switch b := r.body.(type) {
@@ -134,7 +144,7 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 	default:
 		text, err := json.Marshal(b)
 		if err != nil {
-			return answer{}, fmt.Errorf("writing the request: %w", err)
+			return nil, fmt.Errorf("writing the request: %w", err)
 		}
 		body = bytes.NewReader(text)
 	}
@@ -144,7 +154,7 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
-		return answer{}, fmt.Errorf("writing the request: %w", err)
+		return nil, fmt.Errorf("writing the request: %w", err)
 	}
 	req.Header = http.Header{"Authorization": {"Bearer " + c.token}, "Accept": {"application/json, application/problem+json"}}
 	if body != nil {
@@ -153,11 +163,15 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	resp, err := c.http.Do(req)
+	resp, err := with.Do(req)
 	if err != nil {
-		return answer{}, unreachable(c.base, err)
+		return nil, unreachable(c.base, err)
 	}
-	defer resp.Body.Close()
+	return resp, nil
+}
+
+// read reads a whole answer.
+func (c *client) read(resp *http.Response) (answer, error) {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return answer{}, unreachable(c.base, err)

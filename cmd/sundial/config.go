@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,9 @@ type OutsideNATS struct {
 const (
 	minGrace = time.Minute
 	maxGrace = 10 * 365 * 24 * time.Hour
+
+	// maxNotices bounds how often an owner is warned of one thing.
+	maxNotices = 10
 )
 
 // check gives what makes no sense, a misuse.
@@ -70,6 +74,11 @@ func (c *Config) check() error {
 	}
 	if c.Policy.Quota < 1 || c.Policy.Quota > domain.MaxQuota {
 		return misused("--quota: want 1 to %d", domain.MaxQuota)
+	}
+	if len(c.Policy.Notices) > maxNotices || slices.ContainsFunc(c.Policy.Notices, func(d time.Duration) bool {
+		return d < time.Minute || d > maxGrace || d%time.Millisecond != 0
+	}) {
+		return misused("--notices: want at most %d durations from %s to %s, such as 72h,24h", maxNotices, time.Minute, maxGrace)
 	}
 	switch c.Replicas {
 	case 1:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/internal/auth"
+	"sundial/internal/hindsight"
 	"sundial/projections"
 )
 
@@ -48,6 +50,7 @@ func (p *Program) openControl() *control {
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /rebuild", c.rebuild)
 	routes.HandleFunc("POST /check", c.check)
+	routes.HandleFunc("POST /whatif", c.whatIf)
 	routes.HandleFunc("POST /operator", c.operator)
 	routes.HandleFunc("POST /vault/rotate", c.rotateRoot)
 	routes.HandleFunc("POST /vault/status", c.vaultStatus)
@@ -81,29 +84,48 @@ func (c *control) Close() {
 
 // told is a line of the answer to an order: how far it is, and in the end what came of it.
 type told struct {
-	Done        uint64                   `json:"done"`
-	Total       uint64                   `json:"total"`
-	Ended       bool                     `json:"ended,omitzero"`
-	Error       string                   `json:"error,omitzero"`
+	Done  uint64 `json:"done"`
+	Total uint64 `json:"total"`
+	Ended bool   `json:"ended,omitzero"`
+	Error string `json:"error,omitzero"`
+	found
+}
+
+// found is what comes of an order.
+type found struct {
 	Differences []projections.Difference `json:"differences,omitzero"`
+	WhatIf      *hindsight.Report        `json:"what_if,omitzero"`
 }
 
 func (c *control) rebuild(w http.ResponseWriter, r *http.Request) {
-	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) ([]projections.Difference, error) {
-		return nil, l.rebuild(ctx, progress)
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) (found, error) {
+		return found{}, l.rebuild(ctx, progress)
 	})
 }
 
 func (c *control) check(w http.ResponseWriter, r *http.Request) {
-	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) ([]projections.Difference, error) {
-		return l.check(ctx, progress)
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) (found, error) {
+		differences, err := l.check(ctx, progress)
+		return found{Differences: differences}, err
+	})
+}
+
+func (c *control) whatIf(w http.ResponseWriter, r *http.Request) {
+	var asked whatIfOrder
+	if err := json.UnmarshalRead(r.Body, &asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) (found, error) {
+		report, err := l.whatIf(ctx, asked, l.clock.Now(), progress)
+		return found{WhatIf: report}, err
 	})
 }
 
 // work does what was ordered and tells of it as it goes, at most ten times a second.
 func (c *control) work(
 	w http.ResponseWriter, r *http.Request,
-	do func(context.Context, *engineLife, func(done, total uint64)) ([]projections.Difference, error),
+	do func(context.Context, *engineLife, func(done, total uint64)) (found, error),
 ) {
 	l := c.attended()
 	tell := func(t told) {
@@ -119,7 +141,7 @@ func (c *control) work(
 	var mu sync.Mutex // progress may be told from several goroutines
 	var last time.Time
 	var latest told
-	differences, err := do(r.Context(), l, func(done, total uint64) {
+	result, err := do(r.Context(), l, func(done, total uint64) {
 		mu.Lock()
 		defer mu.Unlock()
 		latest = told{Done: done, Total: total}
@@ -130,7 +152,7 @@ func (c *control) work(
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	latest.Ended, latest.Differences = true, differences
+	latest.Ended, latest.found = true, result
 	if err != nil {
 		latest.Error = err.Error()
 	}
@@ -154,8 +176,8 @@ func (c *control) operator(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *control) rotateRoot(w http.ResponseWriter, r *http.Request) {
-	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) ([]projections.Difference, error) {
-		return nil, l.rotateRoot(ctx, r.URL.Query().Get("to"), progress)
+	c.work(w, r, func(ctx context.Context, l *engineLife, progress func(done, total uint64)) (found, error) {
+		return found{}, l.rotateRoot(ctx, r.URL.Query().Get("to"), progress)
 	})
 }
 
@@ -185,12 +207,16 @@ const busyText = "the engine is being started anew: try again"
 var errNotServing = errors.New("no engine serves from this directory")
 
 // ask sends an order to the process that serves from a directory.
-func (d dirPath) ask(ctx context.Context, order string) (*http.Response, error) {
+func (d dirPath) ask(ctx context.Context, order string, with any) (*http.Response, error) {
+	body, err := json.Marshal(with)
+	if err != nil {
+		return nil, err
+	}
 	dialer := &net.Dialer{}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "unix", d.file(socketFile))
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sundial/"+order, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sundial/"+order, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -203,28 +229,30 @@ func (d dirPath) ask(ctx context.Context, order string) (*http.Response, error) 
 }
 
 // order has work done by the process that serves from a directory: errNotServing if there is none.
-func (d dirPath) order(ctx context.Context, verb string, progress func(done, total uint64)) ([]projections.Difference, error) {
-	resp, err := d.ask(ctx, verb)
+func (d dirPath) order(ctx context.Context, verb string, with any, progress func(done, total uint64)) (found, error) {
+	resp, err := d.ask(ctx, verb, with)
 	if err != nil {
-		return nil, err
+		return found{}, err
 	}
 	defer resp.Body.Close()
 	var last told
-	err = eachLine(resp.Body, func(_ int, line jsontext.Value) error {
-		last = told{}
-		if err := json.Unmarshal(line, &last); err != nil {
-			return err
+	for lines := jsontext.NewDecoder(resp.Body); ; {
+		var line told
+		err := json.UnmarshalDecode(lines, &line)
+		if errors.Is(err, io.EOF) {
+			break
 		}
+		if err != nil {
+			return found{}, fmt.Errorf("the serving process: %w", err)
+		}
+		last = line
 		progress(last.Done, last.Total)
-		return nil
-	})
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("the serving process: %w", err)
-	case !last.Ended:
-		return nil, errors.New("the serving process ended before the work was done")
-	case last.Error != "":
-		return nil, errors.New(last.Error)
 	}
-	return last.Differences, nil
+	switch {
+	case !last.Ended:
+		return found{}, errors.New("the serving process ended before the work was done")
+	case last.Error != "":
+		return found{}, errors.New(last.Error)
+	}
+	return last.found, nil
 }

@@ -114,7 +114,8 @@ type job struct {
 	client   *client
 	billing  jetstream.JetStream
 	compared comparison
-	width    int // of the longest name, on the screen
+	width    int            // of the longest name, on the screen
+	looked   func(*instant) // told of each instant at which something is expected, once it is compared; may be nil
 }
 
 // importers is how many imports are under way at once.
@@ -241,6 +242,9 @@ func (j *job) reach(ctx context.Context, s *story, i *instant) error {
 		return err
 	}
 	j.compared.take(i.at, apps, i.expected)
+	if j.looked != nil {
+		j.looked(i)
+	}
 	return nil
 }
 

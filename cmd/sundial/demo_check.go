@@ -95,10 +95,15 @@ func differs(got, want expectedState, known bool) string {
 
 // states reads every app over the API.
 func (c *client) states(ctx context.Context) (map[uint64]state, error) {
+	return c.statesOf(ctx, "/v1/apps", url.Values{})
+}
+
+// statesOf reads every app of a list.
+func (c *client) statesOf(ctx context.Context, path string, q url.Values) (map[uint64]state, error) {
 	all := map[uint64]state{}
-	q := url.Values{"limit": {strconv.Itoa(maxPage)}}
+	q.Set("limit", strconv.Itoa(maxPage))
 	for {
-		a, err := c.do(ctx, request{method: http.MethodGet, path: "/v1/apps", query: q})
+		a, err := c.do(ctx, request{method: http.MethodGet, path: path, query: q})
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ import (
 const (
 	lockFile     = "lock"          // held by the process that has the directory
 	identityFile = "log.identity"  // names the log that belongs here; there since the first start
+	archiveDir   = "archive"       // a copy of the log's commits, for reading the past
 	natsDir      = "nats"          // the embedded server's files, the log among them
 	sandboxFile  = "sandbox.clock" // a sandbox's time
 	socketFile   = "sundial.sock"  // where the serving process takes orders from whoever has the directory
@@ -64,7 +65,7 @@ func survey(path string) (strange string, started bool, err error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == identityFile, name == auth.TokenFile, name == sandboxFile, strings.HasPrefix(name, "projections"):
+		case name == identityFile, name == auth.TokenFile, name == sandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
 			started = true
 		case name == lockFile, name == natsDir, name == socketFile, name == "lost+found",
 			name == rootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, sandboxFile+"."):

@@ -6,16 +6,42 @@ import (
 	"strings"
 
 	"sundial/internal/api"
+	"sundial/internal/archive"
+	"sundial/internal/asking"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
 	"sundial/scheduler"
 )
 
+// openPast opens what reads the past, with the copy of the log that it reads from.
+func (l *engineLife) openPast() (*hindsight.Past, error) {
+	copied, err := archive.Open(archive.Config{Dir: l.dir.file(archiveDir), Log: l.log, Logger: l.config.Logger})
+	if err != nil {
+		return nil, err
+	}
+	l.onClose(func() {
+		if err := copied.Close(); err != nil {
+			l.config.Logger.Error("closing the archive", "error", err)
+		}
+	})
+	l.run("the archive", copied.Run)
+	return hindsight.New(hindsight.Config{Log: l.log, Archive: copied, Store: l.store, Policy: l.config.Policy, Now: l.clock.Now})
+}
+
 // openEdges makes the API, and takes commands over NATS by it.
 func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *scheduler.Scheduler) error {
+	past, err := l.openPast()
+	if err != nil {
+		return err
+	}
+	reader, err := asking.New(l.log, l.store)
+	if err != nil {
+		return err
+	}
 	door, err := api.New(api.Config{
-		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Custody: l.openCustody(e),
+		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Custody: l.openCustody(e), Past: past, Asking: reader,
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},

@@ -17,6 +17,19 @@ type paging struct {
 	All    bool   `help:"Every page; with --json one line for each."`
 }
 
+// clocks are the flags of a question about another time.
+type clocks struct {
+	AsOf    string `help:"What was true at this time, RFC 3339; ahead of the clock, what is expected." placeholder:"TIME"`
+	KnownAt string `help:"As far as was recorded by this time; by default now." placeholder:"TIME"`
+}
+
+// query asks about the time, if any is given.
+func (f clocks) query(q url.Values) url.Values {
+	set(q, "as_of", f.AsOf)
+	set(q, "known_at", f.KnownAt)
+	return q
+}
+
 // list asks for a page, or for all of them, and gives the cursor of the next page, if there is one.
 func list[T any](ctx context.Context, c *console, r *remote, p paging, path string, q url.Values) (items []T, cursor string, err error) {
 	if p.Limit < 1 || p.Limit > maxPage {

@@ -55,11 +55,16 @@ type commandLine struct {
 	Account     accountCmd     `cmd:"" help:"Look at accounts, set quotas." group:"Client"`
 	Billing     billingCmd     `cmd:"" help:"Send billing events." group:"Client"`
 	Parked      parkedCmd      `cmd:"" help:"Look after billing events that could not be taken in." group:"Client"`
+	Why         whyCmd         `cmd:"" help:"Tell why an app is what it is: the facts, rules and timers behind it." group:"Client"`
 	Transitions transitionsCmd `cmd:"" help:"List what falls due, soonest first." group:"Client"`
+	Statement   statementCmd   `cmd:"" help:"Show what an account was charged and refunded, and what it owes." group:"Client"`
+	Events      eventsCmd      `cmd:"" help:"List what happened, in order, or watch it happen." group:"Client"`
+	Forecast    forecastCmd    `cmd:"" help:"Count and list what falls due, and what would prevent it." group:"Client"`
 	Token       tokenCmd       `cmd:"" help:"Create, list and revoke access tokens." group:"Client"`
 	Clock       clockCmd       `cmd:"" help:"Look at the engine's clock; move a sandbox's." group:"Client"`
 
 	Vault       vaultCmd       `cmd:"" help:"Look after the root key that opens secrets." group:"Maintenance"`
+	WhatIf      whatIfCmd      `cmd:"" name:"whatif" help:"Replay history under another grace, and tell which stops would have been others." group:"Maintenance"`
 	Rebuild     rebuildCmd     `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
 	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
 	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`

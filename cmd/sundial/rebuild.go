@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"sundial/domain"
 	"sundial/projections"
 )
 
@@ -48,38 +49,47 @@ func (v *rebuildCmd) Run(ctx context.Context, c *console) error {
 		title, order = "checking", "check"
 	}
 	b := newBar(c.err, title)
-	differences, err := dirPath(v.Data).order(ctx, order, b.set)
+	result, err := dirPath(v.Data).order(ctx, order, nil, b.set)
 	if errors.Is(err, errNotServing) {
-		differences, err = v.here(ctx, c, b)
+		result.Differences, err = v.here(ctx, c, b)
 	}
 	b.close()
 	if err != nil {
 		return err
 	}
-	return v.report(c, differences)
+	return v.report(c, result.Differences)
 }
 
 // here does the work in this process, on a directory that no engine serves from.
 func (v *rebuildCmd) here(ctx context.Context, c *console, b *bar) (_ []projections.Difference, err error) {
-	outside, replicas, err := v.outside()
+	l, closeLog, err := v.openIdleLog(ctx, c, v.Data)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDirectory(v.Data)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	config := Config{Dir: v.Data, Outside: outside, Replicas: replicas, Logger: newLogger(c.err, slog.LevelWarn, "text")}
-	l, err := openLog(ctx, &config, dir)
-	if err != nil {
-		return nil, err
-	}
-	defer l.close()
+	defer closeLog()
 	if v.Check {
 		return l.check(ctx, b.set)
 	}
 	return nil, projections.Rebuild(ctx, l.projections(), b.set)
+}
+
+// openIdleLog opens the log of a directory that no engine serves from.
+func (f outsideFlags) openIdleLog(ctx context.Context, c *console, data string) (_ *logLife, closeLog func(), err error) {
+	outside, replicas, err := f.outside()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := openDirectory(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	config := &Config{Dir: data, Outside: outside, Replicas: replicas, Policy: domain.DefaultPolicy(), Logger: newLogger(c.err, slog.LevelWarn, "text")}
+	l, err := openLog(ctx, config, dir)
+	if err != nil {
+		dir.Close()
+		return nil, nil, err
+	}
+	return l, func() { l.close(); dir.Close() }, nil
 }
 
 // differenceView is a difference as --json prints it.

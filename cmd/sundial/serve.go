@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,13 +39,16 @@ type serveCmd struct {
 
 // policyFlags are the numbers that a vendor chooses.
 type policyFlags struct {
-	Grace time.Duration `help:"From arrears or a lapse to the stop. Due times that are set already stay." default:"168h" env:"SUNDIAL_GRACE" placeholder:"DURATION"`
-	Quota int           `help:"How many apps an account may have unless an operator says otherwise." default:"100" env:"SUNDIAL_QUOTA" placeholder:"N"`
+	Grace   time.Duration   `help:"From arrears or a lapse to the stop. Due times that are set already stay." default:"168h" env:"SUNDIAL_GRACE" placeholder:"DURATION"`
+	Notices []time.Duration `help:"How long before a stop or an expiry its owner is warned." default:"168h,72h,24h,1h" env:"SUNDIAL_NOTICES" placeholder:"DURATION,…"`
+	Quota   int             `help:"How many apps an account may have unless an operator says otherwise." default:"100" env:"SUNDIAL_QUOTA" placeholder:"N"`
 }
 
 func (f policyFlags) policy() domain.Policy {
 	p := domain.DefaultPolicy()
 	p.Grace, p.Quota = f.Grace, f.Quota
+	p.Notices = slices.Clone(f.Notices)
+	slices.SortFunc(p.Notices, func(a, b time.Duration) int { return cmp.Compare(b, a) })
 	return p
 }
 

@@ -126,7 +126,7 @@ func (*tokenRecoverCmd) Help() string {
 
 // Run has the serving engine make the token, and writes it where the other verbs look.
 func (v *tokenRecoverCmd) Run(ctx context.Context, c *console) error {
-	resp, err := dirPath(v.Data).ask(ctx, "operator")
+	resp, err := dirPath(v.Data).ask(ctx, "operator", nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w\n  fix: start the engine, and name its data directory with --data", v.Data, err)
 	}

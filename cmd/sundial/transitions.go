@@ -8,6 +8,7 @@ import (
 
 type transitionsCmd struct {
 	remote
+	After   string `help:"Only what falls due at this time or later, RFC 3339." placeholder:"TIME"`
 	Before  string `help:"Only what falls due before this time, RFC 3339." placeholder:"TIME"`
 	Account string `help:"Only this account's." placeholder:"ACCOUNT"`
 	paging
@@ -23,21 +24,15 @@ func (*transitionsCmd) Help() string {
 // Run lists what falls due.
 func (v *transitionsCmd) Run(ctx context.Context, c *console) error {
 	q := url.Values{}
+	set(q, "after", v.After)
 	set(q, "before", v.Before)
 	set(q, "account", v.Account)
-	due, cursor, err := list[struct {
-		App     uint64 `json:"app"`
-		Account string `json:"account"`
-		From    string `json:"from"`
-		To      string `json:"to"`
-		Due     string `json:"due"`
-		Cause   string `json:"cause"`
-	}](ctx, c, &v.remote, v.paging, "/v1/transitions", q)
+	all, cursor, err := list[due](ctx, c, &v.remote, v.paging, "/v1/transitions", q)
 	if err != nil || v.JSON {
 		return err
 	}
 	var rows [][]string
-	for _, d := range due {
+	for _, d := range all {
 		rows = append(rows, []string{d.Due, strconv.FormatUint(d.App, 10), d.Account, d.From, d.To, d.Cause})
 	}
 	c.table("nothing falls due", []string{"due", "app", "account", "from", "to", "cause"}, rows)

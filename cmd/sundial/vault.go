@@ -38,7 +38,7 @@ func (*vaultStatusCmd) Help() string {
 
 // Run shows how the vault stands.
 func (v *vaultStatusCmd) Run(ctx context.Context, c *console) error {
-	resp, err := dirPath(v.Data).ask(ctx, "vault/status")
+	resp, err := dirPath(v.Data).ask(ctx, "vault/status", nil)
 	if err != nil {
 		return notServing(v.Data, err)
 	}
@@ -125,7 +125,7 @@ func (v *vaultRotateRootCmd) Run(ctx context.Context, c *console) error {
 		order += "?" + url.Values{"to": {to}}.Encode()
 	}
 	b := newBar(c.err, "wrapping keys")
-	_, err := dirPath(v.Data).order(ctx, order, b.set)
+	_, err := dirPath(v.Data).order(ctx, order, nil, b.set)
 	b.close()
 	switch {
 	case errors.Is(err, errNotServing):

@@ -57,6 +57,13 @@ list_account_apps    GET    /v1/accounts/acme/apps          -                   
 list_accounts        GET    /v1/accounts                    -                            200 403 403 200 403 403
 list_apps            GET    /v1/apps                        -                            200 403 403 200 403 403
 list_transitions     GET    /v1/transitions?account=acme    -                            200 200 403 200 200 404
+forecast_transitions GET    /v1/transitions/days?account=acme -                            200 200 403 200 200 404
+explain_app          GET    /v1/apps/APP/why                -                            200 200 403 200 200 404
+read_events          GET    /v1/events?account=acme         -                            200 200 403 200 200 404
+read_account_history GET    /v1/accounts/acme/history       -                            200 200 403 200 200 404
+read_app_history     GET    /v1/apps/APP/history            -                            200 200 403 200 200 404
+read_account_statement GET  /v1/accounts/acme/statement     -                            200 200 200 200 200 404
+read_app_statement   GET    /v1/apps/APP/statement          -                            200 200 200 200 200 404
 list_parked          GET    /v1/parked                      -                            200 403 403 200 403 403
 replay_parked        POST   /v1/parked/GONE/replay          {}                           404 403 403 403 403 403
 discard_parked       DELETE /v1/parked/GONE                 -                            404 403 403 403 403 403

@@ -25,9 +25,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -41,6 +43,8 @@ type Config struct {
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
 	Custody   *custody.Custody
+	Past      *hindsight.Past
+	Asking    *asking.Reader
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)
@@ -73,6 +77,9 @@ type API struct {
 	metrics  *metrics
 	limits   limits
 
+	// Those of the constants, shorter in tests.
+	streamPatience, streamHeartbeat time.Duration
+
 	process  string // begins the ids of requests that come without one
 	requests atomic.Uint64
 	buffers  sync.Pool
@@ -81,7 +88,7 @@ type API struct {
 // New makes the handler. It starts nothing of its own.
 func New(config Config) (*API, error) {
 	if config.Engine == nil || config.Store == nil || config.Intake == nil || config.Scheduler == nil ||
-		config.Tokens == nil || config.Custody == nil || config.Head == nil || config.Metrics == nil {
+		config.Tokens == nil || config.Custody == nil || config.Past == nil || config.Asking == nil || config.Head == nil || config.Metrics == nil {
 		return nil, errors.New("api: a part is missing from the configuration")
 	}
 	if config.Logger == nil {
@@ -91,10 +98,11 @@ func New(config Config) (*API, error) {
 		config.Rate = DefaultRate
 	}
 	a := &API{
-		config:  config,
-		mux:     http.NewServeMux(),
-		metrics: newMetrics(config.Metrics),
-		limits:  limits{rate: config.Rate},
+		config:         config,
+		mux:            http.NewServeMux(),
+		metrics:        newMetrics(config.Metrics),
+		limits:         limits{rate: config.Rate},
+		streamPatience: streamPatience, streamHeartbeat: streamHeartbeat,
 		process: strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
 	}
 	a.buffers.New = func() any { b := make([]byte, 0, 4096); return &b }
@@ -167,6 +175,9 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	rep := a.answer(&x)
 	n := a.write(&x, &rep)
 	a.observe(&x, &rep, n)
+	if rep.stream != nil {
+		rep.stream()
+	}
 	a.release(&x)
 }
 

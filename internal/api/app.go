@@ -189,15 +189,14 @@ func appendStop(b []byte, app *domain.App) []byte {
 }
 
 func appendNext(b []byte, app *domain.App) []byte {
-	for _, due := range app.Dues() {
-		if due.Kind.Lifecycle() {
-			b = appendString(append(b, `{"to":`...), due.To)
-			b = appendInstant(append(b, `,"due":`...), due.At)
-			b = appendString(append(b, `,"cause":`...), string(due.Cause))
-			return append(b, '}')
-		}
+	due, found := app.NextTransition()
+	if !found {
+		return appendNull(b)
 	}
-	return appendNull(b)
+	b = appendString(append(b, `{"to":`...), due.To)
+	b = appendInstant(append(b, `,"due":`...), due.At)
+	b = appendString(append(b, `,"cause":`...), string(due.Cause))
+	return append(b, '}')
 }
 
 func appendMoney(b []byte, m domain.Money) []byte {

@@ -68,6 +68,7 @@ func newDocument() *document {
 			{Name: "apps"},
 			{Name: "accounts"},
 			{Name: "billing", Description: "What upstream billing systems report"},
+			{Name: "events", Description: "What happened"},
 			{Name: "time", Description: "What is due, and the clock"},
 			{Name: "tokens"},
 			{Name: "operation"},
@@ -189,6 +190,9 @@ func (d *document) add(rt *route, p page, roles string) *huma.Operation {
 		}
 		op.Parameters = append(op.Parameters, param)
 	}
+	for _, h := range p.headers {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: h.name, In: "header", Description: h.about, Schema: pointer(h.schema), Example: h.example})
+	}
 	given, problems := []string{headerRequest}, slices.Clone(p.problems)
 	if !rt.open {
 		op.Security = []map[string][]string{{"token": {}}}
@@ -261,6 +265,9 @@ func (d *document) success(p page, given []string) *huma.Response {
 		media.Example = p.shown
 	}
 	r.Content = map[string]*huma.MediaType{jsonType: media}
+	for _, t := range p.also {
+		r.Content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
 	return r
 }
 

@@ -19,12 +19,19 @@ const (
 
 	// maxRequests bounds the requests under way. Each may hold a body of a megabyte at worst, some kilobytes as a rule.
 	maxRequests = 8192
+
+	// maxGuestStreams bounds the streams of one token: a console in some windows, or a consumer and its replacement.
+	maxGuestStreams = 8
+
+	// maxStreams bounds all streams: each holds a page, a megabyte at worst, while it writes.
+	maxStreams = 512
 )
 
 // limits keeps one client from taking everything, and all together from taking more than there is.
 type limits struct {
 	rate     float64
 	underWay atomic.Int64
+	streams  atomic.Int64
 	guests   sync.Map // token id -> *guest; at most auth.MaxTokens, and those long forgotten
 }
 
@@ -52,6 +59,7 @@ func (l *limits) guest(token string) *guest {
 type guest struct {
 	rate     *rate.Limiter
 	underWay atomic.Int64
+	streams  atomic.Int64
 }
 
 func (g *guest) enter(now time.Time) bool {
@@ -63,3 +71,20 @@ func (g *guest) enter(now time.Time) bool {
 }
 
 func (g *guest) leave() { g.underWay.Add(-1) }
+
+// stream counts a stream of a token in, unless there are too many.
+func (l *limits) stream(g *guest) (leave func(), problem reply, fine bool) {
+	if l.streams.Add(1) > maxStreams {
+		l.streams.Add(-1)
+		return nil, overloaded.reply(), false
+	}
+	if g.streams.Add(1) > maxGuestStreams {
+		g.streams.Add(-1)
+		l.streams.Add(-1)
+		return nil, tooManyStreams.reply(), false
+	}
+	return func() {
+		g.streams.Add(-1)
+		l.streams.Add(-1)
+	}, reply{}, true
+}

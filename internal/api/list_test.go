@@ -86,7 +86,8 @@ func TestLists(t *testing.T) {
 		w.pages("reader", "/v1/accounts/acme/apps"+query, want)
 	}
 	due := w.pages("owner", "/v1/transitions", 1)
-	if want := `{"app":` + strings.TrimPrefix(pro, "/v1/apps/") + `,"account":"acme","from":"active","to":"expired","due":"2021-02-01T00:00:00.000Z","cause":"plan_expired"}`; len(due) == 1 && due[0] != want {
+	if want := `{"app":` + strings.TrimPrefix(pro, "/v1/apps/") + `,"account":"acme","from":"active","to":"expired","due":"2021-02-01T00:00:00.000Z","cause":"plan_expired",` +
+		`"prevented_by":{"facts":["sundial.billing.order.paid"],"edition":"pro","effective_by":"2021-02-01T00:00:00.000Z"}}`; len(due) == 1 && due[0] != want {
 		t.Errorf("got  %s\nwant %s", due[0], want)
 	}
 	w.pages("operator", "/v1/transitions?before=2021-02-01T00:00:00.000Z", 0)
@@ -111,7 +112,7 @@ func TestLists(t *testing.T) {
 		"/v1/apps?account=acme":                       "account unknown_parameter",
 		"/v1/apps?Status=active":                      "Status unknown_parameter",
 		"/v1/apps?%3Cb%3E=1":                          "? unknown_parameter",
-		"/v1/apps/1400000001?as_of=2021-01-01":        "as_of unknown_parameter",
+		"/v1/apps/1400000001?at=2021-01-01":           "at unknown_parameter",
 		"/v1/transitions?before=2021-02-01T00:00:00":  "before invalid_time",
 		"/v1/transitions?account=A":                   "account invalid_account",
 		"/v1/accounts/A":                              "account invalid_account",

@@ -17,6 +17,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	commands *prometheus.CounterVec
+	streams  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -32,7 +33,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "sundial_rpc_requests_total", Help: "Commands over NATS by name and status.",
 		}, []string{"command", "status"}),
 	}
-	r.MustRegister(m.requests, m.seconds, m.commands)
+	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sundial_http_streams", Help: "Streams of events that are open."})
+	r.MustRegister(m.requests, m.seconds, m.commands, m.streams)
 	return m
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -110,6 +111,14 @@ var (
 		http.StatusConflict, "clock_backwards", "The sandbox's clock moves forward only.",
 		"Give a time that is not before the one that GET /v1/clock shows.",
 	}
+	sumOverflow = fault{
+		http.StatusConflict, "sum_overflow", "A sum is beyond 9007199254740991 minor units, which is more than can be told exactly.",
+		"Ask for the statement of single apps; look for a fact whose amount is wrong.",
+	}
+	statementTooLong = fault{
+		http.StatusConflict, "statement_too_long", "The statement has more than 10,000 lines.",
+		"Ask for shorter windows: statements of windows that follow one another add up.",
+	}
 	stale = fault{
 		http.StatusPreconditionFailed, "stale_version", "The app has changed since the version in If-Match.",
 		"Read the app again, decide anew, and send its new ETag in If-Match.",
@@ -134,6 +143,10 @@ var (
 	tooFast = fault{
 		http.StatusTooManyRequests, "too_many_requests", "This token sends more than its share.",
 		"Wait as long as Retry-After says, and send less at once.",
+	}
+	tooManyStreams = fault{
+		http.StatusTooManyRequests, "too_many_streams", "This token has as many streams open as it may have.",
+		"Close one, or read pages; a stream that its client has left is noticed within a minute.",
 	}
 	internal = fault{
 		http.StatusInternalServerError, "internal", "Something went wrong here; it was logged under the request id.",
@@ -182,7 +195,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, malformedForm, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, tooFast, internal, busy, overloaded, stopping,
+		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
 		unavailable, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }
@@ -305,6 +318,9 @@ func errorReply(err error) reply {
 		{auth.ErrRevoked, tokenRevoked},
 		{ingest.ErrNotParked, noParked},
 		{ingest.ErrParkedFull, parkingFull},
+		{asking.ErrUnavailable, unavailable},
+		{asking.ErrOverflow, sumOverflow},
+		{asking.ErrTooLong, statementTooLong},
 		{auth.ErrUnknownToken, tokenUnknown},
 		{auth.ErrTooManyTokens, tooManyTokens},
 		{context.DeadlineExceeded, unknown},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"slices"
@@ -30,6 +31,9 @@ func (a *API) readApp(x *exchange) reply {
 	if problem, fine := x.allowed(app.Account, appNotFound); !fine {
 		return problem
 	}
+	if len(x.query) > 0 {
+		return a.appThen(x, app)
+	}
 	rep := x.written(appendApp(x.buffer(), app))
 	rep.etag = app.Version
 	return rep
@@ -40,6 +44,13 @@ func (a *API) readAccount(x *exchange) reply {
 	acc, problem, fine := a.known(x)
 	if !fine {
 		return problem
+	}
+	clocks, asked, wrong := a.clocks(x.query)
+	switch {
+	case wrong != nil:
+		return invalid.with(wrong...)
+	case asked:
+		return a.accountThen(x, acc.ID, clocks)
 	}
 	return x.written(appendAccount(x.buffer(), acc, a.config.Engine.Policy()))
 }
@@ -103,13 +114,20 @@ const maxQueryRunes = 64
 
 func (a *API) appsOf(x *exchange, account string) reply {
 	filter, page, wrong := filterOf(x.query)
-	if wrong != nil {
+	clocks, asked, wrongTime := a.clocks(x.query)
+	if wrong = joined(wrong, wrongTime); wrong != nil {
 		return invalid.with(wrong...)
 	}
 	filter.Account = account
-	apps, next, err := a.config.Store.Apps(x.r.Context(), filter, page)
+	read := a.config.Store.Apps
+	if asked {
+		read = func(ctx context.Context, f projections.AppFilter, p projections.Page) ([]*domain.App, string, error) {
+			return a.config.Past.Apps(ctx, f, p, clocks)
+		}
+	}
+	apps, next, err := read(x.r.Context(), filter, page)
 	if err != nil {
-		return listError(err)
+		return pastError(err)
 	}
 	return x.written(appendList(x.buffer(), apps, next, appendApp))
 }
@@ -133,59 +151,6 @@ func filterOf(query url.Values) (filter projections.AppFilter, page projections.
 		wrong = append(wrong, field("q", "control_character", "must be text without control characters: no name has any"))
 	}
 	return filter, page, wrong
-}
-
-// listTransitions answers GET /v1/transitions. A token for one account sees that one's.
-func (a *API) listTransitions(x *exchange) reply {
-	account := x.query.Get("account")
-	if account == "" {
-		account = x.who.Account
-	}
-	if problem, fine := x.allowed(account, noAccount); !fine {
-		return problem
-	}
-	page, wrong := pageOf(x.query)
-	filter := projections.DueFilter{Account: account}
-	if x.query.Has("account") && !accountID(account) {
-		wrong = append(wrong, wrongAccount())
-	}
-	if x.query.Has("before") {
-		before, err := domain.ParseInstant(x.query.Get("before"))
-		if err != nil {
-			wrong = append(wrong, field("before", "invalid_time",
-				"must be a time as RFC 3339 with a zone, such as 2021-01-01T00:00:00.000Z, its + written %2B"))
-		}
-		filter.Before = before
-	}
-	if wrong != nil {
-		return invalid.with(wrong...)
-	}
-	due, next, err := a.config.Store.Transitions(x.r.Context(), filter, page)
-	if err != nil {
-		return listError(err)
-	}
-	return x.written(appendList(x.buffer(), due, next, appendTransition))
-}
-
-// Transition is something that time will do.
-type Transition struct {
-	App     domain.AppID   `json:"app" example:"1400000001"`
-	Account string         `json:"account" example:"acme"`
-	From    string         `json:"from" doc:"A status, or edition: and an edition" example:"expired"`
-	To      string         `json:"to" doc:"A status, or edition: and an edition" example:"stopped"`
-	Due     domain.Instant `json:"due"`
-	Cause   domain.Cause   `json:"cause" enum:"arrears,refund,plan_expired"`
-}
-
-func appendTransition(b []byte, t projections.Transition) []byte {
-	b = append(b, `{"app":`...)
-	b = strconv.AppendUint(b, uint64(t.App), 10)
-	b = appendString(append(b, `,"account":`...), t.Account)
-	b = appendString(append(b, `,"from":`...), t.From)
-	b = appendString(append(b, `,"to":`...), t.To)
-	b = appendInstant(append(b, `,"due":`...), t.At)
-	b = appendString(append(b, `,"cause":`...), string(t.Cause))
-	return append(b, '}')
 }
 
 const (

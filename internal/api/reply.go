@@ -8,6 +8,8 @@ import (
 const (
 	jsonType    = "application/json"
 	problemType = "application/problem+json"
+	streamType  = "text/event-stream"
+	csvType     = "text/csv; charset=utf-8"
 )
 
 // The headers of the contract.
@@ -29,6 +31,7 @@ type reply struct {
 	retryAfter  string
 	challenge   string // WWW-Authenticate
 	allow       string
+	stream      func() // goes on writing once the answer is written and counted; nil: nothing follows
 
 	code string // of the problem, for the log
 	err  error  // what led to the problem, for the log alone
@@ -43,7 +46,10 @@ func (r reply) because(err error) reply {
 func ok(body []byte) reply { return reply{status: http.StatusOK, contentType: jsonType, body: body} }
 
 // typeHeaders spares a read the making of its one constant header.
-var typeHeaders = map[string][]string{jsonType: {jsonType}, problemType: {problemType}}
+var typeHeaders = map[string][]string{jsonType: {jsonType}, problemType: {problemType}, streamType: {streamType}, csvType: {csvType}}
+
+// unbuffered asks a proxy to hand a stream on as it comes.
+var unbuffered = []string{"no"}
 
 // headers adds the headers of the reply to h. The names are in Go's canonical form, as a http.Header wants them.
 func (r *reply) headers(h map[string][]string) {
@@ -64,6 +70,9 @@ func (r *reply) headers(h map[string][]string) {
 	}
 	if r.challenge != "" {
 		h["Www-Authenticate"] = []string{r.challenge}
+	}
+	if r.stream != nil {
+		h["X-Accel-Buffering"] = unbuffered
 	}
 	if r.allow != "" {
 		h["Allow"] = []string{r.allow}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sundial/domain"
 	"sundial/internal/auth"
+	"sundial/internal/hindsight"
 )
 
 // route is how one request is answered and described. Its method, path and roles stand in the table of package auth.
@@ -47,6 +49,8 @@ type page struct {
 	query    []parameter
 	body     reflect.Type
 	types    []string // content types of the body; nil: JSON
+	also     []string // what else the answer can be, beside JSON
+	headers  []parameter
 	example  any
 	optional bool // the body may be absent
 	answer   reflect.Type
@@ -73,8 +77,30 @@ var (
 	accountParameter = parameter{
 		"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern},
 	}
+	typesParameter = parameter{"types", "Only events of these types, separated by commas: with sundial. in front or without", "app.stopped,app.reinstated", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxTypes)}}
+
+	recordedWindow = []parameter{
+		{"from", "Only what was recorded at this time or later", "2021-01-01T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
+		{"to", "Only what was recorded before this time", "2021-02-01T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
+	}
+	statementWindow = append([]parameter{
+		{"format", "Goes before the header Accept: text/csv", "", huma.Schema{Type: huma.TypeString, Enum: []any{"json", "csv"}}},
+	}, recordedWindow...)
+
+	historyFilter = slices.Concat([]parameter{
+		typesParameter,
+		{"actor", "Only what was done by this actor, such as system:scheduler, or in this capacity, such as operator", "operator", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxActor)}},
+	}, recordedWindow, paging)
+
 	reasonParameter = parameter{"reason", "Why; kept with what it leads to", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxReason)}}
 )
+
+const aboutHistory = "Each item is a commit: one command with the events that it led to, all of them, also where types asks for one. " +
+	"A page in which little was found may be short, or empty, and still have a next_cursor: go on with it."
+
+const aboutStatement = "The billing facts that were recorded within a window, what each changes, and what all come to, by currency: " +
+	"charged is orders paid and invoices settled, refunded is orders refunded, owed is invoices that are overdue. " +
+	"A correction changes the sums by what it corrects. Statements of windows that follow one another add up. At most 10,000 lines."
 
 func pointer[T any](v T) *T { return &v }
 
@@ -87,19 +113,27 @@ type listOf[T any] struct {
 // pages describes every route that is no command on an app or account; those follow from the table of commands.
 var pages = map[auth.Action]page{
 	auth.ReadApp: {
-		tag: "apps", summary: "Read an app", answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
+		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
 		problems: []int{404}, serve: (*API).readApp,
+	},
+	auth.ExplainApp: {
+		tag: "apps", summary: "Why is an app what it is?", query: []parameter{{
+			"field", "What is asked about; by default its status", "stop",
+			huma.Schema{Type: huma.TypeString, Enum: fieldNames(), Default: string(domain.FieldStatus)},
+		}},
+		about:  "The chain of facts, rules, timers and commands behind the present value, as a text and link by link.",
+		answer: reflect.TypeFor[hindsight.Answer](), problems: []int{404}, serve: (*API).explainApp,
 	},
 	auth.ListApps: {
 		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
 		serve: (*API).listApps,
 	},
 	auth.ListAccountApps: {
-		tag: "apps", summary: "List an account's apps", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
+		tag: "apps", summary: "List an account's apps", query: slices.Concat(appFilter, clockParameters), answer: reflect.TypeFor[listOf[App]](),
 		problems: []int{404}, serve: (*API).listAccountApps,
 	},
 	auth.ReadAccount: {
-		tag: "accounts", summary: "Read an account: its quota and the apps in use", answer: reflect.TypeFor[Account](),
+		tag: "accounts", summary: "Read an account: its quota and the apps in use", query: clockParameters, answer: reflect.TypeFor[Account](),
 		problems: []int{404}, serve: (*API).readAccount,
 	},
 	auth.ListAccounts: {
@@ -108,12 +142,13 @@ var pages = map[auth.Action]page{
 		serve: (*API).listAccounts,
 	},
 	auth.ListTransitions: {
-		tag: "time", summary: "List what is due, soonest first",
-		query: append([]parameter{
-			{"before", "Only what is due before this time", "2021-02-08T00:00:00.000Z", huma.Schema{Type: huma.TypeString, Format: "date-time"}},
-			accountParameter,
-		}, paging...),
+		tag: "time", summary: "List what is due, soonest first, and what would prevent it", query: slices.Concat(window, paging),
 		answer: reflect.TypeFor[listOf[Transition]](), serve: (*API).listTransitions,
+	},
+	auth.ForecastTransitions: {
+		tag: "time", summary: "Count what falls due, day by day", query: window,
+		about:  "By default from now on, for 30 days; at most for 366.",
+		answer: reflect.TypeFor[Calendar](), serve: (*API).forecast,
 	},
 	auth.ReadKey: {
 		tag: "keys", summary: "Read what may be shown of an app's signing keys", answer: reflect.TypeFor[KeyRing](),
@@ -158,6 +193,35 @@ var pages = map[auth.Action]page{
 		tag: "apps", summary: "List the deletion requests that wait for an operator, the longest waiting first",
 		query:  append([]parameter{accountParameter}, paging...),
 		answer: reflect.TypeFor[listOf[DeletionRequest]](), serve: (*API).listDeletionRequests,
+	},
+	auth.ReadEvents: {
+		tag: "events", summary: "Read what happened, in order, from any place on",
+		about: "One CloudEvent 1.0 for each event of the log, in the log's order, which is the order of each account; kept for ever. " +
+			"Go on with after; next_cursor, which is the same, is there only if there is more now. " +
+			"With Accept: text/event-stream the same events come as server-sent events, whose ids are places to go on from.",
+		query: append([]parameter{
+			{"after", "Only what stands behind this position, or behind the event of this id", "1234", huma.Schema{Type: huma.TypeString, Pattern: placePattern}},
+			typesParameter,
+			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
+		}, paging...),
+		headers: []parameter{{headerLastEvent, "Of a stream: the id of the event seen last; it goes before after", "1234.0", huma.Schema{Type: huma.TypeString, Pattern: placePattern}}},
+		answer:  reflect.TypeFor[eventPage](), also: []string{streamType}, serve: (*API).readEvents,
+	},
+	auth.ReadAccountHistory: {
+		tag: "events", summary: "Read what was done to an account and its apps, latest first", about: aboutHistory, query: historyFilter,
+		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, serve: (*API).readAccountHistory,
+	},
+	auth.ReadAppHistory: {
+		tag: "events", summary: "Read what was done to an app, latest first", about: aboutHistory, query: historyFilter,
+		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, serve: (*API).readAppHistory,
+	},
+	auth.ReadAccountStatement: {
+		tag: "events", summary: "Read an account's statement", about: aboutStatement, query: statementWindow,
+		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, serve: (*API).readAccountStatement,
+	},
+	auth.ReadAppStatement: {
+		tag: "events", summary: "Read an app's statement", about: aboutStatement, query: statementWindow,
+		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, serve: (*API).readAppStatement,
 	},
 	auth.SendBillingEvents: {
 		tag: "billing", summary: "Send billing events",

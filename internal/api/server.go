@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 )
@@ -10,7 +12,11 @@ import (
 // Server gives the HTTP server for a handler, with every timeout and limit set. Serving, closing and waiting for the
 // requests under way (Shutdown) are the caller's.
 func Server(handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *http.Server {
+	stopping, stop := context.WithCancel(context.Background())
 	s := &http.Server{
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), stoppingKey{}, stopping)
+		},
 		Handler:   handler,
 		TLSConfig: tlsConfig,
 		// A client that sends its header in drops holds a connection, not more.
@@ -26,8 +32,21 @@ func Server(handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *h
 		// OPTIONS * gets a problem like other methods.
 		DisableGeneralOptionsHandler: true,
 	}
+	s.RegisterOnShutdown(stop)
 	if logger != nil {
 		s.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
 	}
 	return s
+}
+
+// stoppingKey is where a request's context holds the one that ends when the server begins to stop. Requests under way
+// finish then; streams, which never do by themselves, end by it.
+type stoppingKey struct{}
+
+// serverStops is closed when the server begins to stop; nil, which never is, on a server of another kind.
+func serverStops(ctx context.Context) <-chan struct{} {
+	if s, ok := ctx.Value(stoppingKey{}).(context.Context); ok {
+		return s.Done()
+	}
+	return nil
 }

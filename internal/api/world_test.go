@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/enginetest"
@@ -72,9 +73,14 @@ func start(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
+	reader, err := asking.New(w.node.Log, w.node.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := Config{
 		Custody: server.Custody(t, w.engine, w.node.Store),
-		Engine:  w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Head: w.node.Log.Head,
+		Past:    w.node.Past(t, w.sandbox.Now), Asking: reader,
+		Engine: w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Head: w.node.Log.Head,
 		Intake: intake, Metrics: prometheus.NewRegistry(),
 	}
 	if change != nil {

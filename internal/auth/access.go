@@ -90,6 +90,14 @@ const (
 	ListAccounts    Action = "list_accounts"
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
+	ExplainApp      Action = "explain_app"
+
+	ReadEvents           Action = "read_events"
+	ReadAccountStatement Action = "read_account_statement"
+	ReadAppStatement     Action = "read_app_statement"
+	ReadAccountHistory   Action = "read_account_history"
+	ReadAppHistory       Action = "read_app_history"
+	ForecastTransitions  Action = "forecast_transitions"
 
 	ListParked    Action = "list_parked"
 	ReplayParked  Action = "replay_parked"
@@ -199,6 +207,15 @@ var table = []Rule{
 	{ReadCertificate, http.MethodGet, "/v1/apps/{app}/certificates/{id}", "", tenants},
 	{ListExpiring, http.MethodGet, "/v1/certificates", "", tenants},
 	{ListDeletionRequests, http.MethodGet, "/v1/deletion-requests", "", tenants},
+	{ForecastTransitions, http.MethodGet, "/v1/transitions/days", "", tenants},
+	{ExplainApp, http.MethodGet, "/v1/apps/{app}/why", "", tenants},
+
+	// The feed and the histories tell who did what and why, which is more than a billing system needs to know of a customer.
+	{ReadEvents, http.MethodGet, "/v1/events", "", tenants},
+	{ReadAccountHistory, http.MethodGet, "/v1/accounts/{account}/history", "", tenants},
+	{ReadAppHistory, http.MethodGet, "/v1/apps/{app}/history", "", tenants},
+	{ReadAccountStatement, http.MethodGet, "/v1/accounts/{account}/statement", "", readers},
+	{ReadAppStatement, http.MethodGet, "/v1/apps/{app}/statement", "", readers},
 
 	{ListParked, http.MethodGet, "/v1/parked", "", overseers},
 	{ReplayParked, http.MethodPost, "/v1/parked/{id}/replay", "", operators},

@@ -54,6 +54,13 @@ list_certificates     *         own    -        *        own
 read_certificate      *         own    -        *        own
 list_expiring_certificates * own -      *        own
 list_deletion_requests *        own    -        *        own
+forecast_transitions  *         own    -        *        own
+explain_app           *         own    -        *        own
+read_events           *         own    -        *        own
+read_account_history  *         own    -        *        own
+read_app_history      *         own    -        *        own
+read_account_statement *        own    *        *        own
+read_app_statement    *         own    *        *        own
 list_parked           *         -      -        *        -
 replay_parked         *         -      -        -        -
 discard_parked        *         -      -        -        -

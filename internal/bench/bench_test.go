@@ -99,3 +99,19 @@ func TestTenantsNeverRestAndNeverGrow(t *testing.T) {
 		}
 	}
 }
+
+// TestThePastIsMeasured runs the questions about the past on a small log: that all of them work, not what they say.
+func TestThePastIsMeasured(t *testing.T) {
+	results, err := Past(t.Context(), Config{Dir: t.TempDir(), Part: 0.001})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 4 {
+		t.Errorf("%d results, want 4", len(results))
+	}
+	for _, r := range results {
+		if r.Value <= 0 || r.Against <= 0 || r.Unit != "ms" {
+			t.Errorf("%+v, want more than nothing, in ms", r)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func (r *run) commands(ctx context.Context, writers int, durable bool) (result R
 		if err != nil {
 			return err
 		}
-		result, err = r.compare(ctx, ours, theirs)
+		result, err = r.compare(ctx, r.turns, ours, theirs)
 		return err
 	})
 	return result, err

@@ -20,9 +20,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
+	"sundial/internal/archive"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/ingest"
 	"sundial/internal/vault"
 	"sundial/scheduler"
@@ -55,7 +58,7 @@ func read(ctx context.Context, r *run) (result Result, err error) {
 			return err
 		}
 		s.body = sample
-		result, err = r.compare(ctx, s.asking(path), s.asking(func() string { return barePath }))
+		result, err = r.compare(ctx, r.turns, s.asking(path), s.asking(func() string { return barePath }))
 		return err
 	})
 	return result, err
@@ -70,6 +73,7 @@ type served struct {
 	address string
 	token   string
 	body    []byte // of the bare handler
+	archive *archive.Archive
 	closers []func()
 }
 
@@ -107,9 +111,33 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, secrets.Close)
+	copied, err := archive.Open(archive.Config{Dir: filepath.Join(n.dir, "archive"), Log: n.log})
+	if err != nil {
+		return nil, err
+	}
+	s.archive = copied
+	copying, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	work.Go(func() { _ = copied.Run(copying) }) // it ends with its context
+	s.closers = append(s.closers, func() {
+		stop()
+		work.Wait()
+		_ = copied.Close() // it is thrown away
+	})
+	past, err := hindsight.New(hindsight.Config{
+		Log: n.log, Archive: copied, Store: n.store, Policy: n.engine.Policy(), Now: wall,
+	})
+	if err != nil {
+		return nil, err
+	}
+	reader, err := asking.New(n.log, n.store)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
 		Custody: custody.New(custody.Config{Engine: n.engine, Store: n.store, Vault: secrets, Random: cryptorand.Reader}),
-		Engine:  n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
+		Past:    past, Asking: reader,
+		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/projections"
 )
 
@@ -36,9 +37,56 @@ func rebuild(ctx context.Context, r *run) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		return r.compare(ctx, n.rebuilding(r.path("projections")), n.reading())
+		return r.compare(ctx, min(r.turns, wholePairs), n.rebuilding(r.path("projections")), n.reading())
 	}()
 	return result, closed(n, err)
+}
+
+// whatIf holds a replay under another policy against a check of the projections, of the same log.
+func whatIf(ctx context.Context, r *run) (Result, error) {
+	n, err := openLog(ctx, r.dir)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := func() (Result, error) {
+		now := domain.InstantOf(wall())
+		err := n.seed(ctx, max(r.many(rebuiltCommits)/commitsEach, 1), now, func(i int) iter.Seq[engine.Request] { return history(i, now) })
+		if err != nil {
+			return Result{}, err
+		}
+		if _, err := n.rebuilding(r.path("projections"))(ctx, 0); err != nil {
+			return Result{}, err
+		}
+		return r.compare(ctx, min(r.turns, wholePairs), n.replaying(now), n.checking(r.path("projections")))
+	}()
+	return result, closed(n, err)
+}
+
+// replaying asks what another policy would have led to.
+func (n *node) replaying(now domain.Instant) side {
+	return func(ctx context.Context, _ time.Duration) (float64, error) {
+		elapsed := watch()
+		report, err := hindsight.WhatIf(ctx, hindsight.Question{
+			Log: n.log, Policy: domain.DefaultPolicy(), Grace: 240 * time.Hour, Until: now,
+		}, nil)
+		if err != nil {
+			return 0, err
+		}
+		return float64(report.Commits) / elapsed().Seconds(), nil
+	}
+}
+
+// checking compares the projections with the whole log.
+func (n *node) checking(dir string) side {
+	return func(ctx context.Context, _ time.Duration) (float64, error) {
+		total := uint64(0)
+		elapsed := watch()
+		differences, err := projections.Check(ctx, projections.Config{Dir: dir, Log: n.log}, func(_, all uint64) { total = all })
+		if err == nil && len(differences) > 0 {
+			err = fmt.Errorf("the projections differ from the log: %s", differences[0])
+		}
+		return float64(total) / elapsed().Seconds(), err
+	}
 }
 
 // history is what happens to a tenant in a month.

@@ -107,6 +107,9 @@ func (s *scale) large(ctx context.Context) error {
 		return errors.Join(err, c.end(syscall.SIGKILL))
 	}
 	s.say("%.0f MB after the start", float64(memory)/megabyte)
+	if err := s.forecast(ctx, c); err != nil {
+		return errors.Join(err, c.end(syscall.SIGKILL))
+	}
 	if err := s.edit(ctx, c); err != nil {
 		return errors.Join(err, c.end(syscall.SIGKILL))
 	}
@@ -152,6 +155,41 @@ func (s *scale) fill(ctx context.Context, dir string) error {
 		s.say("the log and its projections took %.0f s", elapsed().Seconds())
 	}
 	return closed(n, err)
+}
+
+// forecast reads pages of what falls due within the next 30 days, and the calendar of it.
+func (s *scale) forecast(ctx context.Context, c *child) error {
+	const window, pages = 30 * 24 * time.Hour, 300
+	now := domain.InstantOf(wall())
+	before := now.Add(window)
+	for _, ask := range []struct {
+		id    string
+		limit float64 // in milliseconds
+		times int
+		path  func() string
+	}{
+		{"forecast_page_p99", 50, pages, func() string {
+			return fmt.Sprintf("/v1/transitions?limit=500&after=%s&before=%s", now.Add(rand.N(window)), before)
+		}},
+		{"forecast_calendar_p99", 500, pages / 10, func() string { return fmt.Sprintf("/v1/transitions/days?after=%s&before=%s", now, before) }},
+	} {
+		took := make([]time.Duration, ask.times)
+		for i := range took {
+			elapsed := watch()
+			status, answer, err := c.ask(ctx, http.MethodGet, ask.path(), nil)
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("asking for %s: %d: %s", ask.id, status, answer)
+			}
+			if err != nil {
+				return err
+			}
+			took[i] = elapsed()
+		}
+		slices.Sort(took)
+		s.say("%s: median %s, worst %s", ask.id, took[len(took)/2], took[len(took)-1])
+		s.found(ask.id, took[len(took)*99/100].Seconds()*1000, ask.limit, "ms")
+	}
+	return nil
 }
 
 // edit has people edit apps at random, and kills the program in the midst of it.

@@ -17,8 +17,10 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/archive"
 	"sundial/internal/custody"
 	"sundial/internal/engine"
+	"sundial/internal/hindsight"
 	"sundial/internal/natsd"
 	"sundial/internal/vault"
 	"sundial/projections"
@@ -104,6 +106,21 @@ func (s *Server) Node(t testing.TB, dir string, alone bool) *Node {
 	})
 	t.Cleanup(n.stop)
 	return n
+}
+
+// Past gives what reads the node's past, by a clock. It ends with the test.
+func (n *Node) Past(t testing.TB, now func() time.Time) *hindsight.Past {
+	t.Helper()
+	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: n.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = copied.Close() }) // it is thrown away
+	past, err := hindsight.New(hindsight.Config{Log: n.Log, Archive: copied, Store: n.Store, Policy: n.Policy(), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return past
 }
 
 // Custody gives an engine somebody to keep its secrets, with a root key of its own. It ends with the test.

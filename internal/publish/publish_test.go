@@ -17,6 +17,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/cloudevent"
 	"sundial/internal/natsd"
 )
 
@@ -200,7 +201,7 @@ func TestEventsAreCloudEvents(t *testing.T) {
 	if len(got) != 0 {
 		t.Errorf("more attributes than documented: %v", got)
 	}
-	if h := out[1].Header; h.Get("Content-Type") != contentType || h.Get(headerPosition) != "2" || h.Get(headerIndex) != "0" || h.Get(headerLog) != w.log.Identity() {
+	if h := out[1].Header; h.Get("Content-Type") != cloudevent.ContentType || h.Get(headerPosition) != "2" || h.Get(headerIndex) != "0" || h.Get(headerLog) != w.log.Identity() {
 		t.Errorf("headers %v", h)
 	}
 	if !strings.Contains(string(out[0].Data), `"subject":"acme"`) || out[0].Subject != "lifecycle.acme.account" {

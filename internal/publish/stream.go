@@ -12,6 +12,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/cloudevent"
 )
 
 const (
@@ -206,7 +208,7 @@ func (s *stream) message(m *message.Message, expected uint64) *nats.Msg {
 	out := &nats.Msg{Subject: m.Metadata.Get(metaSubject), Data: m.Payload, Header: make(nats.Header, 10)}
 	out.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	out.Header[jetstream.MsgIDHeader] = []string{m.UUID}
-	out.Header["Content-Type"] = []string{contentType}
+	out.Header["Content-Type"] = []string{cloudevent.ContentType}
 	out.Header[headerLog] = []string{s.log}
 	for key, value := range m.Metadata {
 		if key != metaSubject {

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
+	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/enginetest"
 	"sundial/internal/ingest"
@@ -55,8 +56,12 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
+	reader, err := asking.New(node.Log, node.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
 	door, err := api.New(api.Config{
-		Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
+		Past: node.Past(t, node.Time), Asking: reader, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {

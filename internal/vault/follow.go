@@ -1,10 +1,13 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -20,9 +23,12 @@ const (
 	askTimeout  = 5 * time.Second
 )
 
+var errDisconnected = errors.New("the connection to the server was lost")
+
 // following is a subscription to what happens in the stream.
 type following struct {
 	store    store
+	lost     chan nats.Status // receives when the connection breaks: a subscription does not tell
 	consumer jetstream.Consumer
 	messages jetstream.MessagesContext
 	order    order
@@ -30,27 +36,36 @@ type following struct {
 
 // subscribe begins after what the stream holds.
 func (v *Vault) subscribe(ctx context.Context) (*following, error) {
+	f := &following{store: v.store, lost: v.store.js.Conn().StatusChanged(nats.RECONNECTING, nats.CLOSED)}
 	info, err := v.store.stream.Info(ctx)
 	if err != nil {
+		f.close()
 		return nil, unavailable("following the keys", err)
 	}
-	c, err := v.store.consumer(ctx, jetstream.ConsumerConfig{
+	f.consumer, err = v.store.consumer(ctx, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: info.State.LastSeq + 1,
 	})
 	if err != nil {
+		f.close()
 		return nil, err
 	}
-	messages, err := c.Messages(
+	f.messages, err = f.consumer.Messages(
 		jetstream.PullMaxMessages(walkBatch), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
+		f.close()
 		return nil, unavailable("following the keys", err)
 	}
-	return &following{store: v.store, consumer: c, messages: messages}, nil
+	return f, nil
 }
 
 func (f *following) close() {
-	f.messages.Stop()
-	f.store.drop(context.Background(), f.consumer)
+	f.store.js.Conn().RemoveStatusListener(f.lost)
+	if f.messages != nil {
+		f.messages.Stop()
+	}
+	if f.consumer != nil {
+		f.store.drop(context.Background(), f.consumer)
+	}
 }
 
 // follow drops keys from memory that are destroyed elsewhere, until the context ends. While it cannot, none are kept.
@@ -80,10 +95,21 @@ func (v *Vault) resubscribe(ctx context.Context) (*following, error) {
 
 // take takes in what happens until something fails.
 func (v *Vault) take(ctx context.Context, f *following) error {
+	connected, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-f.lost:
+			cancel(errDisconnected)
+		case <-connected.Done():
+		}
+	})
+	defer watching.Wait()
+	defer cancel(nil)
 	for {
-		next, err := f.messages.Next(jetstream.NextContext(ctx))
+		next, err := f.messages.Next(jetstream.NextContext(connected))
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(connected), err)
 		}
 		m, err := f.order.take(next)
 		if err != nil {
@@ -91,6 +117,8 @@ func (v *Vault) take(ctx context.Context, f *following) error {
 		}
 		if m.subject == rootSubject {
 			v.rootChanged(ctx)
+		}
+		if !ofHolder(m.subject) {
 			continue
 		}
 		h, err := holderOf(m.subject)

@@ -57,7 +57,7 @@ func (v *Vault) Holders(ctx context.Context, found func(Holder) error) error {
 		if err != nil {
 			return err
 		}
-		if m.subject == rootSubject {
+		if !ofHolder(m.subject) {
 			continue
 		}
 		h, err := holderOf(m.subject)

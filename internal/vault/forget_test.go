@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -187,6 +188,50 @@ func TestForgettingWhileSealing(t *testing.T) {
 	// The root key's, and that each app was forgotten.
 	if state := w.state(t); state.Msgs != 21 {
 		t.Errorf("the stream holds %d messages, want 21", state.Msgs)
+	}
+}
+
+// gatedJetStream waits before it publishes on a subject.
+type gatedJetStream struct {
+	jetstream.JetStream
+	subject       string
+	reached, open chan struct{}
+}
+
+func (g *gatedJetStream) Publish(
+	ctx context.Context, subject string, data []byte, options ...jetstream.PublishOpt,
+) (*jetstream.PubAck, error) {
+	if subject == g.subject {
+		close(g.reached)
+		<-g.open
+	}
+	return g.JetStream.Publish(ctx, subject, data, options...)
+}
+
+// TestKeysMadeForAForgottenAppAreNotKept has a node make keys for an item, and store them only after another node has
+// forgotten the app.
+func TestKeysMadeForAForgottenAppAreNotKept(t *testing.T) {
+	w := newWorld(t)
+	a := w.open(t)
+	seal(t, a, app, "x")
+	slow := &gatedJetStream{w.connect(t), itemSubject, make(chan struct{}), make(chan struct{})}
+	b, err := vault.Open(t.Context(), vault.Config{JetStream: slow, Roots: []vault.Root{w.root}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	done := make(chan error)
+	go func() { done <- second(b.Seal(t.Context(), certificate, place, vault.Secret{})) }()
+	<-slow.reached
+	if err := a.Forget(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	close(slow.open)
+	if err := <-done; !errors.Is(err, vault.ErrForgotten) {
+		t.Errorf("sealing: %v", err)
+	}
+	if left := holders(t, a); len(left) != 0 {
+		t.Errorf("keys are left of %v", left)
 	}
 }
 

@@ -51,13 +51,15 @@ func (p Place) check() error {
 // app is the app that the holder is or belongs to.
 func (h Holder) app() Holder { return Holder{App: h.App} }
 
-// The subjects. Which root key is in force stands beside the keys, so that one expectation order decides both.
+// The subjects. Which root key is in force stands beside the keys, so that one order of sequences decides about both.
 const (
 	subjects    = "keys.>"
 	rootSubject = "keys.root"
-	appSubjects = "keys.app.*"
-	allItems    = "keys.item.*.*"
+	seamSubject = "keys.seam" // see laySeam
 )
+
+// ofHolder tells whether a subject is that of a holder's record, and not one of the vault's own.
+func ofHolder(subject string) bool { return subject != rootSubject && subject != seamSubject }
 
 func (h Holder) subject() string {
 	if h.Item == "" {

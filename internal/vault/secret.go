@@ -9,20 +9,20 @@ import (
 // redacted is what a secret looks like wherever it is printed.
 const redacted = "[redacted]"
 
-// Secret is a value that must not be seen. It prints as [redacted] with every verb, in logs, in JSON and as text, and
-// so does what it is a part of: it holds its bytes behind a pointer, which printing does not follow even where it can
-// call no method (an unexported field).
-type Secret struct{ value *[]byte }
+// Secret is a value that must not be seen. It prints as [redacted] with every verb, in logs, in JSON and as text. It
+// holds its bytes in a function: printing may look into what has no method it can call (an unexported field), and
+// follows a pointer there, but never a function.
+type Secret struct{ reveal func() []byte }
 
 // NewSecret makes a secret of bytes, which it keeps without copying them.
-func NewSecret(value []byte) Secret { return Secret{&value} }
+func NewSecret(value []byte) Secret { return Secret{func() []byte { return value }} }
 
 // Reveal gives the bytes themselves. They must not be changed.
 func (s Secret) Reveal() []byte {
-	if s.value == nil {
+	if s.reveal == nil {
 		return nil
 	}
-	return *s.value
+	return s.reveal()
 }
 
 // Format prints [redacted], whatever the verb.

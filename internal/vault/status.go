@@ -36,7 +36,7 @@ func (v *Vault) Status(ctx context.Context) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		if m.subject == rootSubject {
+		if !ofHolder(m.subject) {
 			continue
 		}
 		h, err := holderOf(m.subject)

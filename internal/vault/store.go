@@ -53,8 +53,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, replicas int) (jets
 			Description: "wrapped keys of Sundial's apps; a message is overwritten on disk when it is replaced",
 			Subjects:    []string{subjects},
 			Storage:     jetstream.FileStorage,
-			MaxMsgSize:  maxRecord + 1024, // with room for headers
-			DenyPurge:   true,
+			MaxMsgSize:  seamMessage + 1024, // with room for headers
 			Replicas:    replicas,
 		})
 	}
@@ -107,18 +106,24 @@ func (s store) put(ctx context.Context, subject string, r any, sequence uint64) 
 	if err != nil {
 		return err
 	}
+	published, err := s.publish(ctx, subject, data, sequence)
+	if err != nil || sequence == 0 {
+		return err
+	}
+	return s.eraseBelow(ctx, subject, published)
+}
+
+// publish stores a message if the last one of its subject has the given sequence, else it answers errConflict.
+func (s store) publish(ctx context.Context, subject string, data []byte, sequence uint64) (uint64, error) {
 	ack, err := s.js.Publish(ctx, subject, data, jetstream.WithExpectLastSequencePerSubject(sequence),
 		jetstream.WithExpectStream(streamName))
 	if conflict(err) {
-		return errConflict
+		return 0, errConflict
 	}
 	if err != nil {
-		return unavailable("storing a key", err)
+		return 0, unavailable("storing a key", err)
 	}
-	if sequence == 0 {
-		return nil
-	}
-	return s.eraseBelow(ctx, subject, ack.Sequence)
+	return ack.Sequence, nil
 }
 
 // conflict tells whether a record was not published because another stands there. A replicated stream says so in
@@ -140,15 +145,16 @@ func (s store) eraseBelow(ctx context.Context, subject string, sequence uint64) 
 		if err != nil {
 			return unavailable("looking for replaced keys", err)
 		}
-		if err := s.erase(ctx, m.Sequence); err != nil {
+		if err := s.remove(ctx, m.Sequence, s.stream.SecureDeleteMsg); err != nil {
 			return err
 		}
 	}
 }
 
-// erase overwrites a message. Another who did it first is as good.
-func (s store) erase(ctx context.Context, sequence uint64) error {
-	err := s.stream.SecureDeleteMsg(ctx, sequence)
+// remove takes a message away: with SecureDeleteMsg by overwriting it, for which the server writes the whole file that it
+// is in anew, up to 8 MiB; with DeleteMsg by marking it. Another who did it first is as good.
+func (s store) remove(ctx context.Context, sequence uint64, how func(context.Context, uint64) error) error {
+	err := how(ctx, sequence)
 	if err == nil {
 		return nil
 	}

@@ -10,13 +10,14 @@
 //
 // When Forget returns, the stream's files on the server that was asked hold none of the holder's wrapped keys, this
 // vault unseals nothing of it, and no vault makes keys for it again. A vault on another node stops using keys that it
-// has in memory when it hears of it, within milliseconds while it is connected; one that hears nothing for some seconds
-// drops all keys in memory and reads each from the stream until it follows again.
+// has in memory when it hears of it, within milliseconds while it is connected; when its connection breaks, or the
+// server is silent for two heartbeats (4 s), it drops all keys in memory and reads each from the stream until it follows
+// again.
 //
 // In a cluster, the overwriting is replicated like a publication. Two places can keep the wrapped bytes for longer: the
-// Raft log of each replica, until the server has compacted it, and a replica that was down and caught up from a
-// snapshot, which deletes without overwriting. A backup of the stream made before is a third. What is left there cannot be
-// unwrapped once the root key has been rotated and the old one destroyed.
+// Raft log of each replica until the server compacts it (measured with three: still there after 20 s, gone two minutes
+// later), and a replica that was down and caught up from a snapshot, which deletes without overwriting. A backup of the stream is a third. What is left there cannot be unwrapped once the root key has been
+// rotated and the old one destroyed.
 package vault
 
 import (

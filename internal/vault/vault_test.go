@@ -298,6 +298,10 @@ func TestAnswersThatItCannotBeAsked(t *testing.T) {
 	w := newWorld(t)
 	v := w.open(t)
 	sealed := seal(t, v, app, "x")
+	await(t, "the keys are in memory", func() bool {
+		unseals(t, v, app, sealed, "x")
+		return status(t, v).Cached == 1
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	w.server.Shutdown()

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestThePastIsAnsweredAsItWas takes the whole example feed in, keeping what the API answers at each instant of the feed.
+// In the end the same questions about those instants get the same answers, byte for byte, and every state that the feed
+// expects is among them.
+func TestThePastIsAnsweredAsItWas(t *testing.T) {
+	f, err := openFeed("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := f.instants()
+	p := start(t, func(c *Config) { c.SandboxStart = all[0].at.Time().Truncate(24 * time.Hour) })
+	j := &job{console: &console{out: t.Output(), err: t.Output()}, program: p, feed: f, dir: p.Config.Dir}
+	defer j.hangUp()
+	then := map[string]string{} // what was answered, by the question
+	j.looked = func(i *instant) {
+		for _, path := range j.questions() {
+			then[path+" "+i.at.String()] = j.ask(t, path, nil)
+		}
+	}
+	if err := j.run(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+
+	past, compared := comparison{}, 0
+	for _, i := range all {
+		if len(i.expected) == 0 {
+			continue
+		}
+		q := url.Values{"as_of": {i.at.String()}, "known_at": {i.at.String()}}
+		for _, path := range j.questions() {
+			compared++
+			if got, want := j.ask(t, path, q), then[path+" "+i.at.String()]; got != want {
+				t.Fatalf("%s as of %s:\n got  %s\n want %s", path, i.at, got, want)
+			}
+		}
+		apps := map[uint64]state{}
+		for _, account := range j.accounts() {
+			states, err := j.client.statesOf(t.Context(), "/v1/accounts/"+account+"/apps", maps.Clone(q))
+			if err != nil {
+				t.Fatal(err)
+			}
+			maps.Copy(apps, states)
+		}
+		past.take(i.at, apps, i.expected)
+	}
+	if past.compared != 3720 || past.same != past.compared {
+		t.Errorf("%d of %d states as expected, want 3720 of 3720: %v", past.same, past.compared, past.differing)
+	}
+	if want := 31 * (2*24 + 120); compared != want {
+		t.Errorf("%d answers compared, want %d", compared, want)
+	}
+}
+
+// accounts lists the accounts of the feed.
+func (j *job) accounts() []string {
+	names := map[string]bool{}
+	for _, a := range j.feed.apps {
+		names[a.account] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// questions lists what can be asked about another time: each account, its apps, and each app.
+func (j *job) questions() (paths []string) {
+	for _, account := range j.accounts() {
+		paths = append(paths, "/v1/accounts/"+account, "/v1/accounts/"+account+"/apps")
+	}
+	for _, app := range slices.Sorted(maps.Keys(j.feed.names)) {
+		paths = append(paths, "/v1/apps/"+strconv.FormatUint(app, 10))
+	}
+	return paths
+}
+
+func (j *job) ask(t *testing.T, path string, q url.Values) string {
+	t.Helper()
+	a, err := j.client.do(context.Background(), request{method: http.MethodGet, path: path, query: q})
+	if err != nil {
+		t.Fatalf("%s %s: %v", path, q.Encode(), err)
+	}
+	return string(a.body)
+}

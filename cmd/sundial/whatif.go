@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"sundial/domain"
+	"sundial/internal/hindsight"
+	"sundial/scheduler"
+)
+
+// maxChangesShown bounds the stops in a table; --json gives more.
+const maxChangesShown = 100
+
+type whatIfCmd struct {
+	Data    string        `help:"The data directory, whether an engine serves from it or not." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
+	Grace   time.Duration `help:"From arrears or a lapse to the stop, instead of what it was." required:"" placeholder:"DURATION"`
+	From    string        `help:"From this time on, RFC 3339; by default since ever." placeholder:"TIME"`
+	Account string        `help:"Only this account's apps." placeholder:"ACCOUNT"`
+	JSON    bool          `help:"Print JSON." name:"json"`
+	outsideFlags
+}
+
+// Help shows how.
+func (*whatIfCmd) Help() string {
+	return `Replays the log twice, as it was and under another policy, with the facts as they arrived and every due on time, and lists the stops that would not have happened, would have come earlier or later, and those that would be new. It changes nothing. An engine that serves from the directory does this itself and serves on; otherwise it is done here, and for a cluster the address is needed (--nats).
+
+Examples:
+
+    sundial whatif --grace 240h
+    sundial whatif --grace 72h --from 2026-01-01T00:00:00Z --account acme --json`
+}
+
+// whatIfOrder is what a serving process is asked.
+type whatIfOrder struct {
+	Grace   int64          `json:"grace_ms"`
+	From    domain.Instant `json:"from,omitzero"`
+	Account string         `json:"account,omitzero"`
+}
+
+// Run replays and tells.
+func (v *whatIfCmd) Run(ctx context.Context, c *console) error {
+	if v.Grace < minGrace || v.Grace > maxGrace || v.Grace%time.Millisecond != 0 {
+		return misused("--grace: want whole milliseconds from %s to %s, such as 240h", minGrace, maxGrace)
+	}
+	order := whatIfOrder{Grace: v.Grace.Milliseconds(), Account: v.Account}
+	if v.From != "" {
+		var err error
+		if order.From, err = domain.ParseInstant(v.From); err != nil {
+			return misused("--from: %w", err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(v.Data, identityFile)); err != nil {
+		return fmt.Errorf("%s holds no engine's data: %w\n  fix: name its data directory with --data", v.Data, err)
+	}
+	b := newBar(c.err, "replaying")
+	result, err := dirPath(v.Data).order(ctx, "whatif", order, b.set)
+	if errors.Is(err, errNotServing) {
+		result.WhatIf, err = v.here(ctx, c, order, b)
+	}
+	b.close()
+	if err != nil {
+		return err
+	}
+	return v.report(c, result.WhatIf)
+}
+
+// here replays in this process, where no engine serves.
+func (v *whatIfCmd) here(ctx context.Context, c *console, order whatIfOrder, b *bar) (*hindsight.Report, error) {
+	l, closeLog, err := v.openIdleLog(ctx, c, v.Data)
+	if err != nil {
+		return nil, err
+	}
+	defer closeLog()
+	var clock scheduler.Clock = scheduler.System{}
+	if sandbox := l.dir.file(sandboxFile); exists(sandbox) {
+		if clock, err = scheduler.OpenSandbox(sandbox, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	return l.whatIf(ctx, order, clock.Now(), b.set)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// whatIf replays the log, with everything that is due by now.
+func (l *logLife) whatIf(ctx context.Context, order whatIfOrder, now time.Time, progress func(done, total uint64)) (*hindsight.Report, error) {
+	return hindsight.WhatIf(ctx, hindsight.Question{
+		Log: l.log, Policy: l.config.Policy, Grace: time.Duration(order.Grace) * time.Millisecond,
+		From: order.From, Until: domain.InstantOf(now), Account: order.Account,
+	}, progress)
+}
+
+func (v *whatIfCmd) report(c *console, r *hindsight.Report) error {
+	if v.JSON {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		c.say(string(text))
+		return nil
+	}
+	var rows [][]string
+	for _, change := range r.Changes[:min(len(r.Changes), maxChangesShown)] {
+		rows = append(rows, []string{
+			string(change.Fate), change.Account, strconv.FormatUint(uint64(change.App), 10), string(change.Cause), change.Since.String(),
+			change.Was.String(), change.Would.String(),
+		})
+	}
+	if len(rows) > 0 {
+		c.table("", []string{"stop", "account", "app", "cause", "since", "was", "would be"}, rows)
+		if changed := r.Total.Prevented + r.Total.Earlier + r.Total.Later + r.Total.Added; changed > len(rows) {
+			c.say(fmt.Sprintf("and %d more: --json has up to %d, --account one account's", changed-len(rows), hindsight.MaxChanges))
+		}
+		c.say("")
+	}
+	counts := func(name string, n hindsight.Counts) []string {
+		row := []string{name}
+		for _, count := range []int{n.Prevented, n.Earlier, n.Later, n.Added, n.Same} {
+			row = append(row, strconv.Itoa(count))
+		}
+		return row
+	}
+	rows = nil
+	for _, a := range r.Accounts[:min(len(r.Accounts), maxChangesShown)] {
+		rows = append(rows, counts(a.Account, a.Counts))
+	}
+	c.table("", []string{"account", "prevented", "earlier", "later", "new", "unchanged"}, append(rows, counts("in total", r.Total)))
+	c.say(fmt.Sprintf("\n%d commits replayed, of %d apps", r.Commits, r.Apps))
+	return nil
+}

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"sundial/domain"
+	"sundial/internal/asking"
+)
+
+// Event is a CloudEvent of the feed.
+type Event struct {
+	SpecVersion string         `json:"specversion" enum:"1.0"`
+	ID          string         `json:"id" doc:"The place behind it; with source unique for ever" example:"1234.0"`
+	Source      string         `json:"source" doc:"The log"`
+	Type        string         `json:"type" example:"sundial.app.stopped"`
+	Subject     string         `json:"subject" doc:"The SDKAppID, or the account for what is about the account" example:"1400000001"`
+	Time        domain.Instant `json:"time" doc:"When it was recorded; when it was effective is in the data"`
+	ContentType string         `json:"datacontenttype" enum:"application/json"`
+	Schema      string         `json:"dataschema" doc:"Names the version" example:"urn:sundial:event:app.stopped.v1"`
+	Account     string         `json:"account" example:"acme"`
+	Position    string         `json:"position" doc:"Of the commit: events of one commit share it" example:"1234"`
+	Actor       string         `json:"actor" doc:"Who did it" example:"system:scheduler"`
+	Correlation string         `json:"correlationid,omitzero" doc:"The id of the request that led to it"`
+	Command     string         `json:"command" doc:"What led to it" example:"fire_transition"`
+	Reason      string         `json:"reason,omitzero" doc:"Why, where somebody said so"`
+	Data        map[string]any `json:"data"`
+}
+
+// eventPage describes a page of the feed.
+type eventPage struct {
+	Items []Event `json:"items"`
+	After string  `json:"after" doc:"Where to go on, also where nothing came" example:"1234"`
+	Next  string  `json:"next_cursor,omitempty" doc:"The same, if there is more now"`
+}
+
+const (
+	headerLastEvent = "Last-Event-Id"
+	placePattern    = `^[0-9]{1,19}(\.[0-9]{1,6})?$`
+
+	// maxTypes is more than the names of all events take.
+	maxTypes = 4096
+)
+
+// readEvents answers GET /v1/events, with a page or with a stream. A token for one account sees that one's.
+func (a *API) readEvents(x *exchange) reply {
+	account := x.query.Get("account")
+	if account == "" {
+		account = x.who.Account
+	}
+	if problem, fine := x.allowed(account, noAccount); !fine {
+		return problem
+	}
+	streams := accepts(x.r.Header, streamType)
+	feed, wrong := a.feedOf(x, streams)
+	if x.query.Has("account") && !accountID(account) {
+		wrong = append(wrong, wrongAccount())
+	}
+	if wrong != nil {
+		return invalid.with(wrong...)
+	}
+	feed.Account = account
+	if streams {
+		return a.streamEvents(x, feed)
+	}
+	page, err := a.config.Asking.Feed(x.r.Context(), feed)
+	if err != nil {
+		return errorReply(err)
+	}
+	b := append(x.buffer(), `{"items":[`...)
+	for i := range page.Events {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, page.Events[i].Body...)
+	}
+	b = appendString(append(b, `],"after":`...), page.After.String())
+	if page.More {
+		b = appendString(append(b, `,"next_cursor":`...), page.After.String())
+	}
+	return x.written(append(b, '}'))
+}
+
+// feedOf reads what part of the feed is asked for. The header goes before cursor, and that before after: each is later
+// than the next.
+func (a *API) feedOf(x *exchange, streams bool) (f asking.Feed, wrong []domain.FieldError) {
+	page, wrong := pageOf(x.query)
+	f.Limit = page.Limit
+	place := func(name, text string) {
+		at, err := asking.ParsePlace(text)
+		if err != nil {
+			wrong = append(wrong, field(name, "invalid_place", "must be a position, such as 1234, or the id of an event, such as 1234.0"))
+		}
+		f.After = at
+	}
+	for _, name := range []string{"after", "cursor"} {
+		if x.query.Has(name) {
+			place(name, x.query.Get(name))
+		}
+	}
+	if given := x.r.Header[headerLastEvent]; streams && len(given) > 0 {
+		place(headerLastEvent, given[len(given)-1])
+	}
+	var unknown []domain.FieldError
+	f.Types, unknown = a.typesOf(x.query)
+	return f, append(wrong, unknown...)
+}
+
+// typesOf reads the names of events; each is known, so that a slip does not look like silence.
+func (a *API) typesOf(query url.Values) (names []string, wrong []domain.FieldError) {
+	if !query.Has("types") {
+		return nil, nil
+	}
+	names, err := a.config.Asking.ParseTypes(query.Get("types"))
+	if err != nil {
+		wrong = append(wrong, field("types", "unknown_type",
+			"must be names of events, separated by commas, such as app.stopped,app.reinstated; docs/events.md lists them, less their versions"))
+	}
+	return names, wrong
+}
+
+// accepts tells whether a request asks for a type of answer by name.
+func accepts(h http.Header, contentType string) bool {
+	for _, line := range h["Accept"] {
+		for part := range strings.SplitSeq(line, ",") {
+			if t, parameters, err := mime.ParseMediaType(part); err == nil && t == contentType && parameters["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,210 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"sundial/eventstore"
+	"sundial/internal/natsd"
+)
+
+// world is a log with some commits.
+type world struct {
+	log      *eventstore.Log
+	payloads [][]byte
+	previous eventstore.Hash
+	sequence uint64
+}
+
+func newWorld(t testing.TB, commits int) *world {
+	t.Helper()
+	server, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	w := &world{}
+	if w.log, err = eventstore.Create(context.Background(), nc, eventstore.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.log.Close(context.Background()) })
+	for range commits {
+		w.commit(t)
+	}
+	return w
+}
+
+// commit appends a commit; every seventh is longer than what is read at once.
+func (w *world) commit(t testing.TB) {
+	t.Helper()
+	n := len(w.payloads)
+	data := []byte(`{"n":1}`)
+	if n%7 == 3 {
+		data = fmt.Appendf(nil, `{"n":"%s"}`, bytes.Repeat([]byte{'x'}, 5000+n))
+	}
+	c := eventstore.Commit{
+		Account: "acme", ID: fmt.Sprint("id-", n), Command: "test", RecordedAt: 1_609_459_200_000, Previous: w.previous,
+		Events: []eventstore.Event{{Type: "test.v1", Data: data}},
+	}
+	payload, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.sequence, err = w.log.Append(t.Context(), "acme", w.sequence, payload, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.previous, w.payloads = eventstore.HashOf(payload), append(w.payloads, payload)
+}
+
+func (w *world) open(t testing.TB, dir string) *Archive {
+	t.Helper()
+	a, err := Open(Config{Dir: dir, Log: w.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return a
+}
+
+// catchUp copies what the log has.
+func (w *world) catchUp(t testing.TB, a *Archive) {
+	t.Helper()
+	follower, err := w.log.Follow(t.Context(), a.Position())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	for a.Position() < uint64(len(w.payloads)) {
+		messages, err := follower.Next(t.Context(), 3)
+		if err == nil {
+			err = a.append(messages)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// check reads every commit, from wherever it comes.
+func (w *world) check(t testing.TB, a *Archive) {
+	t.Helper()
+	for i, want := range w.payloads {
+		got, err := a.Get(t.Context(), uint64(i+1))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("commit %d: %.60s (%v), want %.60s", i+1, got, err, want)
+		}
+	}
+	if _, err := a.Get(t.Context(), uint64(len(w.payloads)+1)); err == nil {
+		t.Error("there is a commit beyond the log")
+	}
+}
+
+func TestEveryCommitIsRead(t *testing.T) {
+	w, dir := newWorld(t, 30), t.TempDir()
+	a := w.open(t, dir)
+	w.check(t, a) // all from the log
+	w.catchUp(t, a)
+	for p := range uint64(30) {
+		if _, _, err := a.get(p + 1); err != nil {
+			t.Errorf("commit %d is not in the archive: %v", p+1, err)
+		}
+	}
+	w.commit(t)
+	w.check(t, a) // the last from the log
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := w.open(t, dir)
+	if again.Position() != 30 {
+		t.Fatalf("the archive goes on behind %d, want 30", again.Position())
+	}
+	w.catchUp(t, again)
+	w.check(t, again)
+}
+
+// TestRunFollowsTheLog and ends with its context.
+func TestRunFollowsTheLog(t *testing.T) {
+	w := newWorld(t, 5)
+	a := w.open(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	w.commit(t)
+	for a.Position() < 6 {
+		if t.Context().Err() != nil {
+			t.Fatal("the commits are not copied")
+		}
+		runtime.Gosched()
+	}
+	w.check(t, a)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnotherLogBeginsAnew: a copy of one log says nothing of another.
+func TestAnotherLogBeginsAnew(t *testing.T) {
+	dir := t.TempDir()
+	one, other := newWorld(t, 9), newWorld(t, 4)
+	a := one.open(t, dir)
+	one.catchUp(t, a)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := other.open(t, dir)
+	if b.Position() != 0 {
+		t.Errorf("the archive of another log goes on behind %d", b.Position())
+	}
+	other.catchUp(t, b)
+	other.check(t, b)
+}
+
+// FuzzBrokenFiles breaks the files of an archive in any way, as a crash or a bad disk does: what is read is what the log
+// has, and the archive goes on.
+func FuzzBrokenFiles(f *testing.F) {
+	w := newWorld(f, 12)
+	f.Add(uint64(1), uint16(64), uint16(9), uint8(1))
+	f.Add(uint64(2), uint16(0), uint16(0), uint8(0))
+	f.Add(uint64(3), uint16(700), uint16(95), uint8(200))
+	f.Fuzz(func(t *testing.T, seed uint64, keepData, keepIndex uint16, flips uint8) {
+		dir := t.TempDir()
+		a := w.open(t, dir)
+		w.catchUp(t, a)
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		random := rand.New(rand.NewPCG(seed, 0))
+		for name, keep := range map[string]uint16{dataFile: keepData, indexFile: keepIndex} {
+			path := filepath.Join(dir, name)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if int(keep) < len(text) && keep > 0 {
+				text = text[:keep]
+			}
+			for range flips {
+				text[random.IntN(len(text))] ^= 1 << random.IntN(8)
+			}
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := w.open(t, dir)
+		w.check(t, b)
+		w.catchUp(t, b)
+		w.check(t, b)
+	})
+}

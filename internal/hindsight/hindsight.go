@@ -1,0 +1,193 @@
+// Package hindsight answers what only a log that keeps everything can: what was true at an instant, as it was known at
+// another; what will be if nothing more happens; why something is as it is; what another policy would have led to. It
+// reads, and changes nothing.
+package hindsight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/archive"
+	"sundial/projections"
+)
+
+// MaxCommits bounds the commits that one answer is made from: 20,000 take a third of a second. An app has some dozens.
+const MaxCommits = 20_000
+
+// The errors beside those of the log and the projections.
+var (
+	ErrAhead   = errors.New("known_at lies ahead of the clock: what will be known is not known")
+	ErrTooLong = fmt.Errorf("the answer takes more than %d commits of history", MaxCommits)
+)
+
+// Config is what answers are made from. All parts are required.
+type Config struct {
+	Log     *eventstore.Log
+	Archive *archive.Archive
+	Store   *projections.Store
+	Policy  domain.Policy
+	Now     func() time.Time
+}
+
+// Past answers. It is safe for concurrent use.
+type Past struct {
+	config Config
+	codec  *eventstore.Codec[domain.Event]
+	most   int // commits in an answer: MaxCommits; tests want fewer
+}
+
+// New makes what answers. It starts nothing.
+func New(config Config) (*Past, error) {
+	codec, err := eventstore.NewCodec(domain.Prototypes())
+	if err != nil {
+		return nil, fmt.Errorf("hindsight: %w", err)
+	}
+	return &Past{config: config, codec: codec, most: MaxCommits}, nil
+}
+
+// Clocks are the two clocks of a question: what was true as of one instant, as far as was known at another. Both are
+// absent in a question about the present.
+type Clocks struct {
+	AsOf    domain.Instant
+	KnownAt domain.Instant
+}
+
+// Resolve fills in what is left out: known is what is known now, and what was true then is what is asked. It is ErrAhead
+// if more is to be known than the clock allows.
+func (p *Past) Resolve(c Clocks) (Clocks, error) {
+	now := domain.InstantOf(p.config.Now())
+	if c.KnownAt > now {
+		return c, ErrAhead
+	}
+	if c.AsOf == 0 {
+		c.AsOf = c.KnownAt
+	}
+	if c.KnownAt == 0 {
+		c.KnownAt = now
+	}
+	return c, nil
+}
+
+// budget is how many commits an answer may still take.
+type budget struct{ left int }
+
+func (b *budget) take(n int) error {
+	if b.left -= n; b.left < 0 {
+		return ErrTooLong
+	}
+	return nil
+}
+
+// App gives an app by the given clocks, resolved; false if it did not exist then.
+func (p *Past) App(ctx context.Context, id domain.AppID, c Clocks) (*domain.App, bool, error) {
+	present, found, err := p.config.Store.App(ctx, id)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	app, err := p.appThen(ctx, present, c, &budget{p.most})
+	return app, app != nil, err
+}
+
+// appThen is what an app was by the given clocks, nil if it did not exist.
+func (p *Past) appThen(ctx context.Context, present *domain.App, c Clocks, b *budget) (*domain.App, error) {
+	entries, err := p.entries(ctx, present.ID, c.KnownAt, b)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	if c.AsOf >= c.KnownAt && entries[0].Position == present.Position { // nothing has come since
+		return p.ahead(present, c), nil
+	}
+	log, err := p.read(ctx, present, entries)
+	if err != nil {
+		return nil, err
+	}
+	if c.AsOf < c.KnownAt {
+		return domain.Hindsight(present.Account, present.ID, log, p.config.Policy, c.AsOf), nil
+	}
+	return p.ahead(fold(present, log), c), nil
+}
+
+// ahead lets what is due happen, where the question is about a time after what is known.
+func (p *Past) ahead(app *domain.App, c Clocks) *domain.App {
+	if app == nil || c.AsOf <= c.KnownAt {
+		return app
+	}
+	return domain.Expected(app, p.config.Policy, c.AsOf)
+}
+
+// entries lists an app's commits that were recorded by an instant, latest first.
+func (p *Past) entries(ctx context.Context, id domain.AppID, by domain.Instant, b *budget) ([]projections.Entry, error) {
+	var all []projections.Entry
+	for before := uint64(0); ; {
+		page, err := p.config.Store.History(ctx, id, before, projections.MaxLimit)
+		if err != nil || len(page) == 0 {
+			return all, err
+		}
+		if err := b.take(len(page)); err != nil {
+			return nil, err
+		}
+		before = page[len(page)-1].Position
+		for _, e := range page {
+			if e.RecordedAt <= by {
+				all = append(all, e)
+			}
+		}
+		if len(page) < projections.MaxLimit {
+			return all, nil
+		}
+	}
+}
+
+// commit reads a commit with its events.
+func (p *Past) commit(ctx context.Context, position uint64) (eventstore.Commit, []domain.Event, error) {
+	payload, err := p.config.Archive.Get(ctx, position)
+	if err != nil {
+		return eventstore.Commit{}, nil, fmt.Errorf("hindsight: reading commit %d: %w", position, err)
+	}
+	return p.decode(position, payload)
+}
+
+func (p *Past) decode(position uint64, payload []byte) (eventstore.Commit, []domain.Event, error) {
+	c, err := eventstore.DecodeCommit(payload)
+	if err != nil {
+		return c, nil, fmt.Errorf("hindsight: commit %d: %w", position, err)
+	}
+	events := make([]domain.Event, len(c.Events))
+	for i, e := range c.Events {
+		if events[i], err = p.codec.Decode(e); err != nil {
+			return c, nil, fmt.Errorf("hindsight: commit %d: %w", position, err)
+		}
+	}
+	return c, events, nil
+}
+
+// read gives an app's part of the log, oldest first, of commits that were listed latest first.
+func (p *Past) read(ctx context.Context, app *domain.App, entries []projections.Entry) ([]domain.Past, error) {
+	log := make([]domain.Past, 0, 2*len(entries))
+	for i := len(entries) - 1; i >= 0; i-- {
+		c, events, err := p.commit(ctx, entries[i].Position)
+		if err != nil {
+			return nil, err
+		}
+		at := domain.Recorded{At: domain.Instant(c.RecordedAt), Position: entries[i].Position}
+		for _, e := range events {
+			if e.Subject() == app.ID {
+				log = append(log, domain.Past{Recorded: at, Event: e})
+			}
+		}
+	}
+	return log, nil
+}
+
+// fold makes an app of its part of the log, as the projections do it.
+func fold(app *domain.App, log []domain.Past) *domain.App {
+	acc := domain.NewAccount(app.Account)
+	for _, past := range log {
+		acc.Apply(past.Recorded, past.Event)
+	}
+	return acc.Apps[app.ID]
+}
