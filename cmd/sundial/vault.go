@@ -103,7 +103,7 @@ type vaultRotateRootCmd struct {
 
 // Help shows how.
 func (*vaultRotateRootCmd) Help() string {
-	return `The keys of every app are wrapped with the other root key, and what the old one wrapped is overwritten. Nothing stops meanwhile; a rotation that was cut short goes on when it is given again. docs/secrets.md tells what to do on several nodes.
+	return `The keys of every app are wrapped with the other root key, and what the old one wrapped is removed from the disk. Nothing stops meanwhile; a rotation that was cut short goes on when it is given again. docs/secrets.md tells what to do on several nodes.
 
 Examples:
 
