@@ -81,8 +81,8 @@ type CertificateContent struct {
 }
 
 // Content is what the certificate holds, without what is sealed.
-func (k *Certificate) Content() CertificateContent {
-	return CertificateContent{Platform: k.Platform, Fields: k.Fields, Prints: k.Prints, NotAfter: k.NotAfter}
+func (c *Certificate) Content() CertificateContent {
+	return CertificateContent{Platform: c.Platform, Fields: c.Fields, Prints: c.Prints, NotAfter: c.NotAfter}
 }
 
 func (c CertificateContent) same(k *Certificate) bool {
