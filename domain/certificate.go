@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 )
 
 // CertificateID is a push certificate's number, unique in the engine: clients send it as businessID.
@@ -128,122 +127,12 @@ func (p Policy) certificateDue(notAfter, now Instant) Instant {
 	return notAfter
 }
 
-// AddCertificate gives an app an offline push certificate. While mobile push is on, one of another platform is stored
-// and inactive.
-type AddCertificate struct {
-	App         AppID              `json:"app"`
-	Certificate CertificateID      `json:"-"` // the engine's next; a retry is given another one
-	Content     CertificateContent `json:"-"`
-	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
-}
-
-// Name is the command's name in the log.
-func (AddCertificate) Name() string { return "add_certificate" }
-
-// Subject is the app.
-func (c AddCertificate) Subject() AppID { return c.App }
-
-func (c AddCertificate) decide(d *draft) error {
-	var p problems
-	c.Content.check(&p)
-	if err := p.err(); err != nil {
-		return err
-	}
-	app, err := d.living(c.App)
-	switch {
-	case err != nil:
-		return err
-	case len(app.Certificates) >= d.at.Policy.Certificates:
-		return refuse(CertificateLimit)
-	case c.Content.NotAfter != 0 && c.Content.NotAfter <= d.at.Now:
-		return refuse(CertificateHasExpired)
-	}
-	d.emit(CertificateAdded{About{c.App}, d.kept(c.Certificate, c.Content)})
-	return nil
-}
-
 // kept is a certificate's content as the log keeps it.
 func (d *draft) kept(id CertificateID, c CertificateContent) KeptCertificate {
 	return KeptCertificate{
 		ID: id, Platform: c.Platform, Fields: c.Fields, Prints: c.Prints, Sealed: c.Sealed, NotAfter: c.NotAfter,
 		Due: d.at.Policy.certificateDue(c.NotAfter, d.at.Now), By: d.at.Actor,
 	}
-}
-
-// EditCertificate changes what a certificate holds; it keeps its id.
-type EditCertificate struct {
-	App         AppID              `json:"app"`
-	Certificate CertificateID      `json:"certificate"`
-	Content     CertificateContent `json:"-"`              // as it is then; what is not sealed anew stays
-	Seen        CertificateContent `json:"-"`              // what the certificate held that the change was made of
-	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
-}
-
-// Name is the command's name in the log.
-func (EditCertificate) Name() string { return "edit_certificate" }
-
-// Subject is the app.
-func (c EditCertificate) Subject() AppID { return c.App }
-
-func (c EditCertificate) decide(d *draft) error {
-	var p problems
-	c.Content.check(&p)
-	if err := p.err(); err != nil {
-		return err
-	}
-	app, err := d.living(c.App)
-	if err != nil {
-		return err
-	}
-	present := app.Certificate(c.Certificate)
-	switch {
-	case present == nil:
-		return refuse(CertificateNotFound)
-	case c.Content.same(present):
-		return nil
-	case !c.Seen.same(present):
-		return refuse(CertificateChanged)
-	case c.Content.NotAfter != present.NotAfter && c.Content.NotAfter != 0 && c.Content.NotAfter <= d.at.Now:
-		return refuse(CertificateHasExpired)
-	}
-	d.emit(CertificateEdited{About{c.App}, d.kept(c.Certificate, c.Content)})
-	return nil
-}
-
-// DeleteCertificate deletes a certificate for good: its secrets are destroyed and pushes over it stop. Confirm repeats
-// its id.
-type DeleteCertificate struct {
-	App         AppID         `json:"app"`
-	Certificate CertificateID `json:"certificate"`
-	Confirm     string        `json:"confirm,omitzero"`
-}
-
-// Name is the command's name in the log.
-func (DeleteCertificate) Name() string { return "delete_certificate" }
-
-// Subject is the app.
-func (c DeleteCertificate) Subject() AppID { return c.App }
-
-func (c DeleteCertificate) decide(d *draft) error {
-	app, err := d.living(c.App)
-	if err != nil {
-		return err
-	}
-	present := app.Certificate(c.Certificate)
-	switch {
-	case present == nil && slices.Contains(app.Gone, c.Certificate):
-		return nil
-	case present == nil:
-		return refuse(CertificateNotFound)
-	case c.Confirm != strconv.FormatUint(uint64(c.Certificate), 10):
-		return &Refusal{Code: CertificateConfirmation, Losses: []string{
-			"the certificate itself: its id is never used again",
-			"its secrets, which are destroyed and cannot be recovered",
-			"pushes over it: clients that send its id as businessID get none",
-		}}
-	}
-	d.emit(CertificateDeleted{About{c.App}, c.Certificate})
-	return nil
 }
 
 // KeptCertificate is what a certificate holds from an event on.
@@ -274,82 +163,4 @@ func (k KeptCertificate) put(c *Certificate, acc *Account) {
 	c.ID, c.Platform, c.Fields, c.Prints = k.ID, k.Platform, k.Fields, k.Prints
 	c.NotAfter, c.Due, c.Episode = k.NotAfter, k.Due, episode(acc, k.Due)
 	c.UpdatedAt, c.UpdatedBy = acc.RecordedAt, k.By
-}
-
-// CertificateAdded says that the app has a new certificate.
-type CertificateAdded struct {
-	About
-	Certificate KeptCertificate `json:"certificate"`
-}
-
-// Type is the stored name.
-func (CertificateAdded) Type() string { return "app.certificate_added.v1" }
-
-// Shown is the event for those outside.
-func (e CertificateAdded) Shown() any {
-	e.Certificate = e.Certificate.shown()
-	return e
-}
-
-func (e CertificateAdded) apply(acc *Account) {
-	app := acc.change(e.App)
-	c := Certificate{CreatedAt: acc.RecordedAt, CreatedBy: e.Certificate.By}
-	e.Certificate.put(&c, acc)
-	app.Certificates = append(slices.Clip(app.Certificates), c)
-}
-
-func (e CertificateAdded) says() string {
-	return fmt.Sprintf("push certificate %d (%s) was added", e.Certificate.ID, e.Certificate.Platform)
-}
-
-// CertificateEdited says that a certificate holds something else now.
-type CertificateEdited struct {
-	About
-	Certificate KeptCertificate `json:"certificate"`
-}
-
-// Type is the stored name.
-func (CertificateEdited) Type() string { return "app.certificate_edited.v1" }
-
-// Shown is the event for those outside.
-func (e CertificateEdited) Shown() any {
-	e.Certificate = e.Certificate.shown()
-	return e
-}
-
-func (e CertificateEdited) apply(acc *Account) {
-	if c := acc.change(e.App).Certificate(e.Certificate.ID); c != nil {
-		e.Certificate.put(c, acc)
-	}
-}
-
-func (e CertificateEdited) says() string {
-	return fmt.Sprintf("push certificate %d (%s) was changed", e.Certificate.ID, e.Certificate.Platform)
-}
-
-// CertificateDeleted says that a certificate is gone for good.
-type CertificateDeleted struct {
-	About
-	Certificate CertificateID `json:"certificate"`
-}
-
-// keptGone is how many deleted certificates an app remembers, so that deleting one again is silence: a retry comes soon.
-const keptGone = 100
-
-// Type is the stored name.
-func (CertificateDeleted) Type() string { return "app.certificate_deleted.v1" }
-
-func (e CertificateDeleted) apply(acc *Account) {
-	app := acc.change(e.App)
-	if i := app.findCertificate(e.Certificate); i >= 0 {
-		app.Certificates = slices.Delete(slices.Clone(app.Certificates), i, i+1)
-	}
-	app.Gone = append(slices.Clip(app.Gone), e.Certificate)
-	if over := len(app.Gone) - keptGone; over > 0 {
-		app.Gone = slices.Clone(app.Gone[over:])
-	}
-}
-
-func (e CertificateDeleted) says() string {
-	return fmt.Sprintf("push certificate %d was deleted", e.Certificate)
 }
