@@ -71,7 +71,7 @@ func TestCanary(t *testing.T) {
 	c.keys(shops[0], imported)
 	c.wrong(shops[0])
 	c.everywhere(shops[0], imported[1])
-	c.verbs(shops[0])
+	c.verbs(strconv.FormatUint(shops[1], 10))
 	c.rotateRoot(dir)
 
 	// Deleted, so that what is destroyed is looked for as well.
@@ -366,29 +366,6 @@ func (c *canary) everywhere(apps ...uint64) {
 	}
 	c.must(200, "GET", "/v1/certificates?expires_within=36500d", "")
 	c.must(200, "GET", "/v1/transitions", "")
-}
-
-// verbs runs the command line's verbs against the program.
-func (c *canary) verbs(app uint64) {
-	c.t.Helper()
-	number := strconv.FormatUint(app, 10)
-	for _, line := range []string{
-		"app show " + number, "app list", "app list --account acme", "account show acme", "account list", "why " + number, "transitions", "token list",
-		"parked list", "clock show", "rebuild --check", "rebuild", "whatif --grace 24h", "vault status", "version",
-	} {
-		for _, format := range []string{"", " --json"} {
-			args := strings.Fields(line + format)
-			if args[0] != "version" && args[0] != "rebuild" && args[0] != "whatif" && args[0] != "vault" {
-				args = append(args, "--server", c.program.HTTPURL())
-			}
-			if args[0] != "version" {
-				args = append(args, "--data", c.program.Config.Dir)
-			}
-			if code := run(c.t.Context(), args, &console{in: strings.NewReader(""), out: &c.answers, err: &c.answers}); code != exitDone && args[0] != "vault" {
-				c.t.Errorf("sundial %s ended with %d", strings.Join(args, " "), code)
-			}
-		}
-	}
 }
 
 // rotateRoot has all keys wrapped by another root key, which is looked for too.
