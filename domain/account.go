@@ -101,8 +101,6 @@ type App struct {
 	TRTCNotedAt  Instant   `json:"trtc_noted_at,omitzero"` // when the TRTC side's word that counts is effective
 	DeletedAt    Instant   `json:"deleted_at,omitzero"`
 
-	Notices []Notice `json:"notices,omitzero"` // of stops and expiries, the next of each
-
 	Keys         []Key           `json:"keys,omitzero"` // in force; the last one signs
 	KeysIssued   int             `json:"keys_issued,omitzero"`
 	Reveals      []Reveal        `json:"reveals,omitzero"` // the latest, oldest first
@@ -121,7 +119,6 @@ type App struct {
 func (a *App) Clone() *App {
 	c := *a
 	c.Orders, c.Invoices = slices.Clone(a.Orders), slices.Clone(a.Invoices)
-	c.Notices = slices.Clone(a.Notices)
 	c.Keys, c.Certificates = slices.Clone(a.Keys), slices.Clone(a.Certificates)
 	return &c
 }

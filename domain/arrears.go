@@ -11,6 +11,7 @@ type Arrears struct {
 	StopDue Instant `json:"stop_due"` // Since and the grace of the moment in which it was set
 	Episode uint64  `json:"episode"`
 	HeldAt  Instant `json:"held_at,omitzero"` // when the stop was recorded; absent while it is not in force
+	Notice  Notice  `json:"notice,omitzero"`  // of the stop
 }
 
 // owesSince is the earliest time from which an overdue invoice counts; 0 if none does.
@@ -31,8 +32,9 @@ func (a *App) owesSince() Instant {
 // ArrearsStarted says that a billed app owes.
 type ArrearsStarted struct {
 	About
-	Since   Instant `json:"since"`
-	StopDue Instant `json:"stop_due"`
+	Since    Instant `json:"since"`
+	StopDue  Instant `json:"stop_due"`
+	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
 // Type is the stored name.
@@ -40,8 +42,7 @@ func (ArrearsStarted) Type() string { return "app.arrears_started.v1" }
 
 func (e ArrearsStarted) apply(acc *Account) {
 	app := acc.change(e.App)
-	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
-	app.dropNotice(DueArrears)
+	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), Notice: notice(e.NoticeAt, acc)}
 }
 
 func (ArrearsStarted) follows() bool { return true }
@@ -57,8 +58,9 @@ func (e ArrearsStarted) says() string {
 // that lies ahead, the event before this one has lifted it.
 type ArrearsMoved struct {
 	About
-	Since   Instant `json:"since"`
-	StopDue Instant `json:"stop_due"`
+	Since    Instant `json:"since"`
+	StopDue  Instant `json:"stop_due"`
+	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
 // Type is the stored name.
@@ -66,8 +68,10 @@ func (ArrearsMoved) Type() string { return "app.arrears_moved.v1" }
 
 func (e ArrearsMoved) apply(acc *Account) {
 	app := acc.change(e.App)
-	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Arrears.HeldAt, acc)}
-	app.dropNotice(DueArrears)
+	app.Arrears = Arrears{
+		Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Arrears.HeldAt, acc),
+		Notice: notice(e.NoticeAt, acc),
+	}
 }
 
 func (ArrearsMoved) follows() bool { return true }
@@ -89,9 +93,7 @@ type ArrearsEnded struct {
 func (ArrearsEnded) Type() string { return "app.arrears_ended.v1" }
 
 func (e ArrearsEnded) apply(acc *Account) {
-	app := acc.change(e.App)
-	app.Arrears = Arrears{}
-	app.dropNotice(DueArrears)
+	acc.change(e.App).Arrears = Arrears{}
 }
 
 func (ArrearsEnded) follows() bool { return true }
@@ -118,8 +120,7 @@ func (d *draft) owe(app *App, why trigger) {
 	switch {
 	case was == since:
 	case was == 0:
-		d.emit(ArrearsStarted{About{app.ID}, since, due})
-		d.warn(app, DueArrears, due)
+		d.emit(ArrearsStarted{About{app.ID}, since, due, d.at.Policy.noticeAt(due, d.at.Now)})
 	case since == 0:
 		d.release(app, CauseArrears, why)
 		d.emit(ArrearsEnded{About{app.ID}, why.by, why.effectiveAt})
@@ -127,7 +128,6 @@ func (d *draft) owe(app *App, why trigger) {
 		if due > d.at.Now {
 			d.release(app, CauseArrears, why)
 		}
-		d.emit(ArrearsMoved{About{app.ID}, since, due})
-		d.warn(app, DueArrears, due)
+		d.emit(ArrearsMoved{About{app.ID}, since, due, d.at.Policy.noticeAt(due, d.at.Now)})
 	}
 }

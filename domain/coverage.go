@@ -73,6 +73,7 @@ type Term struct {
 	To      Edition `json:"to,omitzero"` // absent: the app expires
 	Cause   Cause   `json:"cause"`       // plan_expired or refund: why the order ends
 	Episode uint64  `json:"episode"`
+	Notice  Notice  `json:"notice,omitzero"` // of the expiry
 }
 
 // nextTerm finds the first end of an order after the given instant at which coverage will differ from what it is.
@@ -129,18 +130,19 @@ func (e EditionChanged) says() string {
 // TermScheduled sets when time will change the coverage next; without a due time, that it will not.
 type TermScheduled struct {
 	About
-	Due   Instant `json:"due,omitzero"`
-	To    Edition `json:"to,omitzero"` // absent: the app expires
-	Cause Cause   `json:"cause,omitzero"`
+	Due      Instant `json:"due,omitzero"`
+	To       Edition `json:"to,omitzero"` // absent: the app expires
+	Cause    Cause   `json:"cause,omitzero"`
+	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the expiry
 }
 
 // Type is the stored name.
 func (TermScheduled) Type() string { return "app.term_scheduled.v1" }
 
 func (e TermScheduled) apply(acc *Account) {
-	app := acc.change(e.App)
-	app.Term = Term{Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due)}
-	app.dropNotice(DueTerm)
+	acc.change(e.App).Term = Term{
+		Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due), Notice: notice(e.NoticeAt, acc),
+	}
 }
 
 func (TermScheduled) follows() bool { return true }

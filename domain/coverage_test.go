@@ -9,7 +9,7 @@ func TestCoverage(t *testing.T) {
 			name:  "an order with a term gives its edition, and says when that ends",
 			given: []step{created()},
 			as:    Billing, at: day(1), when: paid("o1", Pro, day(1), day(30)),
-			then: events(recorded(paid("o1", Pro, day(1), day(30))), EditionChanged{about, Trial, Pro, byOrder, day(1)}, TermScheduled{about, day(30), "", CausePlanExpired}),
+			then: events(recorded(paid("o1", Pro, day(1), day(30))), EditionChanged{about, Trial, Pro, byOrder, day(1)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "an open-ended order has no end",
@@ -29,7 +29,7 @@ func TestCoverage(t *testing.T) {
 			as:    Billing, at: day(5), when: paid("o2", Flagship, day(5), day(20)),
 			then: events(
 				recorded(paid("o2", Flagship, day(5), day(20))), EditionChanged{about, Pro, Flagship, byOrder, day(5)},
-				TermScheduled{about, day(20), Pro, CausePlanExpired},
+				TermScheduled{about, day(20), Pro, CausePlanExpired, 0},
 			),
 		},
 		{
@@ -44,7 +44,7 @@ func TestCoverage(t *testing.T) {
 			as:    Billing, at: day(5), when: paid("o2", Flagship, day(5), day(30)),
 			then: events(
 				recorded(paid("o2", Flagship, day(5), day(30))), EditionChanged{about, Pro, Flagship, byOrder, day(5)},
-				TermScheduled{about, day(30), "", CausePlanExpired},
+				TermScheduled{about, day(30), "", CausePlanExpired, 0},
 			),
 		},
 		{
@@ -57,13 +57,13 @@ func TestCoverage(t *testing.T) {
 			name:  "a renewal that begins within a day moves the end",
 			given: pro(day(30)),
 			as:    Billing, at: day(29), when: paid("o2", Pro, day(30), day(60)),
-			then: events(recorded(paid("o2", Pro, day(30), day(60))), TermScheduled{about, day(60), "", CausePlanExpired}),
+			then: events(recorded(paid("o2", Pro, day(30), day(60))), TermScheduled{about, day(60), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "the end of an upgrade by refund at the same instant is the refund's",
 			given: upgraded,
 			as:    Billing, at: day(19), when: refund("o2", day(20)),
-			then: events(refundRecorded("o2", day(20)), TermScheduled{about, day(20), Pro, CauseRefund}),
+			then: events(refundRecorded("o2", day(20)), TermScheduled{about, day(20), Pro, CauseRefund, 0}),
 		},
 		{
 			name:  "a refund of a lower order at that instant does not name the end of the upgrade",
@@ -75,7 +75,7 @@ func TestCoverage(t *testing.T) {
 			name:  "of orders that all end at one instant, a refund names the expiry",
 			given: and(pro(day(20)), did(day(19), Billing, paid("o2", Flagship, day(19), day(20)))),
 			as:    Billing, at: day(19), when: refund("o1", day(20)),
-			then: events(refundRecorded("o1", day(20)), TermScheduled{about, day(20), "", CauseRefund}),
+			then: events(refundRecorded("o1", day(20)), TermScheduled{about, day(20), "", CauseRefund, 0}),
 		},
 		{
 			name:  "add-ons alone cover nothing",
@@ -87,7 +87,7 @@ func TestCoverage(t *testing.T) {
 			name:  "an order whose term ends before it begins ends where it begins",
 			given: []step{created()},
 			as:    Billing, at: day(8), when: paid("o1", Pro, day(6), day(4)),
-			then: events(recorded(paid("o1", Pro, day(6), day(4))), EditionChanged{about, Trial, Pro, byOrder, day(6)}, Lapsed{about, CausePlanExpired, day(6), day(13)}),
+			then: events(recorded(paid("o1", Pro, day(6), day(4))), EditionChanged{about, Trial, Pro, byOrder, day(6)}, Lapsed{about, CausePlanExpired, day(6), day(13), 0}),
 		},
 		{
 			name:  "an app with a manual hold may be paid for: the hold stays",

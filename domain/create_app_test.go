@@ -30,11 +30,11 @@ func TestCreateApp(t *testing.T) {
 			as:   Owner, at: day(1), when: CreateApp{AppName: "shop", Order: order(Pro, day(30))},
 			then: events(
 				AppCreated{about, "shop", "other", "", day(1)}, OrderRecorded{about, began, Owner, nil},
-				EditionChanged{about, Trial, Pro, byOrder, day(1)}, TermScheduled{about, day(30), "", CausePlanExpired},
+				EditionChanged{about, Trial, Pro, byOrder, day(1)}, TermScheduled{about, day(30), "", CausePlanExpired, 0},
 			),
 			again: events(
 				AppCreated{second, "shop", "other", "", day(1)}, OrderRecorded{second, began, Owner, nil},
-				EditionChanged{second, Trial, Pro, byOrder, day(1)}, TermScheduled{second, day(30), "", CausePlanExpired},
+				EditionChanged{second, Trial, Pro, byOrder, day(1)}, TermScheduled{second, day(30), "", CausePlanExpired, 0},
 			),
 		},
 		{

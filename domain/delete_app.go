@@ -56,7 +56,7 @@ func (e AppDeleted) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.DeletedAt = e.DeletedAt
 	app.Term, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, Lapse{}, Arrears{}, Hold{}, Hold{}
-	app.Notices, app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil, nil
+	app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil
 	acc.InUse--
 }
 

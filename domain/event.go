@@ -19,7 +19,7 @@ func Prototypes() []Event {
 		EditionChanged{}, TermScheduled{},
 		Lapsed{}, LapseMoved{}, LapseRenamed{}, LapseEnded{},
 		ArrearsStarted{}, ArrearsMoved{}, ArrearsEnded{},
-		NoticeScheduled{}, NoticeGiven{},
+		NoticeGiven{},
 		AppStopped{}, HoldAdded{}, HoldEnded{}, AppReinstated{},
 		TRTCStopNoted{}, TRTCStartNoted{},
 		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},

@@ -70,10 +70,11 @@ func (d *draft) follow(app *App, why trigger, fact Event) {
 func (d *draft) schedule(app *App, after Instant) {
 	next, set := app.nextTerm(after, app.covered()), app.Term
 	if next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
-		d.emit(TermScheduled{About{app.ID}, next.Due, next.To, next.Cause})
+		scheduled := TermScheduled{About: About{app.ID}, Due: next.Due, To: next.To, Cause: next.Cause}
 		if next.Due != 0 && next.To == "" {
-			d.warn(app, DueTerm, next.Due)
+			scheduled.NoticeAt = d.at.Policy.noticeAt(next.Due, d.at.Now)
 		}
+		d.emit(scheduled)
 	}
 }
 

@@ -56,18 +56,18 @@ func TestImportApp(t *testing.T) {
 		{
 			name: "a paid edition with its orders is what they make of it",
 			as:   Operator, at: day(5), when: bring(Flagship, o1, o2),
-			then: events(imported(Trial), order(o1), order(o2), EditionChanged{about, Trial, Flagship, byOrder, day(0)}, TermScheduled{about, day(20), Pro, CausePlanExpired}),
+			then: events(imported(Trial), order(o1), order(o2), EditionChanged{about, Trial, Flagship, byOrder, day(0)}, TermScheduled{about, day(20), Pro, CausePlanExpired, 0}),
 		},
 		{
 			name: "orders that are all over bring an expired app, whose stop is left to the tick",
 			as:   Operator, at: day(40), when: bring(Pro, o1),
-			then: events(imported(Trial), order(o1), EditionChanged{about, Trial, Pro, byOrder, day(0)}, Lapsed{about, CausePlanExpired, day(30), day(37)}),
+			then: events(imported(Trial), order(o1), EditionChanged{about, Trial, Pro, byOrder, day(0)}, Lapsed{about, CausePlanExpired, day(30), day(37), 0}),
 		},
 		{
 			name:  "a refund of the implied order ends it",
 			given: given(bring(Pro)),
 			as:    Billing, at: day(9), when: refund(ImportedOrder, day(9)),
-			then: events(refundRecorded(ImportedOrder, day(9)), Lapsed{about, CauseRefund, day(9), day(16)}),
+			then: events(refundRecorded(ImportedOrder, day(9)), Lapsed{about, CauseRefund, day(9), day(16), 0}),
 		},
 		{
 			name:  "the quota counts it and does not refuse it",
@@ -174,8 +174,8 @@ func TestImportApp(t *testing.T) {
 				order(o1),
 				overdueRecorded("i1", 1, day(2)),
 				EditionChanged{about, Trial, Pro, byOrder, HMACSince.Add(-ms)},
-				TermScheduled{about, day(30), "", CausePlanExpired},
-				ArrearsStarted{about, day(2), day(9)},
+				TermScheduled{about, day(30), "", CausePlanExpired, 0},
+				ArrearsStarted{about, day(2), day(9), 0},
 				KeyIssued{about, keyOf(1, ECDSA, HMACSince.Add(-ms), first)},
 				KeyIssued{about, keyOf(2, HMAC, HMACSince.Add(-ms), second)},
 				AdminsAdded{about, []string{"alice"}},

@@ -9,14 +9,16 @@ type Lapse struct {
 	StopDue Instant `json:"stop_due"` // Since and the grace of the moment in which it was set
 	Episode uint64  `json:"episode"`
 	HeldAt  Instant `json:"held_at,omitzero"` // when the stop was recorded; absent while it is not in force
+	Notice  Notice  `json:"notice,omitzero"`  // of the stop
 }
 
 // Lapsed says that no order covers the app any more.
 type Lapsed struct {
 	About
-	Cause   Cause   `json:"cause"`
-	Since   Instant `json:"since"`
-	StopDue Instant `json:"stop_due"`
+	Cause    Cause   `json:"cause"`
+	Since    Instant `json:"since"`
+	StopDue  Instant `json:"stop_due"`
+	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
 // Type is the stored name.
@@ -24,8 +26,9 @@ func (Lapsed) Type() string { return "app.lapsed.v1" }
 
 func (e Lapsed) apply(acc *Account) {
 	app := acc.change(e.App)
-	app.Lapse = Lapse{Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue)}
-	app.dropNotice(DueLapse)
+	app.Lapse = Lapse{
+		Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), Notice: notice(e.NoticeAt, acc),
+	}
 }
 
 func (Lapsed) follows() bool { return true }
@@ -40,9 +43,10 @@ func (e Lapsed) says() string {
 // the new due time; if that lies ahead, the event before this one has lifted it.
 type LapseMoved struct {
 	About
-	Cause   Cause   `json:"cause"`
-	Since   Instant `json:"since"`
-	StopDue Instant `json:"stop_due"`
+	Cause    Cause   `json:"cause"`
+	Since    Instant `json:"since"`
+	StopDue  Instant `json:"stop_due"`
+	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
 // Type is the stored name.
@@ -52,8 +56,8 @@ func (e LapseMoved) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.Lapse = Lapse{
 		Cause: e.Cause, Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), HeldAt: moved(app.Lapse.HeldAt, acc),
+		Notice: notice(e.NoticeAt, acc),
 	}
-	app.dropNotice(DueLapse)
 }
 
 func (LapseMoved) follows() bool { return true }
@@ -90,9 +94,7 @@ type LapseEnded struct {
 func (LapseEnded) Type() string { return "app.lapse_ended.v1" }
 
 func (e LapseEnded) apply(acc *Account) {
-	app := acc.change(e.App)
-	app.Lapse = Lapse{}
-	app.dropNotice(DueLapse)
+	acc.change(e.App).Lapse = Lapse{}
 }
 
 func (LapseEnded) follows() bool { return true }
@@ -110,8 +112,7 @@ func (d *draft) cover(app *App, is coverage, why trigger) {
 	switch was := app.Lapse; {
 	case was.Since == is.since && was.Cause == is.cause:
 	case was.Since == 0:
-		d.emit(Lapsed{About{app.ID}, is.cause, is.since, due})
-		d.warn(app, DueLapse, due)
+		d.emit(Lapsed{About{app.ID}, is.cause, is.since, due, d.at.Policy.noticeAt(due, d.at.Now)})
 	case is.since == 0:
 		d.release(app, was.Cause, why)
 		d.emit(LapseEnded{About{app.ID}, why.by, why.effectiveAt})
@@ -121,7 +122,6 @@ func (d *draft) cover(app *App, is coverage, why trigger) {
 		if due > d.at.Now {
 			d.release(app, was.Cause, why)
 		}
-		d.emit(LapseMoved{About{app.ID}, is.cause, is.since, due})
-		d.warn(app, DueLapse, due)
+		d.emit(LapseMoved{About{app.ID}, is.cause, is.since, due, d.at.Policy.noticeAt(due, d.at.Now)})
 	}
 }

@@ -36,14 +36,14 @@ func TestLapse(t *testing.T) {
 			as:    Billing, at: day(12), when: paid("o2", Flagship, day(12), day(30)),
 			then: events(
 				recorded(paid("o2", Flagship, day(12), day(30))), EditionChanged{about, Pro, Flagship, byOrder, day(12)},
-				LapseEnded{about, byOrder, day(12)}, TermScheduled{about, day(30), "", CausePlanExpired},
+				LapseEnded{about, byOrder, day(12)}, TermScheduled{about, day(30), "", CausePlanExpired, 0},
 			),
 		},
 		{
 			name:  "an order that is itself over moves the lapse to its end",
 			given: expired,
 			as:    Billing, at: day(15), when: paid("o2", Pro, day(10), day(12)),
-			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, day(12), day(19)}),
+			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, day(12), day(19), 0}),
 		},
 		{
 			name:  "if that lifts the due above now, the stop ends by the order",
@@ -51,14 +51,14 @@ func TestLapse(t *testing.T) {
 			as:    Billing, at: day(18), when: paid("o2", Pro, day(10), day(12)),
 			then: events(
 				recorded(paid("o2", Pro, day(10), day(12))), AppReinstated{about, CausePlanExpired, byOrder, day(10), true},
-				LapseMoved{about, CausePlanExpired, day(12), day(19)},
+				LapseMoved{about, CausePlanExpired, day(12), day(19), 0},
 			),
 		},
 		{
 			name:  "if the new due is now, the stop stays",
 			given: stopped,
 			as:    Billing, at: day(19), when: paid("o2", Pro, day(10), day(12)),
-			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, day(12), day(19)}),
+			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, day(12), day(19), 0}),
 		},
 		{
 			name:  "an order that ended before the lapse is history",
@@ -84,7 +84,7 @@ func TestLapse(t *testing.T) {
 			as:    Billing, at: day(30), when: paid("o1", Pro, day(1), day(10)),
 			then: events(
 				recorded(paid("o1", Pro, day(1), day(10))), EditionChanged{about, Trial, Pro, byOrder, day(1)},
-				Lapsed{about, CausePlanExpired, day(10), day(17)},
+				Lapsed{about, CausePlanExpired, day(10), day(17), 0},
 			),
 		},
 		{
@@ -107,7 +107,7 @@ func TestLapse(t *testing.T) {
 			name:  "a due that moves is computed with the policy of that moment, and may lift the stop",
 			given: and(stopped, decreed(func(p *Policy) { p.Grace = 2 * grace })),
 			as:    Billing, at: day(18), when: refund("o1", day(8)),
-			then: events(refundRecorded("o1", day(8)), AppReinstated{about, CausePlanExpired, byRefund, day(8), true}, LapseMoved{about, CauseRefund, day(8), day(22)}),
+			then: events(refundRecorded("o1", day(8)), AppReinstated{about, CausePlanExpired, byRefund, day(8), true}, LapseMoved{about, CauseRefund, day(8), day(22), 0}),
 		},
 		{
 			name:  "an order leaves the hold of arrears in force",

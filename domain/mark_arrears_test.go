@@ -23,13 +23,13 @@ func TestMarkArrears(t *testing.T) {
 			name:  "stating it again at the same version, but earlier, moves the clock back",
 			given: owing,
 			as:    Billing, at: day(5), when: overdue("i1", 1, day(1)),
-			then: events(overdueRecorded("i1", 1, day(1)), ArrearsMoved{about, day(1), day(8)}),
+			then: events(overdueRecorded("i1", 1, day(1)), ArrearsMoved{about, day(1), day(8), 0}),
 		},
 		{
 			name:  "an older statement that arrives late moves the clock back",
 			given: and(pro(0), did(day(5), Billing, overdue("i1", 2, day(4)))),
 			as:    Billing, at: day(6), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsMoved{about, day(2), day(9)}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsMoved{about, day(2), day(9), 0}),
 		},
 		{
 			name:  "an older statement that says nothing beyond a newer one is silence as a command",
@@ -47,7 +47,7 @@ func TestMarkArrears(t *testing.T) {
 			name:  "owed again after it was settled (the payment bounced), it counts anew",
 			given: and(owing, did(day(4), Billing, settle("i1", 2, day(4)))),
 			as:    Billing, at: day(8), when: overdue("i1", 3, day(7)),
-			then: events(overdueRecorded("i1", 3, day(7)), ArrearsStarted{about, day(7), day(14)}),
+			then: events(overdueRecorded("i1", 3, day(7)), ArrearsStarted{about, day(7), day(14), 0}),
 		},
 		{
 			name:  "owed again at the version that closed it, it stays closed",
@@ -65,7 +65,7 @@ func TestMarkArrears(t *testing.T) {
 			name:  "an effective time a day ahead of the clock is believed",
 			given: pro(0),
 			as:    Billing, at: day(3), when: overdue("i1", 1, day(4)),
-			then: events(overdueRecorded("i1", 1, day(4)), ArrearsStarted{about, day(4), day(11)}),
+			then: events(overdueRecorded("i1", 1, day(4)), ArrearsStarted{about, day(4), day(11), 0}),
 		},
 		{
 			name:  "one millisecond more is refused",

@@ -5,109 +5,71 @@ import (
 	"time"
 )
 
-// Notice is the next warning that is owed to an app's owner of something that time will do: a stop or an expiry.
+// Notice is the next warning that is owed to an app's owner of something that time will do: a stop or an expiry. It
+// stands beside the due that it warns of and goes with it; it is absent while At is.
 type Notice struct {
-	Of      DueKind `json:"of"`  // arrears and lapse stop the app, term lets it expire
-	Due     Instant `json:"due"` // of what it warns of
-	At      Instant `json:"at"`  // when it is to be given
+	At      Instant `json:"at"` // when it is to be given
 	Episode uint64  `json:"episode"`
 }
 
-// noticeAt is when the next notice of a due is to be given, after now; false if none is.
-func (p Policy) noticeAt(due, now Instant) (Instant, bool) {
+// notice is the one that an event sets.
+func notice(at Instant, acc *Account) Notice { return Notice{at, episode(acc, at)} }
+
+// noticeAt is when the next notice of a due is to be given, after now; 0 if none is.
+func (p Policy) noticeAt(due, now Instant) Instant {
 	for _, before := range p.Notices { // the longest first
-		if at := due.Add(-before); at > now {
-			return at, true
+		if at := due.Add(-before); at > now && due != MaxInstant {
+			return at
 		}
 	}
-	return 0, false
+	return 0
 }
 
-// warn sets when a notice is given of what became due.
-func (d *draft) warn(app *App, of DueKind, due Instant) {
-	if at, owed := d.at.Policy.noticeAt(due, d.at.Now); owed && due != MaxInstant {
-		d.emit(NoticeScheduled{About{app.ID}, of, due, at})
-	}
+// warning is a notice that is owed, with what it warns of.
+type warning struct {
+	Notice
+	of    DueKind
+	to    Status
+	cause Cause
+	due   Instant
 }
 
-// dropNotice forgets the notice of a due that is another now.
-func (a *App) dropNotice(of DueKind) { a.setNotice(Notice{Of: of}) }
-
-// setNotice puts a notice in the place of the one of the same due; one that is to be given at no time is none.
-func (a *App) setNotice(n Notice) {
-	var kept []Notice
-	for _, other := range a.Notices {
-		if other.Of != n.Of {
-			kept = append(kept, other)
+// nextWarning is the first notice that is owed, false if none is. What is in force already needs none.
+func (a *App) nextWarning() (first warning, owed bool) {
+	for _, w := range [...]warning{
+		{a.Term.Notice, DueTerm, Expired, a.Term.Cause, a.Term.Due},
+		{a.Arrears.Notice, DueArrears, Stopped, CauseArrears, a.Arrears.StopDue},
+		{a.Lapse.Notice, DueLapse, Stopped, a.Lapse.Cause, a.Lapse.StopDue},
+	} {
+		held := w.of == DueArrears && a.Arrears.HeldAt != 0 || w.of == DueLapse && a.Lapse.HeldAt != 0
+		if w.At != 0 && !held && (!owed || w.At < first.At) {
+			first, owed = w, true
 		}
 	}
-	if n.At != 0 {
-		kept = append(kept, n)
-	}
-	a.Notices = kept
-}
-
-// nextNotice is the first notice that is owed; nil if none is. What is in force already needs none.
-func (a *App) nextNotice() *Notice {
-	var first *Notice
-	for i := range a.Notices {
-		n := &a.Notices[i]
-		done := n.Of == DueArrears && a.Arrears.HeldAt != 0 || n.Of == DueLapse && a.Lapse.HeldAt != 0
-		if !done && (first == nil || n.At < first.At) {
-			first = n
-		}
-	}
-	return first
+	return first, owed
 }
 
 // give gives the notice that is owed. Of several whose time has passed only the last is given; none once what it warns
 // of is due itself.
 func (d *draft) give(app *App, at Instant) {
-	n := app.nextNotice()
-	if n.Due <= d.at.Now {
+	w, owed := app.nextWarning()
+	if !owed || w.due <= d.at.Now {
 		return
 	}
 	for _, before := range d.at.Policy.Notices {
-		if passed := n.Due.Add(-before); passed <= d.at.Now {
+		if passed := w.due.Add(-before); passed <= d.at.Now {
 			at = max(at, passed)
 		}
 	}
-	next, _ := d.at.Policy.noticeAt(n.Due, d.at.Now)
-	given := NoticeGiven{About: About{app.ID}, Of: n.Of, To: Stopped, Cause: app.Lapse.Cause, Due: n.Due, EffectiveAt: at, Next: next}
-	switch n.Of {
-	case DueTerm:
-		given.To, given.Cause = Expired, app.Term.Cause
-	case DueArrears:
-		given.Cause = CauseArrears
-	}
-	d.emit(given)
+	d.emit(NoticeGiven{About{app.ID}, w.of, w.to, w.cause, w.due, at, d.at.Policy.noticeAt(w.due, d.at.Now)})
 }
-
-// NoticeScheduled says when the app's owner is to be warned of a stop or an expiry.
-type NoticeScheduled struct {
-	About
-	Of  DueKind `json:"of"`  // arrears and lapse stop the app, term lets it expire
-	Due Instant `json:"due"` // of what it warns of
-	At  Instant `json:"at"`  // when the notice is to be given
-}
-
-// Type is the stored name.
-func (NoticeScheduled) Type() string { return "app.notice_scheduled.v1" }
-
-func (e NoticeScheduled) apply(acc *Account) {
-	acc.change(e.App).setNotice(Notice{e.Of, e.Due, e.At, acc.Version})
-}
-
-func (NoticeScheduled) follows() bool { return true }
-
-func (e NoticeScheduled) says() string { return fmt.Sprintf("a notice will be given at %s", e.At) }
 
 // NoticeGiven is the notice itself: what will happen to the app, when and why, unless its cause ends before. Whoever
 // delivers notices sends each of these once. That it has happened, and that it was undone, say the events of the stop,
 // the lapse, the reinstatement and the lapse's end.
 type NoticeGiven struct {
 	About
-	Of          DueKind `json:"of"`
+	Of          DueKind `json:"of"` // arrears and lapse stop the app, term lets it expire
 	To          Status  `json:"to"` // stopped or expired
 	Cause       Cause   `json:"cause"`
 	Due         Instant `json:"due"`           // when it will happen
@@ -119,7 +81,16 @@ type NoticeGiven struct {
 func (NoticeGiven) Type() string { return "app.notice_given.v1" }
 
 func (e NoticeGiven) apply(acc *Account) {
-	acc.change(e.App).setNotice(Notice{e.Of, e.Due, e.Next, acc.Version})
+	app, next := acc.change(e.App), notice(e.Next, acc)
+	switch e.Of {
+	case DueTerm:
+		app.Term.Notice = next
+	case DueArrears:
+		app.Arrears.Notice = next
+	case DueLapse:
+		app.Lapse.Notice = next
+	case DueKey, DueCertificate, DueNotice: // nothing is warned of by these
+	}
 }
 
 func (NoticeGiven) follows() bool { return true }

@@ -13,7 +13,6 @@ import (
 )
 
 func TestNotices(t *testing.T) {
-	scheduled := func(of DueKind, due, at Instant) NoticeScheduled { return NoticeScheduled{about, of, due, at} }
 	given := func(of DueKind, to Status, cause Cause, due, at, next Instant) answer {
 		return events(NoticeGiven{about, of, to, cause, due, at, next})
 	}
@@ -31,47 +30,47 @@ func TestNotices(t *testing.T) {
 		{
 			name: "a debt is warned of three days before the stop: the week's notice is the debt itself", given: pro(0),
 			as: Billing, at: day(2), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9)}, scheduled(DueArrears, day(9), day(6))),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), day(6)}),
 		},
 		{
 			name: "one that became known late, by what is left", given: pro(0),
 			as: Billing, at: day(8), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9)}, scheduled(DueArrears, day(9), day(9).Add(-hour(1)))),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), day(9).Add(-hour(1))}),
 		},
 		{
 			name: "or not at all", given: pro(0),
 			as: Billing, at: day(9).Add(-hour(1)), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9)}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), 0}),
 		},
 		{
 			name: "a plan's end is warned of a week before", given: []step{created()},
 			as: Billing, at: day(0), when: paid("o1", Pro, day(0), day(30)),
 			then: events(
 				recorded(paid("o1", Pro, day(0), day(30))), EditionChanged{about, Trial, Pro, byOrder, day(0)},
-				TermScheduled{about, day(30), "", CausePlanExpired}, scheduled(DueTerm, day(30), day(23)),
+				TermScheduled{about, day(30), "", CausePlanExpired, day(23)},
 			),
 		},
-		{name: "not before its time", given: owing, as: Operator, at: day(6).Add(-ms), when: fire(6), then: silence},
-		{name: "the first", given: owing, as: Operator, at: day(6), when: fire(6), then: given(DueArrears, Stopped, CauseArrears, day(9), day(6), day(8))},
+		{name: "not before its time", given: owing, as: Operator, at: day(6).Add(-ms), when: fire(5), then: silence},
+		{name: "the first", given: owing, as: Operator, at: day(6), when: fire(5), then: given(DueArrears, Stopped, CauseArrears, day(9), day(6), day(8))},
 		{
 			name: "the second", given: and(owing, ticked(day(6))),
-			as: Operator, at: day(8), when: fire(7), then: given(DueArrears, Stopped, CauseArrears, day(9), day(8), day(9).Add(-hour(1))),
+			as: Operator, at: day(8), when: fire(6), then: given(DueArrears, Stopped, CauseArrears, day(9), day(8), day(9).Add(-hour(1))),
 		},
 		{
 			name: "the last", given: and(owing, ticked(day(6)), ticked(day(8))),
-			as: Operator, at: day(9).Add(-ms), when: fire(8), then: given(DueArrears, Stopped, CauseArrears, day(9), day(9).Add(-hour(1)), 0),
+			as: Operator, at: day(9).Add(-ms), when: fire(7), then: given(DueArrears, Stopped, CauseArrears, day(9), day(9).Add(-hour(1)), 0),
 		},
 		{
 			name: "after an outage, the one that still says something", given: owing,
-			as: Operator, at: day(8).Add(ms), when: fire(6), then: given(DueArrears, Stopped, CauseArrears, day(9), day(8), day(9).Add(-hour(1))),
+			as: Operator, at: day(8).Add(ms), when: fire(5), then: given(DueArrears, Stopped, CauseArrears, day(9), day(8), day(9).Add(-hour(1))),
 		},
-		{name: "none once it has come to it", given: owing, as: Operator, at: day(9), when: fire(6), then: silence},
-		{name: "none after it was paid", given: and(owing, did(day(5), Billing, settle("i1", 2, day(5)))), as: Operator, at: day(6), when: fire(6), then: silence},
-		{name: "none of an app that was deleted", given: deletedTrial(), as: Operator, at: day(6), when: fire(6), then: silence},
-		{name: "of an expiry", given: expiring, as: Operator, at: day(23), when: fire(5), then: given(DueTerm, Expired, CausePlanExpired, day(30), day(23), day(27))},
+		{name: "none once it has come to it", given: owing, as: Operator, at: day(9), when: fire(5), then: silence},
+		{name: "none after it was paid", given: and(owing, did(day(5), Billing, settle("i1", 2, day(5)))), as: Operator, at: day(6), when: fire(5), then: silence},
+		{name: "none of an app that was deleted", given: deletedTrial(), as: Operator, at: day(6), when: fire(5), then: silence},
+		{name: "of an expiry", given: expiring, as: Operator, at: day(23), when: fire(4), then: given(DueTerm, Expired, CausePlanExpired, day(30), day(23), day(27))},
 		{
 			name: "and of the stop that follows it", given: and(expiring, ticked(day(30))),
-			as: Operator, at: day(34), when: fire(7), then: given(DueLapse, Stopped, CausePlanExpired, day(37), day(34), day(36)),
+			as: Operator, at: day(34), when: fire(5), then: given(DueLapse, Stopped, CausePlanExpired, day(37), day(34), day(36)),
 		},
 	}))
 }

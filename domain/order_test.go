@@ -26,7 +26,7 @@ func TestRecordOrder(t *testing.T) {
 			name:  "the highest version wins",
 			given: known(base),
 			as:    Billing, at: day(2), when: restated(paid("o1", Pro, day(1), day(30)), 1),
-			then: events(recorded(restated(paid("o1", Pro, day(1), day(30)), 1)), TermScheduled{about, day(30), "", CausePlanExpired}),
+			then: events(recorded(restated(paid("o1", Pro, day(1), day(30)), 1)), TermScheduled{about, day(30), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "a lower one that comes later says nothing new",
@@ -38,7 +38,7 @@ func TestRecordOrder(t *testing.T) {
 			name:  "at the same version the billing system's word stands above the owner's, though its term is longer",
 			given: owned,
 			as:    Billing, at: day(2), when: paid("o1", Pro, day(1), day(30)),
-			then: events(recorded(paid("o1", Pro, day(1), day(30))), TermScheduled{about, day(30), "", CausePlanExpired}),
+			then: events(recorded(paid("o1", Pro, day(1), day(30))), TermScheduled{about, day(30), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "an owner's higher version stands above it",
@@ -52,7 +52,7 @@ func TestRecordOrder(t *testing.T) {
 			as:    Billing, at: day(2), when: paid("o1", Flagship, day(0), day(30)),
 			then: events(
 				recorded(paid("o1", Flagship, day(0), day(30))), EditionChanged{about, Pro, Flagship, byOrder, day(0)},
-				TermScheduled{about, day(30), "", CausePlanExpired},
+				TermScheduled{about, day(30), "", CausePlanExpired, 0},
 			),
 		},
 		{
@@ -67,7 +67,7 @@ func TestRecordOrder(t *testing.T) {
 			as:    Billing, at: day(2), when: paid("o1", Flagship, day(1), day(10)),
 			then: events(
 				recorded(paid("o1", Flagship, day(1), day(10))), EditionChanged{about, Pro, Flagship, byOrder, day(1)},
-				TermScheduled{about, day(10), "", CausePlanExpired},
+				TermScheduled{about, day(10), "", CausePlanExpired, 0},
 			),
 		},
 		{

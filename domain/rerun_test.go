@@ -40,7 +40,7 @@ func TestEveryEventIsClassified(t *testing.T) {
 		"app.certificate_expiry_noticed.v1": isConsequence, "app.certificate_expired.v1": isConsequence,
 		"app.trtc_enabled.v1": isDone, "app.tpns_enabled.v1": isDone, "app.tpns_disabled.v1": isDone,
 		"app.deletion_requested.v1": isDone, "app.deletion_approved.v1": isDone, "app.deletion_rejected.v1": isDone,
-		"app.deletion_withdrawn.v1": isConsequence, "app.notice_scheduled.v1": isConsequence, "app.notice_given.v1": isConsequence,
+		"app.deletion_withdrawn.v1": isConsequence, "app.notice_given.v1": isConsequence,
 	}
 	got := map[string]string{}
 	for _, e := range Prototypes() {

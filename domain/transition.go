@@ -78,8 +78,8 @@ func (a *App) Dues() []Due {
 		}
 		add(Due{DueCertificate, c.Due, c.Episode, to, ""})
 	}
-	if n := a.nextNotice(); n != nil {
-		add(Due{DueNotice, n.At, n.Episode, NoticeOf + n.Due.String(), ""})
+	if w, owed := a.nextWarning(); owed {
+		add(Due{DueNotice, w.At, w.Episode, NoticeOf + w.due.String(), ""})
 	}
 	return dues
 }

@@ -81,7 +81,7 @@ func TestFireTransition(t *testing.T) {
 			name:  "at the end of the last order the app expires, and the stop is due after the grace",
 			given: expiring,
 			as:    Operator, at: day(10), when: fire(DueTerm, 4),
-			then: events(Lapsed{about, CausePlanExpired, day(10), day(17)}, TermScheduled{About: about}),
+			then: events(Lapsed{about, CausePlanExpired, day(10), day(17), 0}, TermScheduled{About: about}),
 		},
 		{
 			name:  "one millisecond before, it does not",
@@ -93,7 +93,7 @@ func TestFireTransition(t *testing.T) {
 			name:  "the grace of an expiry that fires late counts from the end, and is that of the tick",
 			given: and(expiring, decreed(func(p *Policy) { p.Grace = 2 * grace })),
 			as:    Operator, at: day(30), when: fire(DueTerm, 4),
-			then: events(Lapsed{about, CausePlanExpired, day(10), day(24)}, TermScheduled{About: about}),
+			then: events(Lapsed{about, CausePlanExpired, day(10), day(24), 0}, TermScheduled{About: about}),
 		},
 		{
 			name:  "at the end of the grace the expired app is stopped",
@@ -117,13 +117,13 @@ func TestFireTransition(t *testing.T) {
 			name:  "the end of an upgrade falls back to the order below, and schedules that one's end",
 			given: and(pro(day(30)), did(day(5), Billing, paid("o2", Flagship, day(5), day(20)))), // 7: TermScheduled
 			as:    Operator, at: day(20), when: fire(DueTerm, 7),
-			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired}),
+			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "after an outage, what follows may be due already: it is left to the next batch",
 			given: and(pro(day(30)), did(day(5), Billing, paid("o2", Flagship, day(5), day(20)))),
 			as:    Operator, at: day(50), when: fire(DueTerm, 7),
-			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired}),
+			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "an app that is stopped already gets one more hold",

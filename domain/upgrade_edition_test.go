@@ -26,7 +26,7 @@ func TestUpgradeEdition(t *testing.T) {
 			name:  "an owner orders a higher edition, effective now where nothing else is said",
 			given: pro(day(30)),
 			as:    Owner, at: day(5), when: upgrade(flagship),
-			then: events(recorded(begun, Owner), changed, TermScheduled{about, day(20), Pro, CausePlanExpired}),
+			then: events(recorded(begun, Owner), changed, TermScheduled{about, day(20), Pro, CausePlanExpired, 0}),
 		},
 		{
 			name:  "a trial is upgraded",
@@ -131,7 +131,7 @@ func TestUpgradeEdition(t *testing.T) {
 			name:  "where it says something else, it stands",
 			given: ordered,
 			as:    Billing, at: day(6), when: RecordOrder{App: testApp, Order: with(begun, Pro)},
-			then: events(recorded(with(begun, Pro), Billing), EditionChanged{about, Flagship, Pro, byOrder, day(5)}, TermScheduled{about, day(30), "", CausePlanExpired}),
+			then: events(recorded(with(begun, Pro), Billing), EditionChanged{about, Flagship, Pro, byOrder, day(5)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
 		},
 		{
 			name:  "an order whose refund arrived first is over when it comes",

@@ -64,6 +64,7 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 		o.someText("to", string(t.To))
 		o.text("cause", string(t.Cause))
 		o.number("episode", t.Episode)
+		o.notice(t.Notice)
 		o.close()
 	}
 	if l := a.Lapse; l != (domain.Lapse{}) {
@@ -74,6 +75,7 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 		o.instant("stop_due", l.StopDue)
 		o.number("episode", l.Episode)
 		o.someInstant("held_at", l.HeldAt)
+		o.notice(l.Notice)
 		o.close()
 	}
 	if r := a.Arrears; r != (domain.Arrears{}) {
@@ -83,6 +85,7 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 		o.instant("stop_due", r.StopDue)
 		o.number("episode", r.Episode)
 		o.someInstant("held_at", r.HeldAt)
+		o.notice(r.Notice)
 		o.close()
 	}
 	o.hold("manual", a.Manual)
@@ -90,19 +93,6 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.someTrue("trtc_stopped", a.TRTCStopped)
 	o.someInstant("trtc_noted_at", a.TRTCNotedAt)
 	o.someInstant("deleted_at", a.DeletedAt)
-	if a.Notices != nil {
-		o.list("notices")
-		for _, n := range a.Notices {
-			o.comma()
-			o.open()
-			o.text("of", string(n.Of))
-			o.instant("due", n.Due)
-			o.instant("at", n.At)
-			o.number("episode", n.Episode)
-			o.close()
-		}
-		o.endList()
-	}
 	o.holdings(a)
 	o.number("version", a.Version)
 	o.number("position", a.Position)
@@ -238,6 +228,17 @@ func (o *object) money(name string, m domain.Money) {
 	o.open()
 	o.text("currency", m.Currency)
 	o.integer("minor", m.Minor)
+	o.close()
+}
+
+func (o *object) notice(n domain.Notice) {
+	if n == (domain.Notice{}) {
+		return
+	}
+	o.member("notice")
+	o.open()
+	o.instant("at", n.At)
+	o.number("episode", n.Episode)
 	o.close()
 }
 
