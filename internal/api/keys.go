@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	"sundial/domain"
@@ -132,7 +133,9 @@ func (a *API) revealKey(x *exchange) reply {
 	}
 	req.Reason = b.Reason
 	req.Command = domain.RevealKey{App: app, Reason: b.Reason, From: x.address()}
-	key, answer, err := a.config.Custody.Reveal(x.r.Context(), req)
+	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
+	defer cancel()
+	key, answer, err := a.config.Custody.Reveal(ctx, req)
 	if err != nil {
 		return errorReply(err)
 	}
@@ -173,7 +176,9 @@ func (a *API) signUserSig(x *exchange) reply {
 		return invalid.with(wrong...)
 	}
 	req.Command = domain.IssueKey{App: app}
-	sig, algorithm, err := a.config.Custody.Sign(x.r.Context(), req, claims)
+	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
+	defer cancel()
+	sig, algorithm, err := a.config.Custody.Sign(ctx, req, claims)
 	if err != nil {
 		return errorReply(err)
 	}
@@ -208,14 +213,16 @@ type VerifiedUserSig struct {
 // verifyUserSig answers POST /v1/apps/{app}/usersigs/verify.
 func (a *API) verifyUserSig(x *exchange) reply {
 	var b verifyUserSig
-	_, app, problem, fine := x.asked(&b)
+	req, app, problem, fine := x.asked(&b)
 	if !fine {
 		return problem
 	}
 	if err := usersig.CheckUser(b.User); err != nil {
 		return invalid.with(field("user_id", "invalid_user_id", "must be 1 to 32 of A-Z, a-z, 0-9, _ and -"))
 	}
-	found, err := a.config.Custody.Verify(x.r.Context(), app, b.User, b.UserSig)
+	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
+	defer cancel()
+	found, err := a.config.Custody.Verify(ctx, req.Account, app, b.User, b.UserSig)
 	switch {
 	case err != nil:
 		return errorReply(err)

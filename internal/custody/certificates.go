@@ -21,8 +21,8 @@ type AddCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (a AddCertificate) prepare(ctx context.Context, c *Custody) (prepared, error) {
-	app, err := c.living(ctx, a.App)
+func (a AddCertificate) prepare(ctx context.Context, c *Custody, account string) (prepared, error) {
+	app, err := c.living(ctx, account, a.App)
 	if err != nil {
 		return prepared{}, err
 	}
@@ -37,7 +37,11 @@ func (a AddCertificate) prepare(ctx context.Context, c *Custody) (prepared, erro
 func (c *Custody) sealNew(
 	ctx context.Context, app *domain.App, cmd domain.AddCertificate, fields map[string]jsontext.Value,
 ) (domain.Command, func(context.Context), error) {
-	parsed, err := pushcert.Parse(cmd.Content.Platform, fields, c.now())
+	var parsed pushcert.Parsed
+	err := c.read(ctx, func() (err error) {
+		parsed, err = pushcert.Parse(cmd.Content.Platform, fields, c.now())
+		return err
+	})
 	switch {
 	case err != nil:
 		return nil, nil, invalid(err, "")
@@ -47,10 +51,10 @@ func (c *Custody) sealNew(
 	if cmd.Certificate, err = c.config.Engine.TakeCertificate(ctx); err != nil {
 		return nil, nil, err
 	}
-	// An id that no commit has is nobody's: what was made for it goes with it.
+	// An id that no commit has is nobody's: what was made for it goes, and it is never given out again.
 	undo := func(ctx context.Context) {
-		if err := c.config.Vault.Forget(ctx, holder(app.ID, cmd.Certificate)); err == nil && len(parsed.Secrets) == 0 {
-			c.config.Engine.GiveBackCertificate(cmd.Certificate)
+		if err := c.config.Vault.Forget(ctx, holder(app.ID, cmd.Certificate)); err != nil {
+			c.config.Logger.Warn("keys that seal nothing are left", "of", holder(app.ID, cmd.Certificate).String(), "error", err)
 		}
 	}
 	cmd.Content, err = c.sealCertificate(ctx, app.ID, cmd.Certificate, domain.CertificateAdded{}.Type(), parsed, nil)
@@ -66,8 +70,8 @@ type EditCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (e EditCertificate) prepare(ctx context.Context, c *Custody) (prepared, error) {
-	app, err := c.living(ctx, e.App)
+func (e EditCertificate) prepare(ctx context.Context, c *Custody, account string) (prepared, error) {
+	app, err := c.living(ctx, account, e.App)
 	if err != nil {
 		return prepared{}, err
 	}
@@ -88,7 +92,11 @@ func (c *Custody) sealChange(
 		return nil, &domain.Refusal{Code: domain.CertificateNotFound}
 	}
 	cmd.Seen = present.Content()
-	parsed, err := pushcert.Edit(pushcert.Parsed{Platform: present.Platform, Public: present.Fields}, fields, c.now())
+	var parsed pushcert.Parsed
+	err := c.read(ctx, func() (err error) {
+		parsed, err = pushcert.Edit(pushcert.Parsed{Platform: present.Platform, Public: present.Fields}, fields, c.now())
+		return err
+	})
 	if err != nil {
 		return nil, invalid(err, "")
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -31,20 +32,27 @@ type Config struct {
 }
 
 // Custody is safe for concurrent use.
-type Custody struct{ config Config }
+type Custody struct {
+	config  Config
+	reading chan struct{} // a place for each certificate that is read at once
+	wake    chan struct{} // something that was deleted still has keys
+}
+
+// maxReading is how many certificates are read at once: a p12 may take a second of a processor, which is meant to be slow.
+var maxReading = max(runtime.GOMAXPROCS(0)/2, 1)
 
 // New makes custody of its parts.
 func New(config Config) *Custody {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Custody{config}
+	return &Custody{config, make(chan struct{}, maxReading), make(chan struct{}, 1)}
 }
 
 // secretive is a command that comes with what is secret in the clear.
 type secretive interface {
 	domain.Command
-	prepare(ctx context.Context, c *Custody) (prepared, error)
+	prepare(ctx context.Context, c *Custody, account string) (prepared, error)
 }
 
 // prepared is a command that may have been committed before.
@@ -61,7 +69,7 @@ type prepared struct {
 func (c *Custody) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
 	undo := func(context.Context) {}
 	if brings, ok := req.Command.(secretive); ok {
-		ready, err := brings.prepare(ctx, c)
+		ready, err := brings.prepare(ctx, c, req.Account)
 		if err != nil {
 			return engine.Answer{}, gone(err)
 		}
@@ -85,7 +93,7 @@ func (c *Custody) Execute(ctx context.Context, req engine.Request) (engine.Answe
 		undo(context.WithoutCancel(ctx))
 	}
 	if err == nil {
-		c.forget(ctx, answer.Events)
+		c.forget(context.WithoutCancel(ctx), answer.Events)
 	}
 	return answer, err
 }
@@ -105,8 +113,14 @@ func holder(app domain.AppID, certificate domain.CertificateID) vault.Holder {
 
 const certificateItem = "certificate-"
 
-// forget destroys the keys of what events say was deleted. What fails is left to the sweep.
+// forgetPatience bounds how long an answer waits for keys to be destroyed; the deletion itself is in the log by then.
+const forgetPatience = 10 * time.Second
+
+// forget destroys the keys of what events say was deleted, also when whoever asked for it is gone. What fails is left to the
+// sweep.
 func (c *Custody) forget(ctx context.Context, events []domain.Event) {
+	ctx, cancel := context.WithTimeout(ctx, forgetPatience)
+	defer cancel()
 	for _, event := range events {
 		var of vault.Holder
 		switch e := event.(type) {
@@ -118,28 +132,42 @@ func (c *Custody) forget(ctx context.Context, events []domain.Event) {
 			continue
 		}
 		if err := c.config.Vault.Forget(ctx, of); err != nil {
-			c.config.Logger.Error("the keys of what was deleted are not destroyed yet; trying again within the hour", "of", of.String(), "error", err)
+			c.config.Logger.Error("the keys of what was deleted are not destroyed yet; trying again", "of", of.String(), "error", err)
+			select {
+			case c.wake <- struct{}{}:
+			default: // the sweep is to come anyway
+			}
 		}
 	}
 }
 
-// sweepEvery is how often it is looked for keys that a crash kept from being destroyed.
-const sweepEvery = time.Hour
+// sweepEvery is how often it is looked for keys that a crash kept from being destroyed; again after sweepAgain where
+// something is known to have failed.
+const (
+	sweepEvery = time.Hour
+	sweepAgain = 10 * time.Second
+)
 
 // Run destroys, at its start and then every hour, the keys of what was deleted and still has some: a crash came between.
 // It ends with the context.
 func (c *Custody) Run(ctx context.Context) error {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
-		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
-			c.config.Logger.Error("looking for keys of what was deleted; trying again within the hour", "error", err)
-		}
 		select {
-		case <-ticker.C:
+		case <-next.C:
+		case <-c.wake:
+			next.Reset(sweepAgain)
+			continue
 		case <-ctx.Done():
 			return nil
 		}
+		pause := sweepEvery
+		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.config.Logger.Error("destroying the keys of what was deleted; trying again", "error", err)
+			pause = sweepAgain
+		}
+		next.Reset(pause)
 	}
 }
 
@@ -149,14 +177,30 @@ func (c *Custody) Sweep(ctx context.Context) error {
 	if err := c.config.Engine.Settle(ctx); err != nil {
 		return err
 	}
-	return c.config.Vault.Holders(ctx, func(h vault.Holder) error {
+	var failed error // of the first ones; one that fails keeps no other from being destroyed
+	err := c.config.Vault.Holders(ctx, func(h vault.Holder) error {
 		deleted, err := c.deleted(ctx, h)
-		if err != nil || !deleted {
-			return err
+		if err == nil && deleted {
+			c.config.Logger.Warn("destroying keys of what was deleted before", "of", h.String())
+			err = c.config.Vault.Forget(ctx, h)
 		}
-		c.config.Logger.Warn("destroying keys of what was deleted before", "of", h.String())
-		return c.config.Vault.Forget(ctx, h)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%s: %w", h, err)
+		}
+		return ctx.Err()
 	})
+	return errors.Join(failed, err)
+}
+
+// read lends a place to read a certificate in.
+func (c *Custody) read(ctx context.Context, read func() error) error {
+	select {
+	case c.reading <- struct{}{}:
+		defer func() { <-c.reading }()
+		return read()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: too many certificates are being read: %w", engine.ErrUnavailable, context.Cause(ctx))
+	}
 }
 
 // deleted says whether what has keys was deleted. What is not in the log yet was not.

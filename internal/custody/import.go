@@ -29,12 +29,16 @@ type GivenCertificate struct {
 
 // prepare makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
 // that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
-func (i ImportApp) prepare(ctx context.Context, c *Custody) (prepared, error) {
+func (i ImportApp) prepare(ctx context.Context, c *Custody, _ string) (prepared, error) {
 	cmd := i.ImportApp
 	if len(i.Keys)+len(i.Certificates) > 0 {
 		cmd.Keys, cmd.Certificates = nil, nil
 	}
-	parsed, err := i.parse(time.Time{}) // what was accepted may have expired since
+	var parsed []pushcert.Parsed
+	err := c.read(ctx, func() (err error) {
+		parsed, err = i.parse(time.Time{}) // what was accepted may have expired since
+		return err
+	})
 	if err != nil {
 		return prepared{}, err
 	}
@@ -63,7 +67,11 @@ func (i ImportApp) seal(ctx context.Context, c *Custody, cmd domain.ImportApp, p
 	if _, found, err := c.config.Store.AccountOf(ctx, cmd.App); found || err != nil {
 		return cmd, err
 	}
-	if _, err := i.parse(c.now()); err != nil {
+	err := c.read(ctx, func() error {
+		_, err := i.parse(c.now())
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	for n, k := range i.Keys {

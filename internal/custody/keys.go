@@ -78,8 +78,8 @@ func (c *Custody) printKey(ctx context.Context, app domain.AppID, k GivenKey) (d
 }
 
 // newKey makes a key for an app that exists and is not deleted, so that no keys are made for numbers that are no apps.
-func (c *Custody) newKey(ctx context.Context, app domain.AppID, algorithm domain.Algorithm) (domain.NewKey, error) {
-	if _, err := c.living(ctx, app); err != nil {
+func (c *Custody) newKey(ctx context.Context, account string, app domain.AppID, algorithm domain.Algorithm) (domain.NewKey, error) {
+	if _, err := c.living(ctx, account, app); err != nil {
 		return domain.NewKey{}, err
 	}
 	made, err := c.make(algorithm)
@@ -94,13 +94,13 @@ func (c *Custody) newKey(ctx context.Context, app domain.AppID, algorithm domain
 	return key, err
 }
 
-// living gives an app as it is projected, and refuses one that is not there or deleted.
-func (c *Custody) living(ctx context.Context, id domain.AppID) (*domain.App, error) {
+// living gives an app of an account as it is projected, and refuses one that is not there, another account's, or deleted.
+func (c *Custody) living(ctx context.Context, account string, id domain.AppID) (*domain.App, error) {
 	app, found, err := c.config.Store.App(ctx, id)
 	switch {
 	case err != nil:
 		return nil, err
-	case !found:
+	case !found, app.Account != account:
 		return nil, &domain.Refusal{Code: domain.AppNotFound}
 	case app.DeletedAt != 0:
 		return nil, &domain.Refusal{Code: domain.AppDeletedAlready}
@@ -111,10 +111,10 @@ func (c *Custody) living(ctx context.Context, id domain.AppID) (*domain.App, err
 // RotateKey is the domain's, with a secret that custody makes.
 type RotateKey struct{ domain.RotateKey }
 
-func (k RotateKey) prepare(_ context.Context, c *Custody) (prepared, error) {
+func (k RotateKey) prepare(_ context.Context, c *Custody, account string) (prepared, error) {
 	cmd := k.RotateKey
 	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
-		cmd.Key, err = c.newKey(ctx, cmd.App, domain.HMAC)
+		cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
 		return cmd, nil, err
 	}}, nil
 }
@@ -122,10 +122,10 @@ func (k RotateKey) prepare(_ context.Context, c *Custody) (prepared, error) {
 // UpgradeKeyAlgorithm is the domain's, with a secret that custody makes.
 type UpgradeKeyAlgorithm struct{ domain.UpgradeKeyAlgorithm }
 
-func (k UpgradeKeyAlgorithm) prepare(_ context.Context, c *Custody) (prepared, error) {
+func (k UpgradeKeyAlgorithm) prepare(_ context.Context, c *Custody, account string) (prepared, error) {
 	cmd := k.UpgradeKeyAlgorithm
 	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
-		cmd.Key, err = c.newKey(ctx, cmd.App, domain.HMAC)
+		cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
 		return cmd, nil, err
 	}}, nil
 }
@@ -140,7 +140,7 @@ type Revealed struct {
 // Reveal puts on record that somebody sees the app's present key, and then gives it. It is a command: sent again by the
 // same actor with its id it gives the same key.
 func (c *Custody) Reveal(ctx context.Context, req engine.Request) (Revealed, engine.Answer, error) {
-	app, err := c.living(ctx, req.Command.Subject())
+	app, err := c.living(ctx, req.Account, req.Command.Subject())
 	if err != nil {
 		return Revealed{}, engine.Answer{}, err
 	}
@@ -184,12 +184,12 @@ func (c *Custody) open(ctx context.Context, app *domain.App, key *domain.Key) (v
 
 // withKey gives the app of a request with its key, which is made now if it was not needed before.
 func (c *Custody) withKey(ctx context.Context, req engine.Request) (*domain.App, error) {
-	app, err := c.living(ctx, req.Command.Subject())
+	app, err := c.living(ctx, req.Account, req.Command.Subject())
 	if err != nil || app.CurrentKey() != nil {
 		return app, err
 	}
 	issue := domain.IssueKey{App: app.ID}
-	if issue.Key, err = c.newKey(ctx, app.ID, app.KeyAlgorithm()); err != nil {
+	if issue.Key, err = c.newKey(ctx, app.Account, app.ID, app.KeyAlgorithm()); err != nil {
 		return nil, gone(err)
 	}
 	answer, err := c.config.Engine.Execute(ctx, engine.Request{
@@ -227,8 +227,8 @@ func (c *Custody) Sign(ctx context.Context, req engine.Request, claims usersig.C
 const AppStopped usersig.Result = "app_stopped"
 
 // Verify judges a UserSig for a user of an app, now.
-func (c *Custody) Verify(ctx context.Context, id domain.AppID, user, sig string) (usersig.Result, error) {
-	app, err := c.living(ctx, id)
+func (c *Custody) Verify(ctx context.Context, account string, id domain.AppID, user, sig string) (usersig.Result, error) {
+	app, err := c.living(ctx, account, id)
 	if err != nil {
 		return "", err
 	}

@@ -73,7 +73,7 @@ func TestFirstKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, sig := range sigs {
-				if found, err := n.Verify(t.Context(), app, "alice", sig); found != usersig.Valid || err != nil {
+				if found, err := n.Verify(t.Context(), "acme", app, "alice", sig); found != usersig.Valid || err != nil {
 					t.Errorf("app %d: %s, %v", app, found, err)
 				}
 			}

@@ -109,14 +109,11 @@ func (e *Engine) Now() domain.Instant { return domain.InstantOf(e.config.Now()) 
 // Policy is the policy that commands are decided with.
 func (e *Engine) Policy() domain.Policy { return e.config.Policy }
 
-// TakeCertificate gives the next id for a push certificate. One that is certainly not used is given back.
+// TakeCertificate gives the next id for a push certificate. One that is not used after all is lost.
 func (e *Engine) TakeCertificate(ctx context.Context) (domain.CertificateID, error) {
 	id, err := e.certificates.take(ctx)
 	return domain.CertificateID(id), err
 }
-
-// GiveBackCertificate returns an id that TakeCertificate gave and no commit has.
-func (e *Engine) GiveBackCertificate(id domain.CertificateID) { e.certificates.giveBack(uint64(id)) }
 
 // Settle waits until this node's projections have everything that was in the log when it was called.
 func (e *Engine) Settle(ctx context.Context) error {

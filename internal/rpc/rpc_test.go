@@ -337,3 +337,43 @@ func TestCommandsRunAtOnce(t *testing.T) {
 		t.Error("answered after Stop")
 	}
 }
+
+// TestAnotherAccountsAppIsUnknown: the subject names the account, the body the app. Whatever state an app of another
+// account is in, a command that brings or makes secrets learns nothing of it, and leaves nothing with it.
+func TestAnotherAccountsAppIsUnknown(t *testing.T) {
+	w := start(t)
+	create := func(key, name string) string {
+		t.Helper()
+		made := w.overHTTP("stranger", "POST", "/v1/accounts/globex/apps", `{"name":"`+name+`"}`, key)
+		var app struct {
+			App json.Number `json:"app"`
+		}
+		if err := json.Unmarshal([]byte(made.Body), &app); err != nil || made.Status != 201 {
+			t.Fatalf("%d %s: %v", made.Status, made.Body, err)
+		}
+		return app.App.String()
+	}
+	living, deleted := create("make-1", "theirs"), create("make-2", "gone")
+	w.overHTTP("stranger", "POST", "/v1/apps/"+deleted+"/stop", `{}`, "stop-2")
+	if gone := w.overHTTP("stranger", "DELETE", "/v1/apps/"+deleted+"?confirm=gone", "", "delete-2"); gone.Status != 200 {
+		t.Fatalf("deleting: %d %s", gone.Status, gone.Body)
+	}
+	const vivo = `"platform":"vivo","fields":{"app_key":"k","app_id":"1","app_secret":"s","click_action":{"type":"open_app"}}`
+	w.overHTTP("stranger", "POST", "/v1/apps/"+living+"/certificates", "{"+vivo+"}", "certificate-1")
+	for _, app := range []string{living, deleted, "1499999999"} {
+		for command, body := range map[string]string{
+			"add_certificate":       vivo,
+			"edit_certificate":      `"certificate":1000001,"fields":{"app_id":"2","no_such":"x"}`,
+			"delete_certificate":    `"certificate":1000001`,
+			"rotate_key":            `"overlap":"0s"`,
+			"upgrade_key_algorithm": `"reason":"x"`,
+			"retire_key":            `"reason":"x"`,
+			"add_admins":            `"names":["a"]`,
+		} {
+			got := w.nats("owner", "command.acme."+command, `{"app":`+app+`,`+body+`}`)
+			if got.Status != 404 || !strings.Contains(got.Body, `"app_not_found"`) {
+				t.Errorf("%s on %s: %d %s", command, app, got.Status, got.Body)
+			}
+		}
+	}
+}
