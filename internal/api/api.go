@@ -197,6 +197,9 @@ func (a *API) answer(x *exchange) (rep reply) {
 		return rep
 	}
 	defer x.leave()
+	if x.guest != nil && (x.rt.long || x.query.Has("as_of") || x.query.Has("known_at")) {
+		return x.long()
+	}
 	return x.rt.serve(a, x)
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +24,13 @@ const (
 
 	// maxGuestStreams bounds the streams of one token: a console in some windows, or a consumer and its replacement.
 	maxGuestStreams = 8
+
+	// maxGuestLong bounds the long reads of one token, those that wait for their turn among them: each may go through
+	// all that an account ever did, and who sends more keeps others waiting.
+	maxGuestLong = 64
+
+	// longPatience bounds a long read, its wait included: what takes longer finds nobody who still waits for it.
+	longPatience = 20 * time.Second
 
 	// maxStreams bounds all streams: each holds a page, a megabyte at worst, while it writes.
 	maxStreams = 512
@@ -60,6 +69,7 @@ type guest struct {
 	rate     *rate.Limiter
 	underWay atomic.Int64
 	streams  atomic.Int64
+	long     atomic.Int64
 }
 
 func (g *guest) enter(now time.Time) bool {
@@ -87,4 +97,20 @@ func (l *limits) stream(g *guest) (leave func(), problem reply, fine bool) {
 		g.streams.Add(-1)
 		l.streams.Add(-1)
 	}, reply{}, true
+}
+
+// long answers a read that may go through all that an account ever did.
+func (x *exchange) long() reply {
+	defer x.guest.long.Add(-1)
+	if x.guest.long.Add(1) > maxGuestLong {
+		return tooFast.reply()
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), longPatience)
+	defer cancel()
+	x.r = x.r.WithContext(ctx)
+	rep := x.rt.serve(x.api, x)
+	if ctx.Err() != nil && rep.status >= http.StatusInternalServerError {
+		return overloaded.reply().because(rep.err)
+	}
+	return rep
 }

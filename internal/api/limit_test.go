@@ -88,3 +88,23 @@ func TestMinPosition(t *testing.T) {
 		t.Errorf("a position that does not come: %s", got.body)
 	}
 }
+
+// TestLongReadsAreFew: a token that has its share of long reads under way is told to wait, and no other is.
+func TestLongReadsAreFew(t *testing.T) {
+	w := start(t, nil)
+	path := w.create(`{"name":"shop"}`)
+	who, err := w.tokens.Authenticate(w.secrets["owner"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.api.limits.guest(who.TokenID).long.Store(maxGuestLong)
+	for _, below := range []string{"/why", "/history", "/statement", "?as_of=2021-01-01T00:00:00Z"} {
+		if a := w.must(429, "owner", "GET", path+below, ""); a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", below)
+		}
+		w.must(200, "reader", "GET", path+below, "")
+	}
+	w.must(200, "owner", "GET", path, "")
+	w.api.limits.guest(who.TokenID).long.Store(maxGuestLong - 1)
+	w.must(200, "owner", "GET", path+"/why", "")
+}

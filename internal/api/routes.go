@@ -22,6 +22,7 @@ type route struct {
 	method    string
 	path      string
 	open      bool // takes no token
+	long      bool // may go through all that an account ever did
 	query     []parameter
 	serve     func(*API, *exchange) reply
 	operation *huma.Operation
@@ -58,6 +59,7 @@ type page struct {
 	status   int // of success; 0 means 200
 	app      bool
 	problems []int
+	long     bool // may go through all that an account ever did
 	serve    func(*API, *exchange) reply
 }
 
@@ -122,7 +124,7 @@ var pages = map[auth.Action]page{
 			huma.Schema{Type: huma.TypeString, Enum: fieldNames(), Default: string(domain.FieldStatus)},
 		}},
 		about:  "The chain of facts, rules, timers and commands behind the present value, as a text and link by link.",
-		answer: reflect.TypeFor[hindsight.Answer](), problems: []int{404}, serve: (*API).explainApp,
+		answer: reflect.TypeFor[hindsight.Answer](), problems: []int{404}, long: true, serve: (*API).explainApp,
 	},
 	auth.ListApps: {
 		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),
@@ -209,19 +211,19 @@ var pages = map[auth.Action]page{
 	},
 	auth.ReadAccountHistory: {
 		tag: "events", summary: "Read what was done to an account and its apps, latest first", about: aboutHistory, query: historyFilter,
-		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, serve: (*API).readAccountHistory,
+		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, long: true, serve: (*API).readAccountHistory,
 	},
 	auth.ReadAppHistory: {
 		tag: "events", summary: "Read what was done to an app, latest first", about: aboutHistory, query: historyFilter,
-		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, serve: (*API).readAppHistory,
+		answer: reflect.TypeFor[listOf[Commit]](), problems: []int{404}, long: true, serve: (*API).readAppHistory,
 	},
 	auth.ReadAccountStatement: {
 		tag: "events", summary: "Read an account's statement", about: aboutStatement, query: statementWindow,
-		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, serve: (*API).readAccountStatement,
+		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, long: true, serve: (*API).readAccountStatement,
 	},
 	auth.ReadAppStatement: {
 		tag: "events", summary: "Read an app's statement", about: aboutStatement, query: statementWindow,
-		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, serve: (*API).readAppStatement,
+		answer: reflect.TypeFor[Statement](), also: []string{"text/csv"}, problems: []int{404, 409}, long: true, serve: (*API).readAppStatement,
 	},
 	auth.SendBillingEvents: {
 		tag: "billing", summary: "Send billing events",
@@ -345,7 +347,7 @@ func describe() (described, error) {
 		written++
 		rt := &route{
 			name: string(rule.Action), action: rule.Action, method: rule.Method, path: rule.Route,
-			query: p.query, serve: p.serve,
+			query: p.query, serve: p.serve, long: p.long,
 		}
 		rt.operation = doc.add(rt, p, roles(rule))
 		out.routes = append(out.routes, rt)
