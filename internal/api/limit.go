@@ -13,7 +13,7 @@ import (
 const (
 	// DefaultRate is how many requests a second one token may send on average: more than one machine answers, so it
 	// stops a loop gone wild before others suffer and nobody else.
-	DefaultRate = 50_000
+	DefaultRate = 200_000
 
 	// maxGuestRequests bounds the requests of one token under way: what keeps group commit fed many times over, and a
 	// part of maxRequests, so that one token cannot have them all.
