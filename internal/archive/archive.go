@@ -4,6 +4,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -60,11 +61,13 @@ type Config struct {
 type Archive struct {
 	config      Config
 	data, index *os.File
-	end         int64 // of the data; belongs to Run
+	end         int64  // of the data; belongs to Run
+	last        uint64 // the last commit in the files; belongs to Run
 	position    atomic.Uint64
 }
 
-// Open opens the archive in a directory, or begins one. What a crash left unfinished at its end is written again.
+// Open opens the archive in a directory, or begins one. What a crash left unfinished at its end is written again. Nothing
+// is read from it until Run has compared it with the log.
 func Open(config Config) (*Archive, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -100,12 +103,7 @@ func (a *Archive) resume() error {
 		return err
 	}
 	if string(found) != string(a.header()) {
-		if err := errors.Join(a.data.Truncate(0), a.index.Truncate(0)); err != nil {
-			return err
-		}
-		_, err := a.data.WriteAt(a.header(), 0)
-		a.end = headerSize
-		return err
+		return a.reset()
 	}
 	size, err := a.index.Stat()
 	if err != nil {
@@ -120,9 +118,45 @@ func (a *Archive) resume() error {
 			}
 			a.end = at + prefixSize + int64(len(payload))
 		}
-		a.position.Store(last)
+		a.last = last
 		return a.index.Truncate(int64(last) * entrySize) //nolint:gosec // it fits in the file
 	}
+}
+
+// reset empties the archive. It waits for the disk, so that no crash brings back what was there.
+func (a *Archive) reset() error {
+	a.position.Store(0)
+	a.last, a.end = 0, headerSize
+	if err := errors.Join(a.index.Truncate(0), a.data.Truncate(0)); err != nil {
+		return err
+	}
+	_, err := a.data.WriteAt(a.header(), 0)
+	return errors.Join(err, a.index.Sync(), a.data.Sync())
+}
+
+// confirm compares the last commit with the log's, and begins anew if they differ: a log that was restored from a backup
+// is the same log to its name, and may have been written on since. Time and the hash of the commit before are in each
+// commit, so that no later one is in both histories.
+func (a *Archive) confirm(ctx context.Context) error {
+	if a.last == 0 {
+		return nil
+	}
+	kept, _, err := a.get(a.last)
+	if err == nil {
+		m, missing := a.config.Log.Get(ctx, a.last)
+		if missing != nil && !errors.Is(missing, eventstore.ErrNotFound) {
+			return fmt.Errorf("archive: comparing with the log: %w", missing)
+		}
+		if missing == nil && bytes.Equal(kept, m.Payload) {
+			a.position.Store(a.last)
+			return nil
+		}
+	}
+	a.config.Logger.Warn("the archive has commits that the log has not, as after a restore from a backup: it is made anew", "position", a.last)
+	if err := a.reset(); err != nil {
+		return fmt.Errorf("archive: emptying: %w", err)
+	}
+	return nil
 }
 
 // Close closes the files; Run must have ended.
@@ -136,7 +170,7 @@ func (a *Archive) Close() error {
 	return errors.Join(errs...)
 }
 
-// Position is that of the last commit in the archive.
+// Position is that of the last commit that is read from the archive.
 func (a *Archive) Position() uint64 { return a.position.Load() }
 
 // Get gives the stored bytes of the commit at a position, which must not be changed: from the archive, or from the log
@@ -217,7 +251,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 func (a *Archive) follow(ctx context.Context) error {
-	follower, err := a.config.Log.Follow(ctx, a.Position())
+	if err := a.confirm(ctx); err != nil {
+		return err
+	}
+	follower, err := a.config.Log.Follow(ctx, a.last)
 	if err != nil {
 		return err
 	}
@@ -249,10 +286,11 @@ func (a *Archive) append(messages []eventstore.Message) error {
 	if _, err := a.data.WriteAt(data, a.end); err != nil {
 		return fmt.Errorf("archive: writing: %w", err)
 	}
-	if _, err := a.index.WriteAt(index, int64(a.Position())*entrySize); err != nil { //nolint:gosec // a count
+	if _, err := a.index.WriteAt(index, int64(a.last)*entrySize); err != nil { //nolint:gosec // a count
 		return fmt.Errorf("archive: writing: %w", err)
 	}
 	a.end += int64(len(data))
-	a.position.Store(messages[len(messages)-1].Sequence)
+	a.last = messages[len(messages)-1].Sequence
+	a.position.Store(a.last)
 	return nil
 }

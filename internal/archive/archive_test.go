@@ -3,11 +3,14 @@ package archive
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 
 	"sundial/eventstore"
@@ -20,25 +23,39 @@ type world struct {
 	payloads [][]byte
 	previous eventstore.Hash
 	sequence uint64
+	life     string // in the ids of commits
+	stop     func()
 }
 
 func newWorld(t testing.TB, commits int) *world {
 	t.Helper()
-	server, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	return (&world{}).start(t, t.TempDir(), commits)
+}
+
+// start opens the log in a directory, makes one if there is none, and appends commits.
+func (w *world) start(t testing.TB, dir string, commits int) *world {
+	t.Helper()
+	server, err := natsd.Start(natsd.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
-	w := &world{}
-	if w.log, err = eventstore.Create(context.Background(), nc, eventstore.Config{}); err != nil {
+	w.log, err = eventstore.Open(context.Background(), nc, eventstore.Config{})
+	if errors.Is(err, eventstore.ErrMissing) {
+		w.log, err = eventstore.Create(context.Background(), nc, eventstore.Config{})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.log.Close(context.Background()) })
+	w.stop = sync.OnceFunc(func() {
+		_ = w.log.Close(context.Background())
+		nc.Close()
+		server.Shutdown()
+	})
+	t.Cleanup(w.stop)
 	for range commits {
 		w.commit(t)
 	}
@@ -54,7 +71,7 @@ func (w *world) commit(t testing.TB) {
 		data = fmt.Appendf(nil, `{"n":"%s"}`, bytes.Repeat([]byte{'x'}, 5000+n))
 	}
 	c := eventstore.Commit{
-		Account: "acme", ID: fmt.Sprint("id-", n), Command: "test", RecordedAt: 1_609_459_200_000, Previous: w.previous,
+		Account: "acme", ID: fmt.Sprint("id-", w.life, n), Command: "test", RecordedAt: 1_609_459_200_000, Previous: w.previous,
 		Events: []eventstore.Event{{Type: "test.v1", Data: data}},
 	}
 	payload, err := c.Encode()
@@ -74,6 +91,9 @@ func (w *world) open(t testing.TB, dir string) *Archive {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Close() })
+	if err := a.confirm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return a
 }
 
@@ -169,6 +189,61 @@ func TestAnotherLogBeginsAnew(t *testing.T) {
 	}
 	other.catchUp(t, b)
 	other.check(t, b)
+}
+
+// TestALogRestoredFromABackup is the same to its name; the archive has nothing of the history that was lost, whether the
+// log has grown beyond it again or is shorter.
+func TestALogRestoredFromABackup(t *testing.T) {
+	for _, more := range []int{0, 3, 5, 12} {
+		t.Run(fmt.Sprint("and ", more, " commits more"), func(t *testing.T) {
+			dir, backup := t.TempDir(), t.TempDir()
+			lost := (&world{life: "lost-"}).start(t, dir, 10)
+			lost.stop()
+			if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			w := &world{life: "new-", payloads: slices.Clone(lost.payloads), previous: lost.previous, sequence: lost.sequence}
+			lost.start(t, dir, 5)
+			files := t.TempDir()
+			a := lost.open(t, files)
+			lost.catchUp(t, a)
+			if err := a.Close(); err != nil {
+				t.Fatal(err)
+			}
+			lost.stop()
+
+			w.start(t, backup, more)
+			if w.log.Identity() != lost.log.Identity() {
+				t.Fatal("a restored log has another identity")
+			}
+			b, err := Open(Config{Dir: files, Log: w.log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = b.Close() })
+			w.check(t, b) // before anything was compared
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- b.Run(ctx) }()
+			for b.Position() < uint64(len(w.payloads)) {
+				if t.Context().Err() != nil {
+					t.Fatal("the commits are not copied")
+				}
+				runtime.Gosched()
+			}
+			w.check(t, b)
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if again := w.open(t, files); again.Position() != uint64(len(w.payloads)) {
+				t.Errorf("the archive goes on behind %d, want %d", again.Position(), len(w.payloads))
+			}
+		})
+	}
 }
 
 // FuzzBrokenFiles breaks the files of an archive in any way, as a crash or a bad disk does: what is read is what the log
