@@ -15,6 +15,10 @@ import (
 
 // Account gives an account by the given clocks, resolved, without its apps; false if nothing had happened in it.
 func (p *Past) Account(ctx context.Context, id string, c Clocks) (*domain.Account, bool, error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, false, err
+	}
+	defer p.leave()
 	log, err := p.accountLog(ctx, id)
 	if err != nil {
 		return nil, false, err
@@ -93,6 +97,10 @@ func (p *Past) scan(ctx context.Context, id string) ([]domain.Past, error) {
 // Apps lists an account's apps as projections.Store.Apps does, by the given clocks, resolved. Where few match, or their
 // histories are long, a page may be shorter than was asked for and yet not the last.
 func (p *Past) Apps(ctx context.Context, filter projections.AppFilter, page projections.Page, c Clocks) ([]*domain.App, string, error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, "", err
+	}
+	defer p.leave()
 	limit := min(max(page.Limit, 1), projections.MaxLimit)
 	b := &budget{p.most}
 	var found []*domain.App

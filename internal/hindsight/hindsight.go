@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/archive"
@@ -17,6 +19,10 @@ import (
 
 // MaxCommits bounds the commits that one answer is made from: 20,000 take a third of a second. An app has some dozens.
 const MaxCommits = 20_000
+
+// maxQuestions bounds the questions that are answered at once: each may hold MaxCommits commits, some 100 MB when they are
+// decoded, and keep a processor from those who commit. The others wait.
+const maxQuestions = 4
 
 // The errors beside those of the log and the projections.
 var (
@@ -38,6 +44,7 @@ type Past struct {
 	config Config
 	codec  *eventstore.Codec[domain.Event]
 	most   int // commits in an answer: MaxCommits; tests want fewer
+	places *semaphore.Weighted
 }
 
 // New makes what answers. It starts nothing.
@@ -46,7 +53,7 @@ func New(config Config) (*Past, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hindsight: %w", err)
 	}
-	return &Past{config: config, codec: codec, most: MaxCommits}, nil
+	return &Past{config: config, codec: codec, most: MaxCommits, places: semaphore.NewWeighted(maxQuestions)}, nil
 }
 
 // Clocks are the two clocks of a question: what was true as of one instant, as far as was known at another. Both are
@@ -72,6 +79,16 @@ func (p *Past) Resolve(c Clocks) (Clocks, error) {
 	return c, nil
 }
 
+// enter waits for a place among the questions that are answered, which leave gives back; an error is the context's.
+func (p *Past) enter(ctx context.Context) error {
+	if err := p.places.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("hindsight: waiting for other questions: %w", err)
+	}
+	return nil
+}
+
+func (p *Past) leave() { p.places.Release(1) }
+
 // budget is how many commits an answer may still take.
 type budget struct{ left int }
 
@@ -84,6 +101,10 @@ func (b *budget) take(n int) error {
 
 // App gives an app by the given clocks, resolved; false if it did not exist then.
 func (p *Past) App(ctx context.Context, id domain.AppID, c Clocks) (*domain.App, bool, error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, false, err
+	}
+	defer p.leave()
 	present, found, err := p.config.Store.App(ctx, id)
 	if err != nil || !found {
 		return nil, false, err
@@ -142,13 +163,21 @@ func (p *Past) entries(ctx context.Context, id domain.AppID, by domain.Instant, 
 	}
 }
 
-// commit reads a commit with its events.
-func (p *Past) commit(ctx context.Context, position uint64) (eventstore.Commit, []domain.Event, error) {
-	payload, err := p.config.Archive.Get(ctx, position)
-	if err != nil {
-		return eventstore.Commit{}, nil, fmt.Errorf("hindsight: reading commit %d: %w", position, err)
+// commit reads a commit of an account with its events. What the archive has and the projections did not see is of a
+// history that the log has lost since: then the log is asked.
+func (p *Past) commit(ctx context.Context, account string, at projections.Entry) (eventstore.Commit, []domain.Event, error) {
+	payload, err := p.config.Archive.Get(ctx, at.Position)
+	if err == nil {
+		c, events, err := p.decode(at.Position, payload)
+		if err == nil && c.Account == account && domain.Instant(c.RecordedAt) == at.RecordedAt {
+			return c, events, nil
+		}
 	}
-	return p.decode(position, payload)
+	m, err := p.config.Log.Get(ctx, at.Position)
+	if err != nil {
+		return eventstore.Commit{}, nil, fmt.Errorf("hindsight: reading commit %d: %w", at.Position, err)
+	}
+	return p.decode(at.Position, m.Payload)
 }
 
 func (p *Past) decode(position uint64, payload []byte) (eventstore.Commit, []domain.Event, error) {
@@ -169,7 +198,7 @@ func (p *Past) decode(position uint64, payload []byte) (eventstore.Commit, []dom
 func (p *Past) read(ctx context.Context, app *domain.App, entries []projections.Entry) ([]domain.Past, error) {
 	log := make([]domain.Past, 0, 2*len(entries))
 	for i := len(entries) - 1; i >= 0; i-- {
-		c, events, err := p.commit(ctx, entries[i].Position)
+		c, events, err := p.commit(ctx, app.Account, entries[i])
 		if err != nil {
 			return nil, err
 		}

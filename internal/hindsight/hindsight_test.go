@@ -1,14 +1,19 @@
 package hindsight_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"sundial/domain"
+	"sundial/internal/archive"
 	"sundial/internal/engine"
 	"sundial/internal/enginetest"
 	"sundial/internal/hindsight"
@@ -104,6 +109,98 @@ func TestALongHistory(t *testing.T) {
 	}
 	if _, err := w.past.Resolve(hindsight.Clocks{KnownAt: w.Now() + 1}); !errors.Is(err, hindsight.ErrAhead) {
 		t.Errorf("known ahead of the clock: %v, want ErrAhead", err)
+	}
+}
+
+// TestTheArchiveOfALostHistory is not believed: it has other commits at the positions that the projections know.
+func TestTheArchiveOfALostHistory(t *testing.T) {
+	lost, w := newWorld(t), newWorld(t)
+	lost.Move(time.Minute)
+	lost.owing(t, "acme")
+	lost.owing(t, "other")
+	app := w.owing(t, "acme")
+	w.Move(time.Hour)
+	w.owing(t, "acme")
+
+	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: lost.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- copied.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := errors.Join(<-ended, copied.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for copied.Position() < 4 {
+		if t.Context().Err() != nil {
+			t.Fatal("the commits are not copied")
+		}
+		runtime.Gosched()
+	}
+	past, err := hindsight.New(hindsight.Config{Log: w.Log, Archive: copied, Store: w.Store, Policy: w.Policy(), Now: w.Time})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clocks := hindsight.Clocks{AsOf: w.Now() - 1, KnownAt: w.Now()}
+	want, _, err := w.past.App(t.Context(), app, clocks)
+	if err != nil || want == nil {
+		t.Fatal(want, err)
+	}
+	got, _, err := past.App(t.Context(), app, clocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(want, got, gocmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	wantWhy, _, err := w.past.Why(t.Context(), app, domain.FieldStatus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotWhy, _, err := past.Why(t.Context(), app, domain.FieldStatus)
+	if diff := gocmp.Diff(wantWhy, gotWhy); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestQuestionsWaitForOthers until their own time is over.
+func TestQuestionsWaitForOthers(t *testing.T) {
+	w := newWorld(t)
+	app := w.owing(t, "acme")
+	release, err := w.past.Occupy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := hindsight.Clocks{AsOf: w.Now(), KnownAt: w.Now()}
+	questions := map[string]func(context.Context) error{
+		"an app":     func(ctx context.Context) error { _, _, err := w.past.App(ctx, app, now); return err },
+		"an account": func(ctx context.Context) error { _, _, err := w.past.Account(ctx, "acme", now); return err },
+		"apps": func(ctx context.Context) error {
+			_, _, err := w.past.Apps(ctx, projections.AppFilter{Account: "acme"}, projections.Page{Limit: 1}, now)
+			return err
+		},
+		"why": func(ctx context.Context) error { _, _, err := w.past.Why(ctx, app, domain.FieldStatus); return err },
+	}
+	for name, ask := range questions {
+		ctx, cancel := context.WithCancel(t.Context())
+		answered := make(chan error, 1)
+		go func() { answered <- ask(ctx) }()
+		cancel()
+		if err := <-answered; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "waiting for other questions") {
+			t.Errorf("%s: %v, want that it was waiting", name, err)
+		}
+	}
+	release()
+	for name, ask := range questions {
+		for range 10 { // each gives its place back
+			if err := ask(t.Context()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }
 

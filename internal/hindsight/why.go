@@ -7,6 +7,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/projections"
 )
 
 // Answer says why a field of an app is what it is.
@@ -37,6 +38,10 @@ type Link struct {
 
 // Why explains a field of an app; false if there is no such app.
 func (p *Past) Why(ctx context.Context, id domain.AppID, field domain.Field) (Answer, bool, error) {
+	if err := p.enter(ctx); err != nil {
+		return Answer{}, false, err
+	}
+	defer p.leave()
 	app, found, err := p.config.Store.App(ctx, id)
 	if err != nil || !found {
 		return Answer{}, false, err
@@ -54,7 +59,7 @@ func (p *Past) Why(ctx context.Context, id domain.AppID, field domain.Field) (An
 	for _, l := range explained.Links {
 		link := Link{Kind: l.Kind, Text: l.Text}
 		if l.Event >= 0 {
-			commit, _, err := p.commit(ctx, log[l.Event].Position)
+			commit, _, err := p.commit(ctx, app.Account, projections.Entry{Position: log[l.Event].Position, RecordedAt: log[l.Event].At})
 			if err != nil {
 				return Answer{}, false, err
 			}
