@@ -12,3 +12,6 @@ func (q *Question) Hold(apps int) { q.held = apps }
 func (p *Past) Occupy(ctx context.Context) (release func(), err error) {
 	return func() { p.places.Release(maxQuestions) }, p.places.Acquire(ctx, maxQuestions)
 }
+
+// List lets a report list so many changes.
+func (q *Question) List(changes int) { q.changes = changes }

@@ -233,4 +233,18 @@ func TestWhatIfInSeveralPasses(t *testing.T) {
 			t.Errorf("%d apps at once: %d of %d commits done in the end", held, told, of)
 		}
 	}
+	q.Hold(0)
+	for _, listed := range []int{1, 5, 11, 12, 13} {
+		q.List(listed)
+		want := *whole
+		want.Changes = whole.Changes[:min(listed, 12)]
+		want.More = 12 - len(want.Changes)
+		part, err := hindsight.WhatIf(t.Context(), q, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(&want, part); diff != "" {
+			t.Errorf("%d changes listed (-want +got):\n%s", listed, diff)
+		}
+	}
 }

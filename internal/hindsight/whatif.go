@@ -34,7 +34,8 @@ type Question struct {
 	Until   domain.Instant // what is due by then has happened, in both
 	Account string         // only this one's; "" for all
 
-	held int // apps that are replayed at once; 0: heldApps, tests want fewer
+	held    int // apps that are replayed at once; 0: heldApps, tests want fewer
+	changes int // that are listed; 0: MaxChanges, tests want fewer
 }
 
 // Fate is what another policy does to a stop.
@@ -97,7 +98,8 @@ type Report struct {
 	Apps     int             `json:"apps"`
 	Total    Counts          `json:"total"`
 	Accounts []AccountCounts `json:"accounts"` // those in which something would have changed, by id
-	Changes  []Change        `json:"changes"`  // by account, app, and time, at most MaxChanges
+	Changes  []Change        `json:"changes"`  // by account, app, and time, the first MaxChanges
+	More     int             `json:"changes_left_off,omitempty"`
 }
 
 // WhatIf replays the log under another policy and compares with the log replayed under the policies that its decisions
@@ -132,15 +134,20 @@ func WhatIf(ctx context.Context, q Question, progress func(done, total uint64)) 
 			start = p.full - 1
 		}
 	}
-	report.sort()
+	report.cut(cmp.Or(q.changes, MaxChanges))
+	slices.SortFunc(report.Accounts, func(a, b AccountCounts) int { return strings.Compare(a.Account, b.Account) })
 	return report, nil
 }
 
-func (r *Report) sort() {
-	slices.SortFunc(r.Accounts, func(a, b AccountCounts) int { return strings.Compare(a.Account, b.Account) })
+// cut sorts the changes and leaves the first ones.
+func (r *Report) cut(most int) {
 	slices.SortFunc(r.Changes, func(a, b Change) int {
-		return cmp.Or(strings.Compare(a.Account, b.Account), cmp.Compare(a.App, b.App), cmp.Compare(max(a.Was, a.Would), max(b.Was, b.Would)), cmp.Compare(a.Cause, b.Cause))
+		return cmp.Or(strings.Compare(a.Account, b.Account), cmp.Compare(a.App, b.App), cmp.Compare(max(a.Was, a.Would), max(b.Was, b.Would)), cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Since, b.Since), cmp.Compare(a.Fate, b.Fate))
 	})
+	if more := len(r.Changes) - most; more > 0 {
+		r.More += more
+		r.Changes = slices.Delete(r.Changes, most, len(r.Changes))
+	}
 }
 
 // pass replays the accounts that appear in the log after its start, until it holds as many apps as it may.
@@ -270,9 +277,10 @@ func (p *pass) tell(r *Report) {
 				accounts[c.Account] = of
 			}
 			of.add(c.Fate)
-			if len(r.Changes) < MaxChanges {
-				r.Changes = append(r.Changes, c)
-			}
+			r.Changes = append(r.Changes, c)
+		}
+		if most := cmp.Or(p.question.changes, MaxChanges); len(r.Changes) > 2*most { // so that memory is bounded, too
+			r.cut(most)
 		}
 	}
 	for id, counts := range accounts {
