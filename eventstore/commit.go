@@ -57,10 +57,11 @@ type Commit struct {
 	Events      []Event
 }
 
-// Limits on a commit. MaxEvents is far above what one command leads to (a deletion that closes every order of an
-// app); MaxPayload leaves room for headers below the server's own limit on a message, 1 MB.
+// Limits on a commit. MaxEvents is above what the largest command leads to: an import of an app with 500 orders, 500
+// invoices and what it holds beside them, some hundred events more. MaxPayload leaves room for headers below the server's
+// own limit on a message, 1 MB.
 const (
-	MaxEvents  = 1000
+	MaxEvents  = 1200
 	MaxPayload = maxMessage - 16<<10
 )
 
@@ -96,7 +97,7 @@ func (c *Commit) AppendEncode(b []byte) ([]byte, error) {
 	case len(c.Events) == 0:
 		return nil, errors.New("eventstore: a commit without events: a command that changes nothing appends nothing")
 	case len(c.Events) > MaxEvents:
-		return nil, fmt.Errorf("eventstore: a commit of %d events, at most %d: split the command", len(c.Events), MaxEvents)
+		return nil, fmt.Errorf("eventstore: a commit of %d events, at most %d: %w", len(c.Events), MaxEvents, ErrTooLarge)
 	case c.RecordedAt < minRecordedAt || c.RecordedAt > maxRecordedAt:
 		return nil, fmt.Errorf("eventstore: recorded time %d ms is outside the years 1 to 9999", c.RecordedAt)
 	}

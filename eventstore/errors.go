@@ -18,7 +18,7 @@ var (
 	// ErrUnknown: the commit may have been written or not. Look its command's id up before trying again.
 	ErrUnknown = errors.New("eventstore: it is not known whether the commit was written: look the command's id up before trying again")
 
-	// ErrTooLarge: the commit is above MaxPayload and was not written; it never will be.
+	// ErrTooLarge: the commit is above MaxPayload or MaxEvents and was not written; it never will be.
 	ErrTooLarge = errors.New("eventstore: the commit is too large: split the command")
 
 	// ErrNotFound: there is no commit at that sequence.

@@ -210,7 +210,7 @@ func (e *estate) read(l *estateLine, text []byte, long bool) bool {
 }
 
 // tooLargeFix is what helps against the limit on what the API takes at once.
-const tooLargeFix = "Export the p12 files without the certificates of their issuers (then they take 3 to 8 KB), or leave some certificates away; added afterwards they get new ids."
+const tooLargeFix = "Export the p12 files without the certificates of their issuers (then they take 3 to 8 KB), or leave some certificates away (added afterwards they get new ids), or orders that are over."
 
 // queue gives a line to its account's lane, and has somebody work there.
 func (e *estate) queue(ctx context.Context, stop context.CancelCauseFunc, l *estateLine) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sundial/domain"
+	"sundial/eventstore"
 )
 
 // TestLifeOverHTTP takes an app through every command, and looks at what each answers.
@@ -64,6 +65,29 @@ func (w *world) headers(a answer, what string) {
 	if a.header.Get("ETag") != fmt.Sprintf(`"%d"`, a.app.Version) || a.header.Get(headerPosition) == "" || a.header.Get(headerKey) == "" {
 		w.t.Errorf("%s: version %d with ETag %s, position %s, key %s", what, a.app.Version, a.header.Get("ETag"),
 			a.header.Get(headerPosition), a.header.Get(headerKey))
+	}
+}
+
+// TestTheLargestImport is within what one commit holds; what is beyond is refused as such.
+func TestTheLargestImport(t *testing.T) {
+	w := start(t, nil)
+	body := func(app, id int) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, `{"app":%d,"name":"old","created_at":"2018-06-01T00:00:00Z","edition":"pro","admins":["a","b","c","d"],"keys":[],"orders":[`, app)
+		for i := range domain.MaxImportedOrders {
+			fmt.Fprintf(&b, `{"id":"%0*d","edition":"pro","effective_at":"2020-06-01T00:00:00Z","version":3,"amount":{"currency":"CNY","minor":1}},`, id, i)
+		}
+		text := strings.TrimSuffix(b.String(), ",") + `],"invoices":[`
+		b.Reset()
+		for i := range domain.MaxImportedOrders {
+			fmt.Fprintf(&b, `{"id":"%0*d","version":3,"effective_at":"2020-06-01T00:00:00Z","amount":{"currency":"CNY","minor":1}},`, id, i)
+		}
+		return text + strings.TrimSuffix(b.String(), ",") + `]}`
+	}
+	const path = "/v1/accounts/acme/apps/import"
+	w.must(201, "operator", "POST", path, body(1400000001, domain.MaxIDRunes))
+	if got := errorReply(fmt.Errorf("wrapped: %w", eventstore.ErrTooLarge)); got.status != 413 || got.code != "too_large" {
+		t.Errorf("more than a commit holds: %d %s", got.status, got.code)
 	}
 }
 

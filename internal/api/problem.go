@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
+	"sundial/eventstore"
 	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
@@ -124,7 +125,11 @@ var (
 		"Read the app again, decide anew, and send its new ETag in If-Match.",
 	}
 	tooLarge = fault{http.StatusRequestEntityTooLarge, "too_large", "The body is larger than 1 MB.", "Send it in parts."}
-	tooMany  = fault{
+	tooMuch  = fault{
+		http.StatusRequestEntityTooLarge, tooLarge.code, "The command leads to more than one commit can hold: 1,200 events, or 1 MB. Nothing was changed.",
+		"Send it in parts, such as an app to import with fewer orders, invoices or certificates.",
+	}
+	tooMany = fault{
 		http.StatusRequestEntityTooLarge, "too_many_events", "The batch has more than 1,000 events.",
 		"Send it in parts, in the same order.",
 	}
@@ -307,6 +312,7 @@ func errorReply(err error) reply {
 	}{
 		{engine.ErrIDReused, keyReused},
 		{engine.ErrStale, stale},
+		{eventstore.ErrTooLarge, tooMuch},
 		{engine.ErrBusy, busy},
 		{engine.ErrUnknown, unknown},
 		{engine.ErrUnavailable, unavailable},
