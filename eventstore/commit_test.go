@@ -89,7 +89,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{"an event with more than data", "not a JSON value", func(c *eventstore.Commit) { c.Events[0].Data = []byte(`{},{}`) }},
 		{"an id that is not UTF-8", "UTF-8", func(c *eventstore.Commit) { c.ID = "\xff" }},
 		{"a time beyond the year 9999", "years 1 to 9999", func(c *eventstore.Commit) { c.RecordedAt = 1 << 60 }},
-		{"too many events", "at most 1000", func(c *eventstore.Commit) { c.Events = make([]eventstore.Event, 1001) }},
+		{"too many events", "at most 1200", func(c *eventstore.Commit) { c.Events = make([]eventstore.Event, eventstore.MaxEvents+1) }},
 		{"too large", "at most", func(c *eventstore.Commit) { c.Reason = strings.Repeat("x", eventstore.MaxPayload) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
