@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/domain"
+	"sundial/internal/jserror"
 	"sundial/projections"
 )
 
@@ -185,7 +186,7 @@ func (n *numbers) lease(ctx context.Context) error {
 			return fmt.Errorf("engine: %w", err)
 		}
 		_, err = n.config.JetStream.Publish(ctx, n.series.prefix+blockSubject, body, jetstream.WithExpectLastSequencePerSubject(sequence))
-		if overtaken(err) {
+		if jserror.Overtaken(err) {
 			continue
 		}
 		if err != nil {
@@ -210,7 +211,7 @@ func (n *numbers) claim(ctx context.Context, id uint64, owner string) error {
 	}
 	subject := n.series.bucket(id) + strconv.FormatUint(id, 10)
 	_, err := n.config.JetStream.Publish(ctx, subject, []byte(owner), jetstream.WithExpectLastSequencePerSubject(0))
-	if overtaken(err) {
+	if jserror.Overtaken(err) {
 		return n.claimedBy(ctx, subject, owner)
 	}
 	if err != nil {
@@ -321,12 +322,6 @@ func (s series) bucket(id uint64) string {
 func (n *numbers) unavailable(err error) error { return fmt.Errorf("%w (%w)", ErrUnavailable, err) }
 
 func refused(c domain.Code) error { return &domain.Refusal{Code: c} }
-
-// overtaken says whether a publish failed because its expected sequence was not met.
-func overtaken(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
-}
 
 // lowest gives the lowest number first.
 type lowest []uint64

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/jserror"
 )
 
 const (
@@ -127,10 +129,9 @@ func (p *parking) put(ctx context.Context, key parkedKey, parked *Parked, expect
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	ack, err := p.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0))
-	var api *jetstream.APIError
 	switch {
 	case err == nil:
-	case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+	case jserror.Overtaken(err):
 		return errMoved
 	default:
 		return fmt.Errorf("parking an event: %w", err)

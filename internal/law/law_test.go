@@ -36,9 +36,11 @@ var rooms = map[string][]string{
 	"eventstore":         {},
 	"projections":        {"domain", "eventstore"},
 	"scheduler":          {"domain", "projections", "internal/engine"},
-	"internal/engine":    {"domain", "eventstore", "projections"},
-	"internal/ingest":    {"domain", "internal/engine"},
-	"internal/publish":   {"domain", "eventstore", "internal/cloudevent"},
+	"internal/engine":    {"domain", "eventstore", "projections", "internal/jserror"},
+	"internal/ingest":    {"domain", "internal/engine", "internal/jserror"},
+	"internal/publish":   {"domain", "eventstore", "internal/cloudevent", "internal/jserror"},
+	"internal/lease":     {"internal/jserror"}, // but for the reading of the server's refusals, a leaf
+	"internal/vault":     {"internal/jserror"}, // the same
 	"internal/archive":   {"eventstore"},
 	"internal/hindsight": {"domain", "eventstore", "projections", "internal/archive"},
 	"internal/custody": {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/jserror"
 )
 
 // DefaultTTL is after how long without renewal a dead node's work passes to another one: long enough for a restart of
@@ -122,7 +124,7 @@ func (l *Lease) acquire(ctx context.Context) (*term, error) {
 			return nil, getErr
 		}
 		revision, err = kv.Update(ctx, l.config.Key, []byte(l.config.Node), present.Revision())
-		if conflict(err) {
+		if jserror.Overtaken(err) {
 			return nil, nil
 		}
 	}
@@ -209,7 +211,7 @@ func (l *Lease) renew(ctx context.Context, t *term, done <-chan error) ending {
 		switch {
 		case err == nil:
 			t.revision, t.sent = revision, sent
-		case conflict(err):
+		case jserror.Overtaken(err):
 			return ending{err: errors.New("lease: another node has it")}
 		case ctx.Err() == nil:
 			l.log.Warn("could not renew the lease", "error", err)
@@ -223,25 +225,16 @@ func (l *Lease) release(t *term) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.config.TTL/2)
 	defer cancel()
 	err := t.kv.Delete(ctx, l.config.Key, jetstream.LastRevision(t.revision))
-	if conflict(err) {
+	if jserror.Overtaken(err) {
 		// A renewal that was interrupted may have been written all the same.
 		var present jetstream.KeyValueEntry
 		if present, err = t.kv.Get(ctx, l.config.Key); err == nil && string(present.Value()) == l.config.Node {
 			err = t.kv.Delete(ctx, l.config.Key, jetstream.LastRevision(present.Revision()))
 		}
 	}
-	if err != nil && !conflict(err) && !errors.Is(err, jetstream.ErrKeyNotFound) {
+	if err != nil && !jserror.Overtaken(err) && !errors.Is(err, jetstream.ErrKeyNotFound) {
 		l.log.Warn("could not release the lease, it will expire", "error", err)
 	}
-}
-
-// conflict tells whether a write failed because the key had another revision than expected.
-func conflict(err error) bool {
-	if errors.Is(err, jetstream.ErrKeyExists) {
-		return true
-	}
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }
 
 // now is the machine's clock with its monotonic reading: a lease measures durations and knows no calendar.

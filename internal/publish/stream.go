@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/internal/cloudevent"
+	"sundial/internal/jserror"
 )
 
 const (
@@ -218,12 +219,10 @@ func (s *stream) message(m *message.Message, expected uint64) *nats.Msg {
 	return out
 }
 
-// The server's codes for a message that does not stand where it was expected, or that stands there already.
+// The server's codes for a message that stands there already, or is about to.
 const (
-	codeWrongSequence       = 10071
-	codeWrongSequenceOnePer = 10164
-	codeDuplicateInProcess  = 10158
-	codeDuplicateInBatch    = 10201
+	codeDuplicateInProcess = 10158
+	codeDuplicateInBatch   = 10201
 )
 
 // request sends a message that is answered, and remembers the sequence it got.
@@ -233,12 +232,9 @@ func (s *stream) request(ctx context.Context, m *nats.Msg) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	var ack struct {
-		Sequence  uint64 `json:"seq"`
-		Duplicate bool   `json:"duplicate"`
-		Error     *struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
+		Sequence  uint64              `json:"seq"`
+		Duplicate bool                `json:"duplicate"`
+		Error     *jetstream.APIError `json:"error"`
 	}
 	if err := json.Unmarshal(reply.Data, &ack); err != nil {
 		return fmt.Errorf("publish: an answer of the server that cannot be read: %w", err)
@@ -251,9 +247,9 @@ func (s *stream) request(ctx context.Context, m *nats.Msg) error {
 		return nil
 	case e == nil:
 		return errors.New("publish: an answer of the server without a sequence")
-	case e.Code == codeWrongSequence, e.Code == codeWrongSequenceOnePer, e.Code == codeDuplicateInProcess, e.Code == codeDuplicateInBatch:
+	case jserror.Overtaken(e), e.ErrorCode == codeDuplicateInProcess, e.ErrorCode == codeDuplicateInBatch:
 		return errConflict
 	default:
-		return fmt.Errorf("publish: nats-server: %s (%d)", e.Description, e.Code)
+		return fmt.Errorf("publish: nats-server: %s (%d)", e.Description, e.ErrorCode)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/jserror"
 )
 
 const (
@@ -117,21 +119,13 @@ func (s store) put(ctx context.Context, subject string, r any, sequence uint64) 
 func (s store) publish(ctx context.Context, subject string, data []byte, sequence uint64) (uint64, error) {
 	ack, err := s.js.Publish(ctx, subject, data, jetstream.WithExpectLastSequencePerSubject(sequence),
 		jetstream.WithExpectStream(streamName))
-	if conflict(err) {
+	if jserror.Overtaken(err) {
 		return 0, errConflict
 	}
 	if err != nil {
 		return 0, unavailable("storing a key", err)
 	}
 	return ack.Sequence, nil
-}
-
-// conflict tells whether a record was not published because another stands there. A replicated stream says so in
-// other words.
-func conflict(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // eraseBelow overwrites all messages of a subject (which may have wildcards) below a sequence: the one just replaced, and
