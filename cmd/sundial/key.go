@@ -121,7 +121,11 @@ func (*keyRotateCmd) Help() string {
 	return `Examples:
 
     sundial key rotate 1400000001 --overlap 72h
-    sundial key rotate 1400000001 --overlap 0s --reason 'the secret leaked'`
+
+After a leak, let nothing older verify; without the second line, keys still in an earlier overlap would:
+
+    sundial key rotate 1400000001 --overlap 0s --reason 'the secret leaked'
+    sundial key retire 1400000001`
 }
 
 // Run rotates the key.
