@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -172,23 +171,8 @@ func (c *Custody) sealSecrets(
 // Warnings says what is worth knowing of a certificate that was accepted.
 func (c *Custody) Warnings(app *domain.App, k *domain.Certificate) []domain.FieldError {
 	var found []domain.FieldError
-	warn := func(field, code, detail string) {
-		found = append(found, domain.FieldError{Field: field, Code: code, Detail: detail})
-	}
-	const soon = 30 * 24 * time.Hour
-	switch left := k.NotAfter - c.config.Engine.Now(); {
-	case k.NotAfter == 0:
-	case app.CertificateState(k) == domain.PushExpired:
-		warn("not_after", "expired", "the certificate has expired: upload a new one")
-	case left <= domain.Instant(soon.Milliseconds()):
-		warn("not_after", "expires_soon", fmt.Sprintf("the certificate expires in %d days: renew it", left/domain.Instant((24*time.Hour).Milliseconds())))
-	}
-	if app.CertificateState(k) == domain.PushInactive {
-		detail := "mobile push (TPNS) is on, and the vendors' own push cannot be used at the same time: the certificate is stored and inactive"
-		if k.Platform == domain.TPNSPlatform {
-			detail = "mobile push (TPNS) is off: the certificate is stored and inactive until it is on"
-		}
-		warn("state", "inactive", detail)
+	for _, w := range pushcert.Warnings(k.Platform, k.Fields, app.CertificateState(k) == domain.PushInactive, c.now()) {
+		found = append(found, domain.FieldError{Field: w.Field, Code: w.Code, Detail: w.Detail})
 	}
 	return found
 }

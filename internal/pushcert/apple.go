@@ -39,23 +39,8 @@ func (d *draft) pushCertificate() {
 	if wanted != "" && certified != "" && !slices.Contains(strings.Split(certified, ","), wanted) {
 		d.say(fieldEnvironment, otherEnv)
 	}
-	d.judgeValidity(file != nil)
-}
-
-// judgeValidity looks at when a certificate is valid. One that is given anew must not have expired.
-func (d *draft) judgeValidity(anew bool) {
-	switch {
-	case d.NotAfter.IsZero():
-	case d.NotAfter.After(d.now.Add(soon)):
-	case d.NotAfter.After(d.now):
-		d.warn(fieldP12, expiresSoon)
-	case anew:
+	if file != nil && !d.NotAfter.IsZero() && !d.NotAfter.After(d.now) { // one that has expired since may be edited
 		d.say(fieldP12, certExpired)
-	default:
-		d.warn(fieldP12, hasExpired)
-	}
-	if d.NotBefore.After(d.now) {
-		d.warn(fieldP12, notYetValid)
 	}
 }
 
@@ -84,10 +69,10 @@ func (d *draft) openCertificate(file []byte, password string) {
 		d.say(fieldP12, notPush)
 		return
 	}
-	d.NotBefore, d.NotAfter = certificate.NotBefore.UTC(), certificate.NotAfter.UTC()
+	d.NotAfter = certificate.NotAfter.UTC()
 	d.Public[fieldBundleID] = bundle
 	d.Public[fieldEnvironments] = environments
-	d.Public[fieldNotBefore] = d.NotBefore.Format(instant)
+	d.Public[fieldNotBefore] = certificate.NotBefore.UTC().Format(instant)
 	d.Public[fieldNotAfter] = d.NotAfter.Format(instant)
 }
 

@@ -49,10 +49,11 @@ var (
 	accountLacks  = Code{"service_account_incomplete", "lacks a project_id, client_email or private_key that makes sense: download the key file again"}
 	accountBadKey = Code{"service_account_key_unreadable", "has a private_key that is not an RSA key of 2,048 to 4,096 bits as PEM: download the key file again"}
 
-	// Warnings.
-	expiresSoon = Code{"expires_soon", "expires within 30 days: make a new push certificate on Apple's developer site"}
-	hasExpired  = Code{"has_expired", "has expired, so that no push goes over it: send a new p12 with its password"}
-	notYetValid = Code{"not_yet_valid", "is not valid yet: pushes over it begin to work at not_before"}
+	// Warnings. Their details are whole sentences.
+	expired     = Code{"expired", "the certificate has expired, so that no push goes over it: send a new p12 with its password"}
+	expiresSoon = Code{"expires_soon", "the certificate expires within 30 days: make a new one on Apple's developer site"}
+	notYetValid = Code{"not_yet_valid", "the certificate is not valid yet: pushes over it begin to work at not_before"}
+	inactive    = Code{"inactive", "mobile push (TPNS) excludes the certificate: it is stored, and no push goes over it"}
 )
 
 // Codes lists everything that can be wrong with a certificate that is sent.
@@ -67,7 +68,7 @@ func Codes() []Code {
 }
 
 // WarningCodes lists what is accepted and ought to be known.
-func WarningCodes() []Code { return []Code{expiresSoon, hasExpired, notYetValid} }
+func WarningCodes() []Code { return []Code{expired, expiresSoon, notYetValid, inactive} }
 
 // FieldError is what is wrong with one field, or a warning about one. The value itself is never repeated.
 type FieldError struct {

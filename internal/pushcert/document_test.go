@@ -93,7 +93,7 @@ func codesForPeople() string {
 	for _, c := range Codes() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Code, c.Detail)
 	}
-	b.WriteString("\n| warning | the field |\n|---|---|\n")
+	b.WriteString("\n| warning | says |\n|---|---|\n")
 	for _, c := range WarningCodes() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Code, c.Detail)
 	}

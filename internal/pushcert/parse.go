@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	// soon is how long before its end a certificate is accepted with a warning.
-	soon = 30 * 24 * time.Hour
-
 	// maxUnknown bounds how many unknown fields one answer names.
 	maxUnknown = 20
 
@@ -36,8 +33,7 @@ type Parsed struct {
 	// replaced or dropped.
 	Kept []string
 
-	NotBefore, NotAfter time.Time // of an apns_p12: valid from, and expired at; zero for the others
-	Warnings            []FieldError
+	NotAfter time.Time // when an apns_p12 expires; zero for the others
 }
 
 // Parse reads a new certificate: its platform and its fields, each as it stands in JSON. A field that is null is absent.
@@ -100,8 +96,6 @@ func read(platform string, present *Parsed, fields map[string]jsontext.Value, no
 func (d *draft) say(field string, c Code, exactly ...string) {
 	d.wrong = append(d.wrong, notice(field, c, exactly...))
 }
-
-func (d *draft) warn(field string, c Code) { d.Warnings = append(d.Warnings, notice(field, c)) }
 
 func notice(field string, c Code, exactly ...string) FieldError {
 	detail := c.Detail
@@ -258,7 +252,7 @@ func (d *draft) keepRead() {
 			d.Public[name] = value
 		}
 	}
-	d.NotBefore, d.NotAfter = timeOf(d.Public[fieldNotBefore]), timeOf(d.Public[fieldNotAfter])
+	d.NotAfter = timeOf(d.Public[fieldNotAfter])
 }
 
 // timeOf gives the zero time for what is not there.

@@ -176,7 +176,7 @@ var platforms = []Platform{
 		},
 		finish: (*draft).pushKey,
 	},
-	{Name: "tpns", Title: "TPNS", Fields: []Field{
+	{Name: tpns, Title: "TPNS", Fields: []Field{
 		plain("access_id", maxToken, token, "AccessID, from the TPNS console."),
 		secret("secret_key", "SecretKey, from the TPNS console."),
 		{
