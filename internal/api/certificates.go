@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -198,20 +199,26 @@ func (a *API) listExpiring(x *exchange) reply {
 	}))
 }
 
-// days reads a duration that may be in days.
+// aheadPattern is how days or hours ahead are written.
+const aheadPattern = `^[0-9]{1,6}[dh]$`
+
+var ahead = regexp.MustCompile(aheadPattern)
+
+// days reads days or hours ahead, such as 30d or 12h.
 func days(s string) (time.Duration, error) {
 	const most = 36_500 * 24 * time.Hour
-	d, err := time.ParseDuration(s)
-	if n, whole := len(s)-1, len(s) > 1 && s[len(s)-1] == 'd'; whole {
-		var count uint64
-		if count, err = strconv.ParseUint(s[:n], 10, 16); err == nil {
-			d = time.Duration(count) * 24 * time.Hour
-		}
+	if !ahead.MatchString(s) {
+		return 0, strconv.ErrSyntax
 	}
-	if err != nil || d < 0 || d > most {
+	unit, last := time.Hour, len(s)-1
+	if s[last] == 'd' {
+		unit *= 24
+	}
+	count, err := strconv.ParseUint(s[:last], 10, 64)
+	if err != nil || count > uint64(most/unit) {
 		return 0, strconv.ErrRange
 	}
-	return d, nil
+	return time.Duration(count) * unit, nil //nolint:gosec // at most a century
 }
 
 // maxParts bounds the parts of a form: a platform has fewer fields.

@@ -186,7 +186,7 @@ var pages = map[auth.Action]page{
 	auth.ListExpiring: {
 		tag: "certificates", summary: "List the push certificates that expire soon, soonest first",
 		query: append([]parameter{
-			{"expires_within", "How far ahead; expired ones are listed too. Absent: 30d", "30d", huma.Schema{Type: huma.TypeString, Pattern: `^[0-9]+[dhms]`}},
+			{"expires_within", "How far ahead; expired ones are listed too. Absent: 30d", "30d", huma.Schema{Type: huma.TypeString, Pattern: aheadPattern}},
 			accountParameter,
 		}, paging...),
 		answer: reflect.TypeFor[listOf[ExpiringCertificate]](), serve: (*API).listExpiring,
