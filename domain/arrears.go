@@ -104,13 +104,18 @@ func (e ArrearsEnded) says() string {
 
 // graced says when a stop is due, and why then.
 func graced(since, due Instant) string {
-	grace := due.Time().Sub(since.Time()).String() // 168h0m0s
+	return fmt.Sprintf("grace %s, stop due %s", apart(since, due), due)
+}
+
+// apart is how long it is from one instant to another, such as 168h, without zeros at the end.
+func apart(from, to Instant) string {
+	long := to.Time().Sub(from.Time()).String() // 168h0m0s
 	for _, unit := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(grace, unit) {
-			grace = grace[:len(grace)-len("0s")]
+		if strings.HasSuffix(long, unit) {
+			long = long[:len(long)-len("0s")]
 		}
 	}
-	return fmt.Sprintf("grace %s, stop due %s", grace, due)
+	return long
 }
 
 // owe moves what is committed of the app's arrears to what its invoices say.

@@ -28,7 +28,7 @@ func (d *draft) expire(app *App, at Instant) {
 		d.emit(CertificateExpired{About{app.ID}, c.ID, c.NotAfter})
 		return
 	}
-	d.emit(CertificateExpiryNoticed{About{app.ID}, c.ID, at, c.NotAfter, next})
+	d.emit(CertificateExpiryNoticed{About{app.ID}, c.ID, lastPassed(d.at.Policy.CertificateNotices, c.NotAfter, at, d.at.Now), c.NotAfter, next})
 }
 
 // CertificateExpiryNoticed says that a certificate will expire soon: a notice is owed to the app's owner.

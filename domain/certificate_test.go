@@ -101,7 +101,8 @@ func TestCertificateExpiry(t *testing.T) {
 		{name: "the second", given: and(given, ticked(day(70))), as: Operator, at: day(93), when: fire(3), then: noticed(day(93), day(99))},
 		{name: "the last", given: and(given, ticked(day(93))), as: Operator, at: day(99), when: fire(3), then: noticed(day(99), day(100))},
 		{name: "the end", given: and(given, ticked(day(99))), as: Operator, at: day(100), when: fire(3), then: expired},
-		{name: "after an outage, only the notice that still says something", given: given, as: Operator, at: day(95), when: fire(2), then: noticed(day(70), day(99))},
+		{name: "after an outage, only the notice that still says something", given: given, as: Operator, at: day(95), when: fire(2), then: noticed(day(93), day(99))},
+		{name: "after an outage until a notice is due, that one", given: given, as: Operator, at: day(99), when: fire(2), then: noticed(day(99), day(100))},
 		{name: "after a long one, only the end", given: given, as: Operator, at: day(200), when: fire(2), then: expired},
 		{name: "not of one that was deleted", given: and(given, did(day(2), Owner, DeleteCertificate{testApp, testCertificate, "1000001"})), as: Operator, at: day(70), when: fire(2), then: silence},
 	})

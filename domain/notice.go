@@ -25,6 +25,16 @@ func (p Policy) noticeAt(due, now Instant) Instant {
 	return 0
 }
 
+// lastPassed is when the last of a due's notices was to be given whose time has passed by now, of those from at on.
+func lastPassed(notices []time.Duration, due, at, now Instant) Instant {
+	for _, before := range notices {
+		if passed := due.Add(-before); passed <= now {
+			at = max(at, passed)
+		}
+	}
+	return at
+}
+
 // warning is a notice that is owed, with what it warns of.
 type warning struct {
 	Notice
@@ -34,7 +44,8 @@ type warning struct {
 	due   Instant
 }
 
-// nextWarning is the first notice that is owed, false if none is. What is in force already needs none.
+// nextWarning is the first notice that is owed, false if none is. What is in force already needs none. An app
+// that is stopped for another reason is warned all the same: that stop may be lifted before, and this one would follow.
 func (a *App) nextWarning() (first warning, owed bool) {
 	for _, w := range [...]warning{
 		{a.Term.Notice, DueTerm, Expired, a.Term.Cause, a.Term.Due},
@@ -56,11 +67,7 @@ func (d *draft) give(app *App, at Instant) {
 	if !owed || w.due <= d.at.Now {
 		return
 	}
-	for _, before := range d.at.Policy.Notices {
-		if passed := w.due.Add(-before); passed <= d.at.Now {
-			at = max(at, passed)
-		}
-	}
+	at = lastPassed(d.at.Policy.Notices, w.due, at, d.at.Now)
 	d.emit(NoticeGiven{About{app.ID}, w.of, w.to, w.cause, w.due, at, d.at.Policy.noticeAt(w.due, d.at.Now)})
 }
 
@@ -96,5 +103,5 @@ func (e NoticeGiven) apply(acc *Account) {
 func (NoticeGiven) follows() bool { return true }
 
 func (e NoticeGiven) says() string {
-	return fmt.Sprintf("the owner was warned: %s at %s, in %s", e.To, e.Due, time.Duration(e.Due-e.EffectiveAt)*time.Millisecond)
+	return fmt.Sprintf("the owner was warned: %s at %s, in %s", e.To, e.Due, apart(e.EffectiveAt, e.Due))
 }

@@ -14,8 +14,8 @@ const (
 	DueArrears     DueKind = "arrears"     // the grace after falling into arrears ends
 	DueLapse       DueKind = "lapse"       // the grace after lapsing ends
 	DueKey         DueKind = "key"         // the overlap of a rotated key ends
-	DueNotice      DueKind = "notice"      // a notice of a stop or an expiry
 	DueCertificate DueKind = "certificate" // a notice of a certificate's end, or its end
+	DueNotice      DueKind = "notice"      // a notice of a stop or an expiry
 )
 
 // Kinds lists the kinds of dues in the order in which they fire at one instant. Their places are stored: new ones go
