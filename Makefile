@@ -33,7 +33,7 @@ build: ## build bin/sundial
 
 .PHONY: test
 test: ## run all tests with the race detector (at most 6 minutes on 2 cores)
-	go test -race -timeout 350s ./...
+	go test -race -timeout 600s ./...
 
 .PHONY: lint
 lint: ## read the code with golangci-lint (built once, from tools/go.mod)

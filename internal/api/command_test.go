@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"sundial/domain"
-	"sundial/eventstore"
+	"sundial/internal/engine"
 )
 
 // TestLifeOverHTTP takes an app through every command, and looks at what each answers.
@@ -86,7 +86,7 @@ func TestTheLargestImport(t *testing.T) {
 	}
 	const path = "/v1/accounts/acme/apps/import"
 	w.must(201, "operator", "POST", path, body(1400000001, domain.MaxIDRunes))
-	if got := errorReply(fmt.Errorf("wrapped: %w", eventstore.ErrTooLarge)); got.status != 413 || got.code != "too_large" {
+	if got := errorReply(fmt.Errorf("wrapped: %w", engine.ErrTooLarge)); got.status != 413 || got.code != "too_large" {
 		t.Errorf("more than a commit holds: %d %s", got.status, got.code)
 	}
 }

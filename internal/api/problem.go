@@ -11,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/eventstore"
 	"sundial/internal/asking"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
@@ -312,7 +311,7 @@ func errorReply(err error) reply {
 	}{
 		{engine.ErrIDReused, keyReused},
 		{engine.ErrStale, stale},
-		{eventstore.ErrTooLarge, tooMuch},
+		{engine.ErrTooLarge, tooMuch},
 		{engine.ErrBusy, busy},
 		{engine.ErrUnknown, unknown},
 		{engine.ErrUnavailable, unavailable},

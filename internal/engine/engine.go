@@ -57,6 +57,7 @@ var (
 	ErrStale       = errors.New("the app has changed since the version that the command names: read it again and decide anew")
 	ErrBusy        = errors.New("the account is changing too fast: send the command again with the same id")
 	ErrUnavailable = errors.New("the log cannot be written now: send the command again with the same id")
+	ErrTooLarge    = errors.New("the command leads to more than one commit can hold: send it in parts")
 	ErrUnknown     = errors.New("it is not known whether the command was written: send it again with the same id")
 )
 

@@ -252,7 +252,7 @@ func (t *try) commit(ctx context.Context, now domain.Instant, events []domain.Ev
 	e, acc := t.engine, t.acc
 	payload, header, err := t.encode(now, events)
 	if err != nil {
-		return Answer{}, false, err
+		return Answer{}, false, tooLarge(err)
 	}
 	position, err := e.config.Log.Append(ctx, t.req.Account, acc.sequence, payload, header)
 	var conflict *eventstore.ConflictError
@@ -268,7 +268,7 @@ func (t *try) commit(ctx context.Context, now domain.Instant, events []domain.Ev
 	case errors.Is(err, eventstore.ErrUnavailable):
 		return Answer{}, false, fmt.Errorf("%w (%w)", ErrUnavailable, err)
 	default:
-		return Answer{}, false, err
+		return Answer{}, false, tooLarge(err)
 	}
 	t.number = 0
 	acc.apply(domain.Recorded{At: now, Position: position}, events)
@@ -283,6 +283,14 @@ func (t *try) commit(ctx context.Context, now domain.Instant, events []domain.Ev
 		answer.App, answer.Account = appOf(acc.state, events), head(acc.state)
 	}
 	return answer, false, nil
+}
+
+// tooLarge says in the engine's words that a commit is.
+func tooLarge(err error) error {
+	if errors.Is(err, eventstore.ErrTooLarge) {
+		return fmt.Errorf("%w (%w)", ErrTooLarge, err)
+	}
+	return err
 }
 
 func (t *try) encode(now domain.Instant, events []domain.Event) ([]byte, nats.Header, error) {
