@@ -119,10 +119,8 @@ func (p Policy) certificateDue(notAfter, now Instant) Instant {
 	if notAfter == 0 {
 		return 0
 	}
-	for _, before := range p.CertificateNotices { // the longest first
-		if at := notAfter.Add(-before); at > now {
-			return at
-		}
+	if at := nextOf(p.CertificateNotices, notAfter, now); at != 0 {
+		return at
 	}
 	return notAfter
 }

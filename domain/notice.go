@@ -17,8 +17,17 @@ func notice(at Instant, acc *Account) Notice { return Notice{at, episode(acc, at
 
 // noticeAt is when the next notice of a due is to be given, after now; 0 if none is.
 func (p Policy) noticeAt(due, now Instant) Instant {
-	for _, before := range p.Notices { // the longest first
-		if at := due.Add(-before); at > now && due != MaxInstant {
+	if due == MaxInstant {
+		return 0
+	}
+	return nextOf(p.Notices, due, now)
+}
+
+// nextOf is when the first of a due's notices is to be given that comes after now; 0 if none does. The longest stands
+// first.
+func nextOf(notices []time.Duration, due, now Instant) Instant {
+	for _, before := range notices {
+		if at := due.Add(-before); at > now {
 			return at
 		}
 	}
