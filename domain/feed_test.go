@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 // unhurried is the vendor's policy, but for facts from the future: where facts are shuffled, one may come long before it

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 // anyHolding draws a command on what an app holds beside its bills, which may be allowed or not.

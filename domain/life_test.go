@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"pgregory.net/rapid"
 
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 // TestWholeLives lets everybody do anything to an account, in any order, while time passes and ticks come now and then:

@@ -9,7 +9,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 func TestNotices(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 // kind is what deciding anew makes of an event.

@@ -10,7 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 // TestUpstream2021 lives through half a year of an upstream billing system, the example feed, and holds every app at

@@ -10,7 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"sundial/eventstore"
-	"sundial/internal/oracle"
+	"sundial/internal/testing/oracle"
 )
 
 // world is what stands around the domain in the program, as little of it as a test needs: a log per account, a command

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 	"sundial/scheduler"
 )
 

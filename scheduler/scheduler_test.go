@@ -14,7 +14,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 	"sundial/scheduler"
 )
 

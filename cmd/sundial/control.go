@@ -16,7 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/internal/auth"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 	"sundial/projections"
 )
 
@@ -94,7 +94,7 @@ type told struct {
 // found is what comes of an order.
 type found struct {
 	Differences []projections.Difference `json:"differences,omitzero"`
-	WhatIf      *hindsight.Report        `json:"what_if,omitzero"`
+	WhatIf      *timetravel.Report        `json:"what_if,omitzero"`
 }
 
 func (c *control) rebuild(w http.ResponseWriter, r *http.Request) {

@@ -7,16 +7,16 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 	"sundial/internal/engine"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
 	"sundial/scheduler"
 )
 
 // openPast opens what reads the past, with the copy of the log that it reads from.
-func (l *engineLife) openPast() (*hindsight.Past, error) {
+func (l *engineLife) openPast() (*timetravel.Past, error) {
 	copied, err := archive.Open(archive.Config{Dir: l.dir.file(archiveDir), Log: l.log, Logger: l.config.Logger})
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (l *engineLife) openPast() (*hindsight.Past, error) {
 		}
 	})
 	l.run("the archive", copied.Run)
-	return hindsight.New(hindsight.Config{Log: l.log, Archive: copied, Store: l.store, Policy: l.config.Policy, Now: l.clock.Now})
+	return timetravel.New(timetravel.Config{Log: l.log, Archive: copied, Store: l.store, Policy: l.config.Policy, Now: l.clock.Now})
 }
 
 // openEdges makes the API, and takes commands over NATS by it.
@@ -36,7 +36,7 @@ func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *s
 	if err != nil {
 		return err
 	}
-	reader, err := asking.New(l.log, l.store)
+	reader, err := query.New(l.log, l.store)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 
-	"sundial/internal/custody"
+	"sundial/internal/secrets"
 	"sundial/internal/engine"
 	"sundial/internal/vault"
 )
@@ -62,8 +62,8 @@ func (l *engineLife) createRoot() (vault.Root, error) {
 }
 
 // openCustody gives the engine's secrets a keeper, which also destroys what a crash kept from being destroyed.
-func (l *engineLife) openCustody(e *engine.Engine) *custody.Custody {
-	keeper := custody.New(custody.Config{Engine: e, Store: l.store, Vault: l.vault, Random: rand.Reader, Logger: l.config.Logger})
+func (l *engineLife) openCustody(e *engine.Engine) *secrets.Custody {
+	keeper := secrets.New(secrets.Config{Engine: e, Store: l.store, Vault: l.vault, Random: rand.Reader, Logger: l.config.Logger})
 	l.run("the destruction of keys", keeper.Run)
 	return keeper
 }

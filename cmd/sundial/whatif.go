@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 	"sundial/scheduler"
 )
 
@@ -73,7 +73,7 @@ func (v *whatIfCmd) Run(ctx context.Context, c *console) error {
 }
 
 // here replays in this process, where no engine serves.
-func (v *whatIfCmd) here(ctx context.Context, c *console, order whatIfOrder, b *bar) (*hindsight.Report, error) {
+func (v *whatIfCmd) here(ctx context.Context, c *console, order whatIfOrder, b *bar) (*timetravel.Report, error) {
 	l, closeLog, err := v.openIdleLog(ctx, c, v.Data)
 	if err != nil {
 		return nil, err
@@ -94,14 +94,14 @@ func exists(path string) bool {
 }
 
 // whatIf replays the log, with everything that is due by now.
-func (l *logLife) whatIf(ctx context.Context, order whatIfOrder, now time.Time, progress func(done, total uint64)) (*hindsight.Report, error) {
-	return hindsight.WhatIf(ctx, hindsight.Question{
+func (l *logLife) whatIf(ctx context.Context, order whatIfOrder, now time.Time, progress func(done, total uint64)) (*timetravel.Report, error) {
+	return timetravel.WhatIf(ctx, timetravel.Question{
 		Log: l.log, Policy: l.config.Policy, Grace: time.Duration(order.Grace) * time.Millisecond,
 		From: order.From, Until: domain.InstantOf(now), Account: order.Account,
 	}, progress)
 }
 
-func (v *whatIfCmd) report(c *console, r *hindsight.Report) error {
+func (v *whatIfCmd) report(c *console, r *timetravel.Report) error {
 	if v.JSON {
 		text, err := json.Marshal(r)
 		if err != nil {
@@ -120,11 +120,11 @@ func (v *whatIfCmd) report(c *console, r *hindsight.Report) error {
 	if len(rows) > 0 {
 		c.table("", []string{"stop", "account", "app", "cause", "since", "was", "would be"}, rows)
 		if changed := r.Total.Prevented + r.Total.Earlier + r.Total.Later + r.Total.Added; changed > len(rows) {
-			c.say(fmt.Sprintf("and %d more: --json has up to %d, --account one account's", changed-len(rows), hindsight.MaxChanges))
+			c.say(fmt.Sprintf("and %d more: --json has up to %d, --account one account's", changed-len(rows), timetravel.MaxChanges))
 		}
 		c.say("")
 	}
-	counts := func(name string, n hindsight.Counts) []string {
+	counts := func(name string, n timetravel.Counts) []string {
 		row := []string{name}
 		for _, count := range []int{n.Prevented, n.Earlier, n.Later, n.Added, n.Same} {
 			row = append(row, strconv.Itoa(count))

@@ -11,7 +11,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/engine"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 )
 
 // played takes the example feed in, under a grace.
@@ -94,7 +94,7 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 	const week, longer = 168 * time.Hour, 240 * time.Hour
 	was := played(t, week)
 	did := stops(t, was)
-	ask := func(o whatIfOrder) *hindsight.Report {
+	ask := func(o whatIfOrder) *timetravel.Report {
 		t.Helper()
 		before, err := was.log.Head(t.Context())
 		if err != nil {
@@ -117,7 +117,7 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 	}
 
 	same := ask(whatIfOrder{Grace: week.Milliseconds()})
-	if len(same.Changes) > 0 || same.Total != (hindsight.Counts{Same: len(did)}) {
+	if len(same.Changes) > 0 || same.Total != (timetravel.Counts{Same: len(did)}) {
 		t.Errorf("under the policy that was in force: %+v, %v; want %d stops unchanged", same.Total, same.Changes, len(did))
 	}
 
@@ -126,10 +126,10 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 		r := ask(whatIfOrder{Grace: grace.Milliseconds()})
 		var gone, would []stopped
 		for _, c := range r.Changes {
-			if c.Was != 0 && (!c.Ahead || c.Fate != hindsight.Earlier) {
+			if c.Was != 0 && (!c.Ahead || c.Fate != timetravel.Earlier) {
 				gone = append(gone, stopped{c.App, c.Cause, c.Was})
 			}
-			if c.Would != 0 && (!c.Ahead || c.Fate != hindsight.Later) {
+			if c.Would != 0 && (!c.Ahead || c.Fate != timetravel.Later) {
 				would = append(would, stopped{c.App, c.Cause, c.Would})
 			}
 		}
@@ -139,7 +139,7 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 		if diff := gocmp.Diff(want, inOrder(would)); diff != "" {
 			t.Errorf("stops under %s (-in an engine with it +by the replay):\n%s", grace, diff)
 		}
-		sum := hindsight.Counts{}
+		sum := timetravel.Counts{}
 		for _, a := range r.Accounts {
 			one := ask(whatIfOrder{Grace: grace.Milliseconds(), Account: a.Account})
 			if one.Total != a.Counts {

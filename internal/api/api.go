@@ -25,11 +25,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"sundial/internal/asking"
+	"sundial/internal/query"
 	"sundial/internal/auth"
-	"sundial/internal/custody"
+	"sundial/internal/secrets"
 	"sundial/internal/engine"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 	"sundial/internal/ingest"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -42,9 +42,9 @@ type Config struct {
 	Intake    *ingest.Intake
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
-	Custody   *custody.Custody
-	Past      *hindsight.Past
-	Asking    *asking.Reader
+	Custody   *secrets.Custody
+	Past      *timetravel.Past
+	Asking    *query.Reader
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)

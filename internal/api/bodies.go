@@ -4,7 +4,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/custody"
+	"sundial/internal/secrets"
 	"sundial/internal/vault"
 )
 
@@ -112,8 +112,8 @@ type ImportedInvoice struct {
 
 func (b importApp) command(domain.AppID) domain.Command { return b.imports() }
 
-func (b importApp) imports() custody.ImportApp {
-	c := custody.ImportApp{ImportApp: domain.ImportApp{
+func (b importApp) imports() secrets.ImportApp {
+	c := secrets.ImportApp{ImportApp: domain.ImportApp{
 		App: b.App, AppName: b.AppName, AppType: b.AppType, Introduction: b.Introduction,
 		CreatedAt: b.CreatedAt, Edition: b.Edition, Admins: b.Admins,
 		TRTC: b.TRTC != nil && b.TRTC.Enabled, TPNS: b.TPNS != nil && b.TPNS.Enabled,
@@ -134,10 +134,10 @@ func (b importApp) imports() custody.ImportApp {
 		if k.Algorithm == string(domain.ECDSA) {
 			secret = k.Private
 		}
-		c.Keys = append(c.Keys, custody.GivenKey{Algorithm: domain.Algorithm(k.Algorithm), Secret: vault.NewSecret([]byte(secret)), Public: k.Public})
+		c.Keys = append(c.Keys, secrets.GivenKey{Algorithm: domain.Algorithm(k.Algorithm), Secret: vault.NewSecret([]byte(secret)), Public: k.Public})
 	}
 	for _, k := range b.Certificates {
-		c.Certificates = append(c.Certificates, custody.GivenCertificate{ID: k.ID, Platform: k.Platform, Fields: k.Fields})
+		c.Certificates = append(c.Certificates, secrets.GivenCertificate{ID: k.ID, Platform: k.Platform, Fields: k.Fields})
 	}
 	return c
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/custody"
+	"sundial/internal/secrets"
 	"sundial/internal/engine"
 	"sundial/internal/pushcert"
 	"sundial/projections"
@@ -32,7 +32,7 @@ type addCertificate struct {
 }
 
 func (b addCertificate) command(app domain.AppID) domain.Command {
-	return custody.AddCertificate{
+	return secrets.AddCertificate{
 		AddCertificate: domain.AddCertificate{App: app, Content: domain.CertificateContent{Platform: b.Platform}}, Fields: b.Fields,
 	}
 }
@@ -49,7 +49,7 @@ type editCertificate struct {
 }
 
 func (b editCertificate) command(app domain.AppID) domain.Command {
-	return custody.EditCertificate{
+	return secrets.EditCertificate{
 		EditCertificate: domain.EditCertificate{App: app, Certificate: b.Certificate}, Fields: b.Fields,
 	}
 }
@@ -123,7 +123,7 @@ func (a *API) shownCertificate(app *domain.App, k *domain.Certificate) Certifica
 // withCertificate adds the certificate that a command made or changed to the app that answers it.
 func withCertificate(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte {
 	id := domain.CertificateID(0)
-	if edit, is := cmd.(custody.EditCertificate); is {
+	if edit, is := cmd.(secrets.EditCertificate); is {
 		id = edit.Certificate
 	}
 	for _, event := range answer.Events {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"sundial/domain"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 )
 
 // Event is a CloudEvent of the feed.
@@ -85,11 +85,11 @@ func (a *API) readEvents(x *exchange) reply {
 
 // feedOf reads what part of the feed is asked for. The header goes before cursor, and that before after: each is later
 // than the next.
-func (a *API) feedOf(x *exchange, streams bool) (f asking.Feed, wrong []domain.FieldError) {
+func (a *API) feedOf(x *exchange, streams bool) (f query.Feed, wrong []domain.FieldError) {
 	page, wrong := pageOf(x.query)
 	f.Limit = page.Limit
 	place := func(name, text string) {
-		at, err := asking.ParsePlace(text)
+		at, err := query.ParsePlace(text)
 		if err != nil {
 			wrong = append(wrong, field(name, "invalid_place", "must be a position, such as 1234, or the id of an event, such as 1234.0"))
 		}

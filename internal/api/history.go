@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 )
 
 // Commit is a command that was done, with the events that it led to.
@@ -41,7 +41,7 @@ func (a *API) readAccountHistory(x *exchange) reply {
 	if !fine {
 		return problem
 	}
-	return a.historyOf(x, func(h asking.History) (asking.HistoryPage, error) {
+	return a.historyOf(x, func(h query.History) (query.HistoryPage, error) {
 		return a.config.Asking.AccountHistory(x.r.Context(), acc.ID, h)
 	})
 }
@@ -52,12 +52,12 @@ func (a *API) readAppHistory(x *exchange) reply {
 	if !fine {
 		return problem
 	}
-	return a.historyOf(x, func(h asking.History) (asking.HistoryPage, error) {
+	return a.historyOf(x, func(h query.History) (query.HistoryPage, error) {
 		return a.config.Asking.AppHistory(x.r.Context(), app, h)
 	})
 }
 
-func (a *API) historyOf(x *exchange, read func(asking.History) (asking.HistoryPage, error)) reply {
+func (a *API) historyOf(x *exchange, read func(query.History) (query.HistoryPage, error)) reply {
 	h, wrong := a.filterHistory(x.query)
 	if wrong != nil {
 		return invalid.with(wrong...)
@@ -70,13 +70,13 @@ func (a *API) historyOf(x *exchange, read func(asking.History) (asking.HistoryPa
 	if page.Before > 0 {
 		next = strconv.FormatUint(page.Before, 10)
 	}
-	return x.written(appendList(x.buffer(), page.Commits, next, func(b []byte, c asking.Commit) []byte {
+	return x.written(appendList(x.buffer(), page.Commits, next, func(b []byte, c query.Commit) []byte {
 		return append(b, marshal(shownCommit(&c))...)
 	}))
 }
 
 // filterHistory reads which part of a history is asked for.
-func (a *API) filterHistory(query url.Values) (h asking.History, wrong []domain.FieldError) {
+func (a *API) filterHistory(query url.Values) (h query.History, wrong []domain.FieldError) {
 	page, wrong := pageOf(query)
 	h.Limit = page.Limit
 	if page.Cursor != "" {
@@ -95,7 +95,7 @@ func (a *API) filterHistory(query url.Values) (h asking.History, wrong []domain.
 	return h, joined(wrong, unknown, crooked)
 }
 
-func shownCommit(c *asking.Commit) Commit {
+func shownCommit(c *query.Commit) Commit {
 	out := Commit{
 		Position: c.Position, RecordedAt: c.RecordedAt, Command: c.Command, CommandID: c.CommandID, Actor: c.Actor,
 		Reason: present(c.Reason), Correlation: present(c.Correlation), Events: make([]CommitEvent, len(c.Events)),

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"sundial/domain"
-	"sundial/internal/custody"
+	"sundial/internal/secrets"
 	"sundial/internal/engine"
 	"sundial/internal/usersig"
 )
@@ -13,7 +13,7 @@ import (
 type upgradeKeyAlgorithm struct{ Reasoned }
 
 func (upgradeKeyAlgorithm) command(app domain.AppID) domain.Command {
-	return custody.UpgradeKeyAlgorithm{UpgradeKeyAlgorithm: domain.UpgradeKeyAlgorithm{App: app}}
+	return secrets.UpgradeKeyAlgorithm{UpgradeKeyAlgorithm: domain.UpgradeKeyAlgorithm{App: app}}
 }
 
 type rotateKey struct {
@@ -37,7 +37,7 @@ func (b rotateKey) command(app domain.AppID) domain.Command {
 		d, _ := time.ParseDuration(*b.Overlap) // missing has judged it
 		c.Overlap = pointer(d.Milliseconds())
 	}
-	return custody.RotateKey{RotateKey: c}
+	return secrets.RotateKey{RotateKey: c}
 }
 
 type retireKey struct{ Reasoned }

@@ -9,7 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sundial/domain"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 )
 
 // clockParameters ask about the past, or the time ahead.
@@ -31,7 +31,7 @@ var historyTooLong = fault{
 }
 
 // clocks reads as_of and known_at; asked is false where the question is about the present.
-func (a *API) clocks(query url.Values) (c hindsight.Clocks, asked bool, wrong []domain.FieldError) {
+func (a *API) clocks(query url.Values) (c timetravel.Clocks, asked bool, wrong []domain.FieldError) {
 	for name, into := range map[string]*domain.Instant{"as_of": &c.AsOf, "known_at": &c.KnownAt} {
 		if query.Has(name) {
 			asked = true
@@ -76,7 +76,7 @@ func (a *API) appThen(x *exchange, present *domain.App) reply {
 }
 
 // accountThen answers GET /v1/accounts/{account} about another time.
-func (a *API) accountThen(x *exchange, id string, clocks hindsight.Clocks) reply {
+func (a *API) accountThen(x *exchange, id string, clocks timetravel.Clocks) reply {
 	acc, found, err := a.config.Past.Account(x.r.Context(), id, clocks)
 	switch {
 	case err != nil:
@@ -91,7 +91,7 @@ func (a *API) accountThen(x *exchange, id string, clocks hindsight.Clocks) reply
 
 // pastError translates what a look at the past can fail with.
 func pastError(err error) reply {
-	if errors.Is(err, hindsight.ErrTooLong) {
+	if errors.Is(err, timetravel.ErrTooLong) {
 		return historyTooLong.reply()
 	}
 	return listError(err)

@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/internal/enginetest"
-	"sundial/internal/hindsight"
+	"sundial/internal/testing/enginetest"
+	"sundial/internal/timetravel"
 )
 
 // TestThePast is one app over eighteen days: an order on day 0, an invoice overdue on day 4 that is reported on day 6, a
@@ -136,7 +136,7 @@ func TestWhy(t *testing.T) {
 		"Content-Type", "application/cloudevents+json")
 	w.must(200, "operator", "POST", "/v1/clock/advance", `{"to":"2021-01-13T00:00:00Z"}`)
 
-	var answer hindsight.Answer
+	var answer timetravel.Answer
 	body := w.must(200, "reader", "GET", path+"/why", "").body
 	if err := json.Unmarshal([]byte(body), &answer, json.RejectUnknownMembers(true)); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestWhy(t *testing.T) {
 		actors[i], answer.Links[i].Actor = answer.Links[i].Actor, ""
 		answer.Links[i].Correlation = ""
 	}
-	diff(t, "the grounds", []hindsight.Link{
+	diff(t, "the grounds", []timetravel.Link{
 		{
 			Kind: domain.LinkFact, Text: "invoice i overdue since 2021-01-05T00:00:00.000Z", Event: "app.invoice_overdue_recorded.v1",
 			Command: "mark_arrears", EffectiveAt: at(5), RecordedAt: at(7), Position: 2, Source: "urn:billing", ID: "up-1",

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -323,9 +323,9 @@ func errorReply(err error) reply {
 		{auth.ErrRevoked, tokenRevoked},
 		{ingest.ErrNotParked, noParked},
 		{ingest.ErrParkedFull, parkingFull},
-		{asking.ErrUnavailable, unavailable},
-		{asking.ErrOverflow, sumOverflow},
-		{asking.ErrTooLong, statementTooLong},
+		{query.ErrUnavailable, unavailable},
+		{query.ErrOverflow, sumOverflow},
+		{query.ErrTooLong, statementTooLong},
 		{auth.ErrUnknownToken, tokenUnknown},
 		{auth.ErrTooManyTokens, tooManyTokens},
 		{context.DeadlineExceeded, unknown},

@@ -12,7 +12,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/auth"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 )
 
 // route is how one request is answered and described. Its method, path and roles stand in the table of package auth.
@@ -124,7 +124,7 @@ var pages = map[auth.Action]page{
 			huma.Schema{Type: huma.TypeString, Enum: fieldNames(), Default: string(domain.FieldStatus)},
 		}},
 		about:  "The chain of facts, rules, timers and commands behind the present value, as a text and link by link.",
-		answer: reflect.TypeFor[hindsight.Answer](), problems: []int{404}, long: true, serve: (*API).explainApp,
+		answer: reflect.TypeFor[timetravel.Answer](), problems: []int{404}, long: true, serve: (*API).explainApp,
 	},
 	auth.ListApps: {
 		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),

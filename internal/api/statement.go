@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"sundial/domain"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 )
 
 // Statement is what was charged, refunded and owed within a window.
@@ -28,7 +28,7 @@ type StatementLine struct {
 	ID          string         `json:"id" doc:"Of the event" example:"1234.0"`
 	RecordedAt  domain.Instant `json:"recorded_at"`
 	EffectiveAt domain.Instant `json:"effective_at"`
-	Type        asking.Kind    `json:"type" enum:"order_paid,order_refunded,invoice_overdue,invoice_settled,invoice_voided"`
+	Type        query.Kind    `json:"type" enum:"order_paid,order_refunded,invoice_overdue,invoice_settled,invoice_voided"`
 	App         domain.AppID   `json:"app" example:"1400000001"`
 	Document    string         `json:"document" doc:"The id of the order or of the invoice" example:"ord-1"`
 	Version     int64          `json:"version"`
@@ -85,7 +85,7 @@ func (a *API) statementOf(x *exchange, account string, app domain.AppID) reply {
 }
 
 // windowOf reads a span of recorded time.
-func windowOf(query url.Values) (w asking.Window, wrong []domain.FieldError) {
+func windowOf(query url.Values) (w query.Window, wrong []domain.FieldError) {
 	for name, into := range map[string]*domain.Instant{"from": &w.From, "to": &w.To} {
 		if !query.Has(name) {
 			continue
@@ -103,7 +103,7 @@ func windowOf(query url.Values) (w asking.Window, wrong []domain.FieldError) {
 	return w, wrong
 }
 
-func shownStatement(s *asking.Statement) Statement {
+func shownStatement(s *query.Statement) Statement {
 	out := Statement{
 		Account: s.Account, App: present(s.App), From: present(s.Window.From), To: present(s.Window.To), Position: s.Position,
 		Opening: shownSums(s.Opening), Lines: make([]StatementLine, len(s.Lines)), Closing: shownSums(s.Closing),
@@ -118,7 +118,7 @@ func shownStatement(s *asking.Statement) Statement {
 	return out
 }
 
-func shownSums(sums []asking.Sums) []Sums {
+func shownSums(sums []query.Sums) []Sums {
 	out := make([]Sums, len(sums))
 	for i, s := range sums {
 		out[i] = Sums(s)
@@ -126,8 +126,8 @@ func shownSums(sums []asking.Sums) []Sums {
 	return out
 }
 
-func lineID(l *asking.Line) string {
-	return asking.Place{Position: l.Position, Index: l.Index}.String()
+func lineID(l *query.Line) string {
+	return query.Place{Position: l.Position, Index: l.Index}.String()
 }
 
 // statementColumns name the columns of a statement as CSV.
@@ -138,7 +138,7 @@ var statementColumns = []string{
 
 // statementCSV writes a statement as CSV (RFC 4180): a row for each currency of the opening sums, one for each line and
 // currency that it touches, and one for each currency of the closing sums.
-func statementCSV(s *asking.Statement) []byte {
+func statementCSV(s *query.Statement) []byte {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
 	w.UseCRLF = true
@@ -148,7 +148,7 @@ func statementCSV(s *asking.Statement) []byte {
 	if s.App != 0 {
 		app = strconv.FormatUint(uint64(s.App), 10)
 	}
-	total := func(kind string, at domain.Instant, sums []asking.Sums) {
+	total := func(kind string, at domain.Instant, sums []query.Sums) {
 		for _, c := range sums {
 			row("", at.String(), "", kind, s.Account, app, "", "", "", "", c.Currency, "", "", "", number(c.Charged), number(c.Refunded), number(c.Owed))
 		}
@@ -169,7 +169,7 @@ func statementCSV(s *asking.Statement) []byte {
 			row(append(fact, "", "0", "0", "0", "", "", "")...)
 		}
 		for c, sum := range l.Sums {
-			effect := asking.Sums{}
+			effect := query.Sums{}
 			if len(l.Effect) > 0 {
 				effect = l.Effect[c]
 			}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"sundial/internal/asking"
+	"sundial/internal/query"
 )
 
 const (
@@ -34,7 +34,7 @@ const streamBegin = "retry: 1000\n\n"
 
 // streamEvents answers with the feed as server-sent events, and goes on until the client leaves or is too slow, the
 // token ends, or the server stops.
-func (a *API) streamEvents(x *exchange, feed asking.Feed) reply {
+func (a *API) streamEvents(x *exchange, feed query.Feed) reply {
 	rep := reply{status: http.StatusOK, contentType: streamType}
 	if x.r.Method == http.MethodHead {
 		return rep
@@ -61,7 +61,7 @@ func (a *API) streamEvents(x *exchange, feed asking.Feed) reply {
 // stream is one client's.
 type stream struct {
 	api      *API
-	feed     asking.Feed // After is behind what was sent
+	feed     query.Feed // After is behind what was sent
 	secret   string
 	request  string
 	w        http.ResponseWriter
@@ -119,7 +119,7 @@ func (s *stream) admitted() bool {
 }
 
 // send writes a page; false once the client is gone or too slow.
-func (s *stream) send(page asking.FeedPage) bool {
+func (s *stream) send(page query.FeedPage) bool {
 	for i := range page.Events {
 		e := &page.Events[i]
 		s.buffer = append(s.buffer, "id: "...)

@@ -17,10 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 	"sundial/internal/ingest"
 	"sundial/scheduler"
 )
@@ -73,7 +73,7 @@ func start(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	reader, err := asking.New(w.node.Log, w.node.Store)
+	reader, err := query.New(w.node.Log, w.node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}

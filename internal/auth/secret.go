@@ -23,7 +23,7 @@ type digest [sha256.Size]byte
 
 func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
 
-// id is the token's public name. Who holds the secret can work it out without asking.
+// id is the token's public name. Who holds the secret can work it out without query.
 func (d digest) id() string { return "tok_" + hex.EncodeToString(d[:10]) }
 
 func newSecret() string {

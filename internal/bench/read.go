@@ -21,11 +21,11 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 	"sundial/internal/auth"
-	"sundial/internal/custody"
+	"sundial/internal/secrets"
 	"sundial/internal/engine"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 	"sundial/internal/ingest"
 	"sundial/internal/vault"
 	"sundial/scheduler"
@@ -106,11 +106,11 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := vault.Open(ctx, vault.Config{JetStream: n.js, Roots: []vault.Root{root}})
+	keys, err := vault.Open(ctx, vault.Config{JetStream: n.js, Roots: []vault.Root{root}})
 	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, secrets.Close)
+	s.closers = append(s.closers, keys.Close)
 	copied, err := archive.Open(archive.Config{Dir: filepath.Join(n.dir, "archive"), Log: n.log})
 	if err != nil {
 		return nil, err
@@ -124,18 +124,18 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 		work.Wait()
 		_ = copied.Close() // it is thrown away
 	})
-	past, err := hindsight.New(hindsight.Config{
+	past, err := timetravel.New(timetravel.Config{
 		Log: n.log, Archive: copied, Store: n.store, Policy: n.engine.Policy(), Now: wall,
 	})
 	if err != nil {
 		return nil, err
 	}
-	reader, err := asking.New(n.log, n.store)
+	reader, err := query.New(n.log, n.store)
 	if err != nil {
 		return nil, err
 	}
 	handler, err := api.New(api.Config{
-		Custody: custody.New(custody.Config{Engine: n.engine, Store: n.store, Vault: secrets, Random: cryptorand.Reader}),
+		Custody: secrets.New(secrets.Config{Engine: n.engine, Store: n.store, Vault: keys, Random: cryptorand.Reader}),
 		Past:    past, Asking: reader,
 		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),

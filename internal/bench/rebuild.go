@@ -11,7 +11,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
-	"sundial/internal/hindsight"
+	"sundial/internal/timetravel"
 	"sundial/projections"
 )
 
@@ -66,7 +66,7 @@ func whatIf(ctx context.Context, r *run) (Result, error) {
 func (n *node) replaying(now domain.Instant) side {
 	return func(ctx context.Context, _ time.Duration) (float64, error) {
 		elapsed := watch()
-		report, err := hindsight.WhatIf(ctx, hindsight.Question{
+		report, err := timetravel.WhatIf(ctx, timetravel.Question{
 			Log: n.log, Policy: domain.DefaultPolicy(), Grace: 240 * time.Hour, Until: now,
 		}, nil)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 )
 
 // BenchmarkExecute has writers, each on an account with one app and a year of invoices, edit, owe and settle, answered

@@ -11,7 +11,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 )
 
 func TestACommandIsAnsweredTheSameForever(t *testing.T) {

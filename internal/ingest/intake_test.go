@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 )
 
 const shop = domain.AppID(1400000001)

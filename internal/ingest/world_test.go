@@ -12,7 +12,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 )
 
 // world is a NATS server with a log, on which nodes can be started.

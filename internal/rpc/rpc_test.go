@@ -20,9 +20,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
-	"sundial/internal/asking"
+	"sundial/internal/query"
 	"sundial/internal/auth"
-	"sundial/internal/enginetest"
+	"sundial/internal/testing/enginetest"
 	"sundial/internal/ingest"
 	"sundial/internal/rpc"
 	"sundial/scheduler"
@@ -56,7 +56,7 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(intake.Close)
-	reader, err := asking.New(node.Log, node.Store)
+	reader, err := query.New(node.Log, node.Store)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,104 @@
+// Package asking answers what only an engine that keeps every event can: what happened, in the order in which it did,
+// to whoever may know. It reads the log; it writes nothing and keeps nothing.
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/cloudevent"
+	"sundial/projections"
+)
+
+// Reader reads a log for those who ask. Its methods are safe for concurrent use.
+//
+// What it shows ends where the node's projections stand, as every other read does: who has read its own write there sees
+// it here as well.
+type Reader struct {
+	log    *eventstore.Log
+	store  *projections.Store
+	events *cloudevent.Translator
+	codec  *eventstore.Codec[domain.Event]
+	long   chan struct{} // holds a token for each long read under way
+}
+
+// longReads bounds the reads at once that may go through all that an account ever did: each keeps a core busy for as
+// long as that takes.
+const longReads = 4
+
+// New makes a reader of a log and of its projections on this node.
+func New(log *eventstore.Log, store *projections.Store) (*Reader, error) {
+	events, err := cloudevent.New(log.Identity())
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	codec, err := eventstore.NewCodec(domain.Prototypes())
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return &Reader{log: log, store: store, events: events, codec: codec, long: make(chan struct{}, longReads)}, nil
+}
+
+// Head is the position up to which the reader can be read now.
+func (a *Reader) Head() uint64 { return a.store.Position() }
+
+// ErrType says that a text names a type that no event has.
+var ErrType = errors.New("want types of events, separated by commas, such as app.stopped,app.reinstated")
+
+// ParseTypes reads a list of types of events, as CloudEvents have them or without sundial. in front, and gives the names
+// without it, each once. All must be known, so that a slip does not look like silence.
+func (a *Reader) ParseTypes(s string) ([]string, error) {
+	known := a.events.Names()
+	var names []string
+	for name := range strings.SplitSeq(s, ",") {
+		name = strings.TrimPrefix(name, cloudevent.TypePrefix)
+		if !slices.Contains(known, name) {
+			return nil, ErrType
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// ErrUnavailable says that the log could not be read now; trying again later is safe.
+var ErrUnavailable = errors.New("query: the log cannot be read now")
+
+// failed tells a log that cannot be read now from one that is not as it should be.
+func failed(ctx context.Context, err error) error {
+	var corrupt *eventstore.CorruptError
+	var gap *eventstore.GapError
+	var foreign *eventstore.UnknownTypeError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("query: %w", context.Cause(ctx))
+	case errors.As(err, &corrupt) || errors.As(err, &gap) || errors.As(err, &foreign):
+		return fmt.Errorf("query: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// enter waits for its turn with a long read.
+func (a *Reader) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case a.long <- struct{}{}:
+		return func() { <-a.long }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("query: %w", context.Cause(ctx))
+	}
+}
+
+// commitOf reads a stored commit.
+func commitOf(m *eventstore.Message) (eventstore.Commit, error) {
+	commit, err := eventstore.DecodeCommit(m.Payload)
+	if err != nil {
+		return commit, fmt.Errorf("query: commit %d: %w", m.Sequence, err)
+	}
+	return commit, nil
+}

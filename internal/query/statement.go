@@ -1,0 +1,158 @@
+package query
+
+import (
+	"context"
+	"errors"
+
+	"sundial/domain"
+	"sundial/eventstore"
+)
+
+// Window is a span of recorded time.
+type Window struct {
+	From domain.Instant // included; absent: from the beginning
+	To   domain.Instant // not included; absent: to the latest commit
+}
+
+// Statement lists the billing facts that were recorded within a window, with what they come to. What was recorded does
+// not change any more, so a window that is over always gives the same statement, and statements of windows that follow
+// one another add up: the closing sums of one are the opening sums of the next.
+type Statement struct {
+	Account  string
+	App      domain.AppID // 0: all of the account's
+	Window   Window
+	Position uint64 // up to which the log was read
+	Opening  []Sums // by currency; what all facts recorded before come to
+	Lines    []Line // in the order in which they were recorded
+	Closing  []Sums
+}
+
+// Line is one billing fact.
+type Line struct {
+	Position    uint64
+	Index       int
+	RecordedAt  domain.Instant
+	EffectiveAt domain.Instant
+	Kind        Kind
+	App         domain.AppID
+	Document    string // the id of the order or of the invoice
+	Version     int64
+	Stated      domain.Money // what the fact says; absent where it says no amount
+	Effect      []Sums       // what it changes, by currency; negative in a correction; none where it changes nothing
+	Sums        []Sums       // of the currencies that it changes, or of the one that it states, with it
+}
+
+// maxLines bounds a statement: some megabytes. Windows add up, so a shorter one always helps.
+const maxLines = 10_000
+
+// ErrTooLong says that a statement would have more lines than one may have.
+var ErrTooLong = errors.New("query: the statement has more than 10000 lines: ask for a shorter window")
+
+// Statement gives the statement of an account, or of one of its apps. It reads all that the account ever did.
+func (a *Reader) Statement(ctx context.Context, account string, app domain.AppID, window Window) (*Statement, error) {
+	leave, err := a.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	b := newBook(account, app, window)
+	b.statement.Position = a.Head()
+	if b.statement.Position == 0 {
+		return b.close(), nil
+	}
+	for m, err := range a.log.Account(ctx, account, 0, b.statement.Position) {
+		if err != nil {
+			return nil, failed(ctx, err)
+		}
+		commit, err := commitOf(&m)
+		if err != nil {
+			return nil, err
+		}
+		if recorded := domain.Instant(commit.RecordedAt); window.To != 0 && recorded >= window.To {
+			break // time never runs backwards for an account
+		}
+		if err := a.enterFacts(b, m.Sequence, &commit); err != nil {
+			return nil, err
+		}
+	}
+	return b.close(), nil
+}
+
+// enterFacts enters a commit's facts into a book.
+func (a *Reader) enterFacts(b *book, position uint64, commit *eventstore.Commit) error {
+	for i, stored := range commit.Events {
+		if !isOf(stored.Type, factNames) {
+			continue
+		}
+		event, err := a.codec.Decode(stored)
+		if err != nil {
+			return err
+		}
+		if err := b.enter(position, i, domain.Instant(commit.RecordedAt), event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// book is a statement in the making.
+type book struct {
+	statement *Statement
+	ledger    *ledger
+	opened    bool // the window has begun
+}
+
+func newBook(account string, app domain.AppID, window Window) *book {
+	return &book{statement: &Statement{Account: account, App: app, Window: window}, ledger: newLedger()}
+}
+
+// enter takes in what is recorded next.
+func (b *book) enter(position uint64, index int, recordedAt domain.Instant, event domain.Event) error {
+	f, is := factOf(event)
+	if !is || b.statement.App != 0 && f.app != b.statement.App {
+		return nil
+	}
+	if recordedAt >= b.statement.Window.From {
+		b.open()
+	}
+	effect, err := b.ledger.take(&f)
+	if err != nil || !b.opened {
+		return err
+	}
+	if len(b.statement.Lines) == maxLines {
+		return ErrTooLong
+	}
+	b.statement.Lines = append(b.statement.Lines, Line{
+		Position: position, Index: index, RecordedAt: recordedAt, EffectiveAt: f.effectiveAt, Kind: f.kind, App: f.app,
+		Document: f.document, Version: f.version, Stated: f.amount, Effect: effect, Sums: b.ledger.now(effect, f.amount),
+	})
+	return nil
+}
+
+// open notes what there was before the window.
+func (b *book) open() {
+	if !b.opened {
+		b.opened, b.statement.Opening = true, ordered(b.ledger.sums)
+	}
+}
+
+func (b *book) close() *Statement {
+	b.open()
+	b.statement.Closing = ordered(b.ledger.sums)
+	return b.statement
+}
+
+// now gives the sums of the currencies of an effect, or of the one that a fact states without one.
+func (l *ledger) now(effect []Sums, stated domain.Money) []Sums {
+	if len(effect) == 0 {
+		if stated.Currency == "" {
+			return nil
+		}
+		return []Sums{*of(l.sums, stated.Currency)}
+	}
+	sums := make([]Sums, len(effect))
+	for i, e := range effect {
+		sums[i] = *of(l.sums, e.Currency)
+	}
+	return sums
+}

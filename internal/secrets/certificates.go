@@ -1,0 +1,197 @@
+package secrets
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/domain"
+	"sundial/internal/pushcert"
+	"sundial/internal/vault"
+)
+
+// AddCertificate is the domain's, with the fields as they stand in JSON.
+type AddCertificate struct {
+	domain.AddCertificate
+	Fields map[string]jsontext.Value
+}
+
+func (a AddCertificate) prepare(ctx context.Context, c *Custody, account string) (prepared, error) {
+	app, err := c.living(ctx, account, a.App)
+	if err != nil {
+		return prepared{}, err
+	}
+	cmd := a.AddCertificate
+	cmd.Given, err = c.given(ctx, a.App, a.Content.Platform, a.Fields)
+	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
+		return c.sealNew(ctx, app, cmd, a.Fields)
+	}}, err
+}
+
+// sealNew gives a new certificate its id, and seals it.
+func (c *Custody) sealNew(
+	ctx context.Context, app *domain.App, cmd domain.AddCertificate, fields map[string]jsontext.Value,
+) (domain.Command, func(context.Context), error) {
+	var parsed pushcert.Parsed
+	err := c.read(ctx, func() (err error) {
+		parsed, err = pushcert.Parse(cmd.Content.Platform, fields, c.now())
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, nil, invalid(err, "")
+	case len(app.Certificates) >= c.config.Engine.Policy().Certificates: // before an id is used up for it
+		return nil, nil, &domain.Refusal{Code: domain.CertificateLimit}
+	}
+	if cmd.Certificate, err = c.config.Engine.TakeCertificate(ctx); err != nil {
+		return nil, nil, err
+	}
+	// An id that no commit has is nobody's: what was made for it goes, and it is never given out again.
+	undo := func(ctx context.Context) {
+		if err := c.config.Vault.Forget(ctx, holder(app.ID, cmd.Certificate)); err != nil {
+			c.config.Logger.Warn("keys that seal nothing are left", "of", holder(app.ID, cmd.Certificate).String(), "error", err)
+		}
+	}
+	cmd.Content, err = c.sealCertificate(ctx, app.ID, cmd.Certificate, domain.CertificateAdded{}.Type(), parsed, nil)
+	if err != nil {
+		undo(context.WithoutCancel(ctx))
+	}
+	return cmd, undo, err
+}
+
+// EditCertificate is the domain's, with the fields to change as they stand in JSON.
+type EditCertificate struct {
+	domain.EditCertificate
+	Fields map[string]jsontext.Value
+}
+
+func (e EditCertificate) prepare(ctx context.Context, c *Custody, account string) (prepared, error) {
+	app, err := c.living(ctx, account, e.App)
+	if err != nil {
+		return prepared{}, err
+	}
+	cmd := e.EditCertificate
+	cmd.Given, err = c.given(ctx, e.App, "", e.Fields)
+	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
+		sealed, err := c.sealChange(ctx, app, cmd, e.Fields)
+		return sealed, nil, err
+	}}, err
+}
+
+// sealChange makes what a certificate is to hold of what it holds, and seals it.
+func (c *Custody) sealChange(
+	ctx context.Context, app *domain.App, cmd domain.EditCertificate, fields map[string]jsontext.Value,
+) (domain.Command, error) {
+	present := app.Certificate(cmd.Certificate)
+	if present == nil {
+		return nil, &domain.Refusal{Code: domain.CertificateNotFound}
+	}
+	cmd.Seen = present.Content()
+	var parsed pushcert.Parsed
+	err := c.read(ctx, func() (err error) {
+		parsed, err = pushcert.Edit(pushcert.Parsed{Platform: present.Platform, Public: present.Fields}, fields, c.now())
+		return err
+	})
+	if err != nil {
+		return nil, invalid(err, "")
+	}
+	cmd.Content, err = c.sealCertificate(ctx, app.ID, cmd.Certificate, domain.CertificateEdited{}.Type(), parsed, present.Prints)
+	return cmd, err
+}
+
+// given tells what was sent of a certificate from everything else.
+func (c *Custody) given(ctx context.Context, app domain.AppID, platform string, fields map[string]jsontext.Value) ([]byte, error) {
+	text, err := json.Marshal(fields, json.Deterministic(true))
+	if err == nil {
+		err = (*jsontext.Value)(&text).Canonicalize()
+	}
+	if err != nil { // what comes in was read as JSON
+		return nil, errors.New("secrets: fields that are no JSON")
+	}
+	sum := sha256.Sum256(text) // a field may be longer than a secret
+	return c.config.Vault.Fingerprint(ctx, signer(app), givenPlace, vault.NewSecret([]byte(platform)), vault.NewSecret(sum[:]))
+}
+
+// givenPlace is what the prints of all that is sent at once are bound to.
+var givenPlace = vault.Place{Event: "app.certificate", Field: "given"}
+
+// sealCertificate makes what the log keeps of a certificate; prints are those of the secrets that it had.
+func (c *Custody) sealCertificate(
+	ctx context.Context, app domain.AppID, id domain.CertificateID, event string, p pushcert.Parsed, prints map[string][]byte,
+) (domain.CertificateContent, error) {
+	content, err := c.printCertificate(ctx, app, p, prints)
+	if err != nil {
+		return content, err
+	}
+	content.Sealed, err = c.sealSecrets(ctx, app, id, event, p)
+	return content, err
+}
+
+// printCertificate is sealCertificate, but for what is sealed.
+func (c *Custody) printCertificate(
+	ctx context.Context, app domain.AppID, p pushcert.Parsed, prints map[string][]byte,
+) (domain.CertificateContent, error) {
+	content := domain.CertificateContent{
+		Platform: p.Platform, Fields: p.Public, Prints: map[string][]byte{}, NotAfter: domain.InstantOf(p.NotAfter),
+	}
+	for _, name := range p.Kept {
+		if mark, had := prints[name]; had {
+			content.Prints[name] = mark
+		}
+	}
+	for name, value := range p.Secrets {
+		mark, err := c.config.Vault.Fingerprint(ctx, signer(app), vault.Place{Event: "app.certificate", Field: name}, vault.NewSecret(value))
+		if err != nil {
+			return content, err
+		}
+		content.Prints[name] = mark
+	}
+	return content, nil
+}
+
+// sealSecrets seals the secret fields of a certificate.
+func (c *Custody) sealSecrets(
+	ctx context.Context, app domain.AppID, id domain.CertificateID, event string, p pushcert.Parsed,
+) (map[string][]byte, error) {
+	all := make(map[string][]byte, len(p.Secrets))
+	for name, value := range p.Secrets {
+		sealed, err := c.config.Vault.Seal(ctx, holder(app, id), vault.Place{Event: event, Field: name}, vault.NewSecret(value))
+		if err != nil {
+			return nil, err
+		}
+		all[name] = sealed
+	}
+	return all, nil
+}
+
+// Warnings says what is worth knowing of a certificate that was accepted.
+func (c *Custody) Warnings(app *domain.App, k *domain.Certificate) []domain.FieldError {
+	var found []domain.FieldError
+	for _, w := range pushcert.Warnings(k.Platform, k.Fields, app.CertificateState(k) == domain.PushInactive, c.now()) {
+		found = append(found, domain.FieldError{Field: w.Field, Code: w.Code, Detail: w.Detail})
+	}
+	return found
+}
+
+func (c *Custody) now() time.Time { return c.config.Engine.Now().Time() }
+
+// invalid makes the domain's error of what is wrong with a certificate's fields.
+func invalid(err error, prefix string) error {
+	var wrong *pushcert.Invalid
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	out := &domain.Invalid{}
+	for _, f := range wrong.Fields {
+		name := f.Field
+		if name != "platform" {
+			name = "fields." + name
+		}
+		out.Fields = append(out.Fields, domain.FieldError{Field: prefix + name, Code: f.Code, Detail: f.Detail})
+	}
+	return out
+}

@@ -1,0 +1,152 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/domain"
+	"sundial/internal/pushcert"
+)
+
+// ImportApp is the domain's, with the keys and the certificates that the app comes with in the clear.
+type ImportApp struct {
+	domain.ImportApp
+	Keys         []GivenKey
+	Certificates []GivenCertificate
+}
+
+// GivenCertificate is a push certificate of an imported app.
+type GivenCertificate struct {
+	ID       domain.CertificateID
+	Platform string
+	Fields   map[string]jsontext.Value
+}
+
+// prepare makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
+// that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
+func (i ImportApp) prepare(ctx context.Context, c *Custody, _ string) (prepared, error) {
+	cmd := i.ImportApp
+	if len(i.Keys)+len(i.Certificates) > 0 {
+		cmd.Keys, cmd.Certificates = nil, nil
+	}
+	var parsed []pushcert.Parsed
+	err := c.read(ctx, func() (err error) {
+		parsed, err = i.parse(time.Time{}) // what was accepted may have expired since
+		return err
+	})
+	if err != nil {
+		return prepared{}, err
+	}
+	for _, k := range i.Keys {
+		key, err := c.printKey(ctx, cmd.App, k)
+		if err != nil {
+			return prepared{}, err
+		}
+		cmd.Keys = append(cmd.Keys, key)
+	}
+	for n, k := range i.Certificates {
+		content, err := c.printCertificate(ctx, cmd.App, parsed[n], nil)
+		if err != nil {
+			return prepared{}, err
+		}
+		cmd.Certificates = append(cmd.Certificates, domain.ImportedCertificate{ID: k.ID, Content: content})
+	}
+	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
+		sealed, err := i.seal(ctx, c, cmd, parsed)
+		return sealed, nil, err
+	}}, nil
+}
+
+// seal seals what a new app comes with. For one that is there nothing is needed: its import is silence, or refused.
+func (i ImportApp) seal(ctx context.Context, c *Custody, cmd domain.ImportApp, parsed []pushcert.Parsed) (domain.Command, error) {
+	if _, found, err := c.config.Store.AccountOf(ctx, cmd.App); found || err != nil {
+		return cmd, err
+	}
+	err := c.read(ctx, func() error {
+		_, err := i.parse(c.now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for n, k := range i.Keys {
+		var err error
+		if cmd.Keys[n].Sealed, err = c.config.Vault.Seal(ctx, signer(cmd.App), keyPlace, k.Secret); err != nil {
+			return nil, err
+		}
+	}
+	for n, k := range i.Certificates {
+		var err error
+		cmd.Certificates[n].Content.Sealed, err = c.sealSecrets(ctx, cmd.App, k.ID, domain.CertificateAdded{}.Type(), parsed[n])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return cmd, nil
+}
+
+// Check says what is wrong with an import, as far as the import alone tells: as if the engine held nothing, and without
+// sealing anything. Its error is a *domain.Invalid or a *domain.Refusal.
+func (i ImportApp) Check(account string, at domain.Moment) error {
+	parsed, err := i.parse(at.Now.Time())
+	cmd := i.ImportApp
+	for _, k := range i.Keys {
+		cmd.Keys = append(cmd.Keys, domain.NewKey{Algorithm: k.Algorithm})
+	}
+	for n, k := range i.Certificates {
+		content := domain.CertificateContent{Platform: k.Platform}
+		if err == nil {
+			content.Fields, content.NotAfter = parsed[n].Public, domain.InstantOf(parsed[n].NotAfter)
+		}
+		cmd.Certificates = append(cmd.Certificates, domain.ImportedCertificate{ID: k.ID, Content: content})
+	}
+	_, ruled := domain.Decide(domain.NewAccount(account), cmd, at)
+	var wrong, more *domain.Invalid
+	switch {
+	case err == nil:
+		return ruled
+	case !errors.As(err, &wrong):
+		return err
+	}
+	if errors.As(ruled, &more) {
+		for _, f := range more.Fields {
+			if !slices.ContainsFunc(wrong.Fields, func(said domain.FieldError) bool { return said.Field == f.Field }) {
+				wrong.Fields = append(wrong.Fields, f)
+			}
+		}
+	}
+	return wrong
+}
+
+// parse reads what is to be sealed, and names everything that is wrong with it.
+func (i ImportApp) parse(now time.Time) ([]pushcert.Parsed, error) {
+	wrong := &domain.Invalid{}
+	if i.App < domain.MinApp || i.App > domain.MaxApp {
+		wrong.Fields = append(wrong.Fields, domain.FieldError{Field: "app", Code: "out_of_range", Detail: "must be a number of ten digits"})
+	}
+	for n, k := range i.Keys {
+		if _, _, err := k.parse(); err != nil {
+			wrong.Fields = append(wrong.Fields, domain.FieldError{Field: fmt.Sprintf("keys.%d", n), Code: "invalid_key", Detail: err.Error()})
+		}
+	}
+	parsed := make([]pushcert.Parsed, len(i.Certificates))
+	for n, k := range i.Certificates {
+		var err error
+		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, now); err != nil {
+			var named *domain.Invalid
+			if !errors.As(invalid(err, fmt.Sprintf("certificates.%d.", n)), &named) {
+				return nil, err
+			}
+			wrong.Fields = append(wrong.Fields, named.Fields...)
+		}
+	}
+	if len(wrong.Fields) > 0 {
+		return nil, wrong
+	}
+	return parsed, nil
+}

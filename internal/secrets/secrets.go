@@ -1,0 +1,223 @@
+// Package custody handles what an app keeps secret: it makes signing keys and uses them, seals what is secret in a
+// command before the engine sees it, and destroys the keys of what was deleted.
+//
+// Commands that bring secrets are those of the domain with the secrets beside them ([RotateKey], [AddCertificate], …):
+// hand them to [Custody.Execute], as all other commands. What comes out of here in the clear is a UserSig, and a key whose
+// reveal is on record.
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"time"
+
+	"sundial/domain"
+	"sundial/internal/engine"
+	"sundial/internal/vault"
+	"sundial/projections"
+)
+
+// Config is what custody needs. All but Logger are required.
+type Config struct {
+	Engine *engine.Engine
+	Store  *projections.Store
+	Vault  *vault.Vault
+	Random io.Reader // of which keys are made
+	Logger *slog.Logger
+}
+
+// Custody is safe for concurrent use.
+type Custody struct {
+	config  Config
+	reading chan struct{} // a place for each certificate that is read at once
+	wake    chan struct{} // something that was deleted still has keys
+}
+
+// maxReading is how many certificates are read at once: a p12 may take a second of a processor, which is meant to be slow.
+var maxReading = max(runtime.GOMAXPROCS(0)/2, 1)
+
+// New makes custody of its parts.
+func New(config Config) *Custody {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Custody{config, make(chan struct{}, maxReading), make(chan struct{}, 1)}
+}
+
+// secretive is a command that comes with what is secret in the clear.
+type secretive interface {
+	domain.Command
+	prepare(ctx context.Context, c *Custody, account string) (prepared, error)
+}
+
+// prepared is a command that may have been committed before.
+type prepared struct {
+	// content is the domain's command as far as that is told from others by it. It follows from what was sent alone, so
+	// that it is the same whenever that is sent again.
+	content domain.Command
+	// seal makes the domain's command. undo is called if that led to no commit; nil where there is nothing to undo.
+	seal func(context.Context) (cmd domain.Command, undo func(context.Context), err error)
+}
+
+// Execute seals what a command brings, hands it to the engine, and destroys the keys of what it deleted before it
+// answers. Its errors are the engine's, and the vault's where a secret is needed.
+func (c *Custody) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
+	undo := func(context.Context) {}
+	if brings, ok := req.Command.(secretive); ok {
+		ready, err := brings.prepare(ctx, c, req.Account)
+		if err != nil {
+			return engine.Answer{}, gone(err)
+		}
+		// What was committed is answered so, whatever has become of the app and the certificate since.
+		req.Command = ready.content
+		if answer, found, err := c.config.Engine.Committed(ctx, req); found || err != nil {
+			return answer, err
+		}
+		cmd, back, err := ready.seal(ctx)
+		if err != nil {
+			return engine.Answer{}, gone(err)
+		}
+		if req.Command = cmd; back != nil {
+			undo = back
+		}
+	}
+	answer, err := c.config.Engine.Execute(ctx, req)
+	switch {
+	case errors.Is(err, engine.ErrUnknown) || ctx.Err() != nil: // it may be in the log
+	case err != nil || answer.Outcome != engine.Appended:
+		undo(context.WithoutCancel(ctx))
+	}
+	if err == nil {
+		c.forget(context.WithoutCancel(ctx), answer.Events)
+	}
+	return answer, err
+}
+
+// gone makes the domain's refusal of keys that were destroyed: only a deletion destroys them.
+func gone(err error) error {
+	if errors.Is(err, vault.ErrForgotten) {
+		return &domain.Refusal{Code: domain.AppDeletedAlready}
+	}
+	return err
+}
+
+// holder is what has the keys of a certificate.
+func holder(app domain.AppID, certificate domain.CertificateID) vault.Holder {
+	return vault.Holder{App: uint64(app), Item: certificateItem + strconv.FormatUint(uint64(certificate), 10)}
+}
+
+const certificateItem = "certificate-"
+
+// forgetPatience bounds how long an answer waits for keys to be destroyed; the deletion itself is in the log by then.
+const forgetPatience = 10 * time.Second
+
+// forget destroys the keys of what events say was deleted, also when whoever asked for it is gone. What fails is left to the
+// sweep.
+func (c *Custody) forget(ctx context.Context, events []domain.Event) {
+	ctx, cancel := context.WithTimeout(ctx, forgetPatience)
+	defer cancel()
+	for _, event := range events {
+		var of vault.Holder
+		switch e := event.(type) {
+		case domain.AppDeleted:
+			of = vault.Holder{App: uint64(e.App)}
+		case domain.CertificateDeleted:
+			of = holder(e.App, e.Certificate)
+		default:
+			continue
+		}
+		if err := c.config.Vault.Forget(ctx, of); err != nil {
+			c.config.Logger.Error("the keys of what was deleted are not destroyed yet; trying again", "of", of.String(), "error", err)
+			select {
+			case c.wake <- struct{}{}:
+			default: // the sweep is to come anyway
+			}
+		}
+	}
+}
+
+// sweepEvery is how often it is looked for keys that a crash kept from being destroyed; again after sweepAgain where
+// something is known to have failed.
+const (
+	sweepEvery = time.Hour
+	sweepAgain = 10 * time.Second
+)
+
+// Run destroys, at its start and then every hour, the keys of what was deleted and still has some: a crash came between.
+// It ends with the context.
+func (c *Custody) Run(ctx context.Context) error {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-next.C:
+		case <-c.wake:
+			next.Reset(sweepAgain)
+			continue
+		case <-ctx.Done():
+			return nil
+		}
+		pause := sweepEvery
+		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.config.Logger.Error("destroying the keys of what was deleted; trying again", "error", err)
+			pause = sweepAgain
+		}
+		next.Reset(pause)
+	}
+}
+
+// Sweep destroys the keys of what was deleted and still has some. It looks when the projections have what is in the log:
+// after a crash the deletion may be the last that is there.
+func (c *Custody) Sweep(ctx context.Context) error {
+	if err := c.config.Engine.Settle(ctx); err != nil {
+		return err
+	}
+	var failed error // of the first ones; one that fails keeps no other from being destroyed
+	err := c.config.Vault.Holders(ctx, func(h vault.Holder) error {
+		deleted, err := c.deleted(ctx, h)
+		if err == nil && deleted {
+			c.config.Logger.Warn("destroying keys of what was deleted before", "of", h.String())
+			err = c.config.Vault.Forget(ctx, h)
+		}
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%s: %w", h, err)
+		}
+		return ctx.Err()
+	})
+	return errors.Join(failed, err)
+}
+
+// read lends a place to read a certificate in.
+func (c *Custody) read(ctx context.Context, read func() error) error {
+	select {
+	case c.reading <- struct{}{}:
+		defer func() { <-c.reading }()
+		return read()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: too many certificates are being read: %w", engine.ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// deleted says whether what has keys was deleted. What is not in the log yet was not.
+func (c *Custody) deleted(ctx context.Context, h vault.Holder) (bool, error) {
+	app, found, err := c.config.Store.App(ctx, domain.AppID(h.App))
+	if err != nil || !found || app.DeletedAt != 0 || h.Item == "" {
+		return found && err == nil && app.DeletedAt != 0, err
+	}
+	id, err := strconv.ParseUint(h.Item[min(len(certificateItem), len(h.Item)):], 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("secrets: keys of something unknown in app %d: %w", h.App, err)
+	}
+	// In this order: a certificate that was there when it was looked for is gone only if it was deleted.
+	owner, was, err := c.config.Store.CertificateOwner(ctx, domain.CertificateID(id))
+	if err != nil || !was || uint64(owner) != h.App {
+		return false, err
+	}
+	app, found, err = c.config.Store.App(ctx, owner)
+	return err == nil && found && app.Certificate(domain.CertificateID(id)) == nil, err
+}

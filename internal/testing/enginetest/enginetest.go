@@ -1,0 +1,211 @@
+// Package enginetest starts real parts for tests: an embedded NATS server with a log, and nodes of an engine with
+// projections of their own on it.
+package enginetest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/archive"
+	"sundial/internal/secrets"
+	"sundial/internal/engine"
+	"sundial/internal/timetravel"
+	"sundial/internal/natsd"
+	"sundial/internal/vault"
+	"sundial/projections"
+)
+
+// Began is what the clock of a node says at first.
+var Began = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Server is a NATS server with an empty log, on which nodes can be started.
+type Server struct {
+	NATS      *natsd.Server
+	Conn      *nats.Conn
+	JetStream jetstream.JetStream
+}
+
+// Start starts a server that ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	nd, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nd.Shutdown)
+	conn, err := nd.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := eventstore.Create(t.Context(), conn, eventstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return &Server{nd, conn, js}
+}
+
+// Node is an engine with projections of its own and a clock that stands still.
+type Node struct {
+	*engine.Engine
+	Log   *eventstore.Log
+	Store *projections.Store
+	stop  func()
+	clock atomic.Int64 // milliseconds
+}
+
+// Node starts an engine with its projections in dir. It ends with the test, or with Stop. alone says that it is the
+// only one on its server.
+func (s *Server) Node(t testing.TB, dir string, alone bool) *Node {
+	t.Helper()
+	log, err := eventstore.Open(t.Context(), s.Conn, eventstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := projections.Open(t.Context(), projections.Config{Dir: dir, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{Log: log, Store: store}
+	n.clock.Store(Began.UnixMilli())
+	n.Engine, err = engine.New(engine.Config{
+		Log: log, Store: store, JetStream: s.JetStream, Policy: domain.DefaultPolicy(), Alone: alone, Node: dir, Now: n.Time,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	following := make(chan error, 1)
+	go func() { following <- store.Run(ctx) }()
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-following; err != nil {
+			t.Errorf("following the log: %v", err)
+		}
+		if err := errors.Join(store.Close(), log.Close(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(n.stop)
+	return n
+}
+
+// Past gives what reads the node's past, by a clock. It ends with the test.
+func (n *Node) Past(t testing.TB, now func() time.Time) *timetravel.Past {
+	t.Helper()
+	copied, err := archive.Open(archive.Config{Dir: t.TempDir(), Log: n.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = copied.Close() }) // it is thrown away
+	past, err := timetravel.New(timetravel.Config{Log: n.Log, Archive: copied, Store: n.Store, Policy: n.Policy(), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return past
+}
+
+// Custody gives an engine somebody to keep its secrets, with a root key of its own. It ends with the test.
+func (s *Server) Custody(t testing.TB, e *engine.Engine, store *projections.Store) *secrets.Custody {
+	t.Helper()
+	root, err := vault.CreateRootFile(filepath.Join(t.TempDir(), "root.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(t.Context(), vault.Config{JetStream: s.JetStream, Roots: []vault.Root{root}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	return secrets.New(secrets.Config{Engine: e, Store: store, Vault: v, Random: rand.Reader})
+}
+
+// Stop ends the node cleanly.
+func (n *Node) Stop() { n.stop() }
+
+// Time is the node's clock.
+func (n *Node) Time() time.Time { return time.UnixMilli(n.clock.Load()) }
+
+// Move moves the node's clock, forward or back.
+func (n *Node) Move(d time.Duration) { n.clock.Add(d.Milliseconds()) }
+
+// Do gives the engine a command.
+func (n *Node) Do(t testing.TB, account, id string, role domain.Role, cmd domain.Command) (engine.Answer, error) {
+	t.Helper()
+	return n.Execute(t.Context(), engine.Request{Account: account, ID: id, Command: cmd, Role: role, Actor: string(role) + ":test"})
+}
+
+// Must gives the engine a command that must not fail.
+func (n *Node) Must(t testing.TB, account, id string, role domain.Role, cmd domain.Command) engine.Answer {
+	t.Helper()
+	answer, err := n.Do(t, account, id, role, cmd)
+	if err != nil {
+		t.Fatalf("%s: %v", cmd.Name(), err)
+	}
+	return answer
+}
+
+// Events lists the events of an account in the log.
+func (n *Node) Events(t testing.TB, account string) (events []domain.Event) {
+	t.Helper()
+	codec, err := engine.Codec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, err := range n.Log.Account(t.Context(), account, 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit, err := eventstore.DecodeCommit(m.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, stored := range commit.Events {
+			event, err := codec.Decode(stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, event)
+		}
+	}
+	return events
+}
+
+// Commits counts the commits of an account in the log.
+func (n *Node) Commits(t testing.TB, account string) (count int) {
+	t.Helper()
+	for _, err := range n.Log.Account(t.Context(), account, 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		count++
+	}
+	return count
+}
+
+// Refusal is the code of a refusal, "" for any other outcome.
+func Refusal(err error) string {
+	var refused *domain.Refusal
+	if errors.As(err, &refused) {
+		return refused.Code.Code
+	}
+	return ""
+}
