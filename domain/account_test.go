@@ -52,7 +52,7 @@ func TestCloneSharesNothing(t *testing.T) {
 		}
 		half := len(facts) / 2
 		for _, f := range facts[:half] {
-			w.take(t, crowdBegins, f)
+			w.deliver(t, crowdBegins, f)
 		}
 		original := w.account(acme)
 		clone := original.Clone()
@@ -61,7 +61,7 @@ func TestCloneSharesNothing(t *testing.T) {
 		}
 		log, before := w.log[acme], w.replayed(t, acme)
 		for _, f := range facts[half:] {
-			w.take(t, crowdBegins, f)
+			w.deliver(t, crowdBegins, f)
 		}
 		if diff := gocmp.Diff(before, clone); diff != "" {
 			t.Fatalf("the original's facts changed the clone:\n%s", diff)

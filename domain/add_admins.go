@@ -11,10 +11,8 @@ type AddAdmins struct {
 	Names []string `json:"names"`
 }
 
-// Name is the command's name in the log.
 func (AddAdmins) Name() string { return "add_admins" }
 
-// Subject is the app.
 func (c AddAdmins) Subject() AppID { return c.App }
 
 func (c AddAdmins) decide(d *draft) error {
@@ -23,7 +21,7 @@ func (c AddAdmins) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}
@@ -45,7 +43,6 @@ type AdminsAdded struct {
 	Names []string `json:"names"`
 }
 
-// Type is the stored name.
 func (AdminsAdded) Type() string { return "app.admins_added.v1" }
 
 func (e AdminsAdded) apply(acc *Account) {
@@ -53,6 +50,6 @@ func (e AdminsAdded) apply(acc *Account) {
 	app.Admins = append(slices.Clip(app.Admins), e.Names...)
 }
 
-func (e AdminsAdded) says() string {
+func (e AdminsAdded) describe() string {
 	return "administrators were added: " + strings.Join(e.Names, ", ")
 }

@@ -14,10 +14,8 @@ type AddCertificate struct {
 	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
 }
 
-// Name is the command's name in the log.
 func (AddCertificate) Name() string { return "add_certificate" }
 
-// Subject is the app.
 func (c AddCertificate) Subject() AppID { return c.App }
 
 func (c AddCertificate) decide(d *draft) error {
@@ -26,7 +24,7 @@ func (c AddCertificate) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	switch {
 	case err != nil:
 		return err
@@ -45,7 +43,6 @@ type CertificateAdded struct {
 	Certificate KeptCertificate `json:"certificate"`
 }
 
-// Type is the stored name.
 func (CertificateAdded) Type() string { return "app.certificate_added.v1" }
 
 // Shown is the event for those outside.
@@ -61,6 +58,6 @@ func (e CertificateAdded) apply(acc *Account) {
 	app.Certificates = append(slices.Clip(app.Certificates), c)
 }
 
-func (e CertificateAdded) says() string {
+func (e CertificateAdded) describe() string {
 	return fmt.Sprintf("push certificate %d (%s) was added", e.Certificate.ID, e.Certificate.Platform)
 }

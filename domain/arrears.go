@@ -37,7 +37,6 @@ type ArrearsStarted struct {
 	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
-// Type is the stored name.
 func (ArrearsStarted) Type() string { return "app.arrears_started.v1" }
 
 func (e ArrearsStarted) apply(acc *Account) {
@@ -45,11 +44,11 @@ func (e ArrearsStarted) apply(acc *Account) {
 	app.Arrears = Arrears{Since: e.Since, StopDue: e.StopDue, Episode: episode(acc, e.StopDue), Notice: notice(e.NoticeAt, acc)}
 }
 
-func (ArrearsStarted) follows() bool { return true }
+func (ArrearsStarted) derived() bool { return true }
 
 func (e ArrearsStarted) sets() (since, due Instant) { return e.Since, e.StopDue }
 
-func (e ArrearsStarted) says() string {
+func (e ArrearsStarted) describe() string {
 	return fmt.Sprintf("in arrears since %s; %s", e.Since, graced(e.Since, e.StopDue))
 }
 
@@ -63,7 +62,6 @@ type ArrearsMoved struct {
 	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
-// Type is the stored name.
 func (ArrearsMoved) Type() string { return "app.arrears_moved.v1" }
 
 func (e ArrearsMoved) apply(acc *Account) {
@@ -74,11 +72,11 @@ func (e ArrearsMoved) apply(acc *Account) {
 	}
 }
 
-func (ArrearsMoved) follows() bool { return true }
+func (ArrearsMoved) derived() bool { return true }
 
 func (e ArrearsMoved) sets() (since, due Instant) { return e.Since, e.StopDue }
 
-func (e ArrearsMoved) says() string {
+func (e ArrearsMoved) describe() string {
 	return fmt.Sprintf("in arrears since %s, as is known now; %s", e.Since, graced(e.Since, e.StopDue))
 }
 
@@ -89,16 +87,15 @@ type ArrearsEnded struct {
 	EffectiveAt Instant `json:"effective_at"`
 }
 
-// Type is the stored name.
 func (ArrearsEnded) Type() string { return "app.arrears_ended.v1" }
 
 func (e ArrearsEnded) apply(acc *Account) {
 	acc.change(e.App).Arrears = Arrears{}
 }
 
-func (ArrearsEnded) follows() bool { return true }
+func (ArrearsEnded) derived() bool { return true }
 
-func (e ArrearsEnded) says() string {
+func (e ArrearsEnded) describe() string {
 	return fmt.Sprintf("out of arrears, by %s, from %s", e.By, e.EffectiveAt)
 }
 
@@ -118,8 +115,8 @@ func apart(from, to Instant) string {
 	return long
 }
 
-// owe moves what is committed of the app's arrears to what its invoices say.
-func (d *draft) owe(app *App, why trigger) {
+// reconcileArrears moves what is committed of the app's arrears to what its invoices say.
+func (d *draft) reconcileArrears(app *App, why trigger) {
 	was, since := app.Arrears.Since, app.owesSince()
 	due := since.Add(d.at.Policy.Grace)
 	switch {

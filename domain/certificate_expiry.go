@@ -40,7 +40,6 @@ type CertificateExpiryNoticed struct {
 	Due         Instant       `json:"due"` // of the next notice, or of the expiry
 }
 
-// Type is the stored name.
 func (CertificateExpiryNoticed) Type() string { return "app.certificate_expiry_noticed.v1" }
 
 func (e CertificateExpiryNoticed) apply(acc *Account) {
@@ -49,11 +48,11 @@ func (e CertificateExpiryNoticed) apply(acc *Account) {
 	}
 }
 
-func (e CertificateExpiryNoticed) says() string {
+func (e CertificateExpiryNoticed) describe() string {
 	return fmt.Sprintf("push certificate %d will expire at %s", e.Certificate, e.NotAfter)
 }
 
-func (CertificateExpiryNoticed) follows() bool { return true }
+func (CertificateExpiryNoticed) derived() bool { return true }
 
 // CertificateExpired says that a certificate has expired: pushes over it fail.
 type CertificateExpired struct {
@@ -62,7 +61,6 @@ type CertificateExpired struct {
 	EffectiveAt Instant       `json:"effective_at"` // its end
 }
 
-// Type is the stored name.
 func (CertificateExpired) Type() string { return "app.certificate_expired.v1" }
 
 func (e CertificateExpired) apply(acc *Account) {
@@ -71,8 +69,8 @@ func (e CertificateExpired) apply(acc *Account) {
 	}
 }
 
-func (e CertificateExpired) says() string {
+func (e CertificateExpired) describe() string {
 	return fmt.Sprintf("push certificate %d expired", e.Certificate)
 }
 
-func (CertificateExpired) follows() bool { return true }
+func (CertificateExpired) derived() bool { return true }

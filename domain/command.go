@@ -9,7 +9,7 @@ import (
 // Command is a request to change an account. Name is what it is called in the log, over NATS and in the documentation.
 // A decision has three outcomes: events, silence (no event, no error: it is so already) or a refusal.
 type Command interface {
-	Name() string
+	Name() string   // as the log has it
 	Subject() AppID // the app that it is about; 0 for the account or an app yet to be made
 	decide(*draft) error
 }
@@ -62,8 +62,8 @@ func (d *draft) app(id AppID) (*App, error) {
 	return copied, nil
 }
 
-// living is app, and refuses a deleted one.
-func (d *draft) living(id AppID) (*App, error) {
+// liveApp is app, and refuses a deleted one.
+func (d *draft) liveApp(id AppID) (*App, error) {
 	app, err := d.app(id)
 	if err == nil && app.DeletedAt != 0 {
 		err = refuse(AppDeletedAlready)

@@ -116,14 +116,13 @@ type EditionChanged struct {
 	EffectiveAt Instant `json:"effective_at"`
 }
 
-// Type is the stored name.
 func (EditionChanged) Type() string { return "app.edition_changed.v1" }
 
 func (e EditionChanged) apply(acc *Account) { acc.change(e.App).Edition = e.To }
 
-func (EditionChanged) follows() bool { return true }
+func (EditionChanged) derived() bool { return true }
 
-func (e EditionChanged) says() string {
+func (e EditionChanged) describe() string {
 	return fmt.Sprintf("edition %s instead of %s, by %s, from %s", e.To, e.From, e.By, e.EffectiveAt)
 }
 
@@ -136,7 +135,6 @@ type TermScheduled struct {
 	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the expiry
 }
 
-// Type is the stored name.
 func (TermScheduled) Type() string { return "app.term_scheduled.v1" }
 
 func (e TermScheduled) apply(acc *Account) {
@@ -145,9 +143,9 @@ func (e TermScheduled) apply(acc *Account) {
 	}
 }
 
-func (TermScheduled) follows() bool { return true }
+func (TermScheduled) derived() bool { return true }
 
-func (e TermScheduled) says() string {
+func (e TermScheduled) describe() string {
 	switch {
 	case e.Due == 0:
 		return "no term ends any more"

@@ -15,7 +15,6 @@ type CreateApp struct {
 	Order        *OrderTerms `json:"order,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (CreateApp) Name() string { return "create_app" }
 
 // Subject is no app yet.
@@ -78,7 +77,6 @@ type AppCreated struct {
 	CreatedAt    Instant `json:"created_at"`
 }
 
-// Type is the stored name.
 func (AppCreated) Type() string { return "app.created.v1" }
 
 func (e AppCreated) apply(acc *Account) {
@@ -91,4 +89,4 @@ func (e AppCreated) apply(acc *Account) {
 
 func (e AppCreated) begins() Instant { return e.CreatedAt }
 
-func (AppCreated) says() string { return "the app was created" }
+func (AppCreated) describe() string { return "the app was created" }

@@ -8,10 +8,8 @@ type DeleteApp struct {
 	Confirm string `json:"confirm,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (DeleteApp) Name() string { return "delete_app" }
 
-// Subject is the app.
 func (c DeleteApp) Subject() AppID { return c.App }
 
 func (c DeleteApp) decide(d *draft) error {
@@ -49,7 +47,6 @@ type AppDeleted struct {
 	DeletedAt Instant `json:"deleted_at"`
 }
 
-// Type is the stored name.
 func (AppDeleted) Type() string { return "app.deleted.v1" }
 
 func (e AppDeleted) apply(acc *Account) {
@@ -60,4 +57,4 @@ func (e AppDeleted) apply(acc *Account) {
 	acc.InUse--
 }
 
-func (AppDeleted) says() string { return "the app was deleted" }
+func (AppDeleted) describe() string { return "the app was deleted" }

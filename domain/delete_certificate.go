@@ -14,14 +14,12 @@ type DeleteCertificate struct {
 	Confirm     string        `json:"confirm,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (DeleteCertificate) Name() string { return "delete_certificate" }
 
-// Subject is the app.
 func (c DeleteCertificate) Subject() AppID { return c.App }
 
 func (c DeleteCertificate) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}
@@ -51,7 +49,6 @@ type CertificateDeleted struct {
 // keptGone is how many deleted certificates an app remembers, so that deleting one again is silence: a retry comes soon.
 const keptGone = 100
 
-// Type is the stored name.
 func (CertificateDeleted) Type() string { return "app.certificate_deleted.v1" }
 
 func (e CertificateDeleted) apply(acc *Account) {
@@ -65,6 +62,6 @@ func (e CertificateDeleted) apply(acc *Account) {
 	}
 }
 
-func (e CertificateDeleted) says() string {
+func (e CertificateDeleted) describe() string {
 	return fmt.Sprintf("push certificate %d was deleted", e.Certificate)
 }

@@ -29,14 +29,12 @@ type RequestDeletion struct {
 	Reason string `json:"reason,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (RequestDeletion) Name() string { return "request_deletion" }
 
-// Subject is the app.
 func (c RequestDeletion) Subject() AppID { return c.App }
 
 func (c RequestDeletion) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	switch {
 	case err != nil:
 		return err
@@ -58,10 +56,8 @@ type ApproveDeletion struct {
 	Request string `json:"request"`
 }
 
-// Name is the command's name in the log.
 func (ApproveDeletion) Name() string { return "approve_deletion" }
 
-// Subject is the app.
 func (c ApproveDeletion) Subject() AppID { return c.App }
 
 func (c ApproveDeletion) decide(d *draft) error {
@@ -86,10 +82,8 @@ type RejectDeletion struct {
 	Reason  string `json:"reason,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (RejectDeletion) Name() string { return "reject_deletion" }
 
-// Subject is the app.
 func (c RejectDeletion) Subject() AppID { return c.App }
 
 func (c RejectDeletion) decide(d *draft) error {
@@ -135,14 +129,13 @@ type DeletionRequested struct {
 	Reason  string `json:"reason,omitzero"`
 }
 
-// Type is the stored name.
 func (DeletionRequested) Type() string { return "app.deletion_requested.v1" }
 
 func (e DeletionRequested) apply(acc *Account) {
 	acc.change(e.App).Deletion = DeletionRequest{e.Request, RequestOpen, acc.RecordedAt, e.Actor, e.Reason}
 }
 
-func (DeletionRequested) says() string { return "the app's deletion was asked for" }
+func (DeletionRequested) describe() string { return "the app's deletion was asked for" }
 
 // DeletionApproved says that an operator let the app be deleted.
 type DeletionApproved struct {
@@ -150,12 +143,11 @@ type DeletionApproved struct {
 	Request string `json:"request"`
 }
 
-// Type is the stored name.
 func (DeletionApproved) Type() string { return "app.deletion_approved.v1" }
 
 func (e DeletionApproved) apply(acc *Account) { acc.change(e.App).Deletion.State = RequestApproved }
 
-func (DeletionApproved) says() string { return "the app's deletion was approved" }
+func (DeletionApproved) describe() string { return "the app's deletion was approved" }
 
 // DeletionRejected says that an operator did not let the app be deleted, and why.
 type DeletionRejected struct {
@@ -164,12 +156,11 @@ type DeletionRejected struct {
 	Reason  string `json:"reason"`
 }
 
-// Type is the stored name.
 func (DeletionRejected) Type() string { return "app.deletion_rejected.v1" }
 
 func (e DeletionRejected) apply(acc *Account) { acc.change(e.App).Deletion.State = RequestRejected }
 
-func (DeletionRejected) says() string { return "the app's deletion was rejected" }
+func (DeletionRejected) describe() string { return "the app's deletion was rejected" }
 
 // DeletionWithdrawn says that a request ended by itself, as the app is in service again.
 type DeletionWithdrawn struct {
@@ -178,13 +169,12 @@ type DeletionWithdrawn struct {
 	By      By     `json:"by"` // what reinstated the app
 }
 
-// Type is the stored name.
 func (DeletionWithdrawn) Type() string { return "app.deletion_withdrawn.v1" }
 
 func (e DeletionWithdrawn) apply(acc *Account) { acc.change(e.App).Deletion.State = RequestWithdrawn }
 
-func (DeletionWithdrawn) says() string {
+func (DeletionWithdrawn) describe() string {
 	return "the wish for the app's deletion ended, as the app is in service again"
 }
 
-func (DeletionWithdrawn) follows() bool { return true }
+func (DeletionWithdrawn) derived() bool { return true }

@@ -8,10 +8,8 @@ type EditAppInfo struct {
 	Introduction *string `json:"introduction,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (EditAppInfo) Name() string { return "edit_app_info" }
 
-// Subject is the app.
 func (c EditAppInfo) Subject() AppID { return c.App }
 
 func (c EditAppInfo) decide(d *draft) error {
@@ -53,7 +51,6 @@ type AppInfoEdited struct {
 	Introduction string `json:"introduction,omitzero"`
 }
 
-// Type is the stored name.
 func (AppInfoEdited) Type() string { return "app.info_edited.v1" }
 
 func (e AppInfoEdited) apply(acc *Account) {
@@ -61,4 +58,4 @@ func (e AppInfoEdited) apply(acc *Account) {
 	app.Name, app.AppType, app.Introduction = e.Name, e.AppType, e.Introduction
 }
 
-func (AppInfoEdited) says() string { return "name, type or introduction were edited" }
+func (AppInfoEdited) describe() string { return "name, type or introduction were edited" }

@@ -11,10 +11,8 @@ type EditCertificate struct {
 	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
 }
 
-// Name is the command's name in the log.
 func (EditCertificate) Name() string { return "edit_certificate" }
 
-// Subject is the app.
 func (c EditCertificate) Subject() AppID { return c.App }
 
 func (c EditCertificate) decide(d *draft) error {
@@ -23,7 +21,7 @@ func (c EditCertificate) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}
@@ -48,7 +46,6 @@ type CertificateEdited struct {
 	Certificate KeptCertificate `json:"certificate"`
 }
 
-// Type is the stored name.
 func (CertificateEdited) Type() string { return "app.certificate_edited.v1" }
 
 // Shown is the event for those outside.
@@ -63,6 +60,6 @@ func (e CertificateEdited) apply(acc *Account) {
 	}
 }
 
-func (e CertificateEdited) says() string {
+func (e CertificateEdited) describe() string {
 	return fmt.Sprintf("push certificate %d (%s) was changed", e.Certificate.ID, e.Certificate.Platform)
 }

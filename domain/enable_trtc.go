@@ -9,14 +9,12 @@ type EnableTRTC struct {
 	App AppID `json:"app"`
 }
 
-// Name is the command's name in the log.
 func (EnableTRTC) Name() string { return "enable_trtc" }
 
-// Subject is the app.
 func (c EnableTRTC) Subject() AppID { return c.App }
 
 func (c EnableTRTC) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	switch {
 	case err != nil:
 		return err
@@ -32,9 +30,8 @@ func (c EnableTRTC) decide(d *draft) error {
 // TRTCEnabled says that real-time audio and video is open for the app.
 type TRTCEnabled struct{ About }
 
-// Type is the stored name.
 func (TRTCEnabled) Type() string { return "app.trtc_enabled.v1" }
 
 func (e TRTCEnabled) apply(acc *Account) { acc.change(e.App).TRTC = true }
 
-func (TRTCEnabled) says() string { return "real-time audio and video was opened" }
+func (TRTCEnabled) describe() string { return "real-time audio and video was opened" }

@@ -3,8 +3,8 @@ package domain
 // Event is something that happened to an account: it carries its own effect. The names that Type gives are the storage
 // format: they are written by hand, versioned, and never change. Each event knows the app that it is about.
 type Event interface {
-	Type() string
-	Subject() AppID // 0: the account itself
+	Type() string   // the stored name, with its version: app.stopped.v1
+	Subject() AppID // the app that it is about; 0: the account itself
 	apply(*Account)
 }
 
@@ -34,9 +34,9 @@ func Prototypes() []Event {
 // whoever tells of them.
 type fact interface {
 	Event
-	brings() trigger
-	report() *Report // nil if it came as a command
-	known(*App) bool // it says nothing beyond what was said before
+	trigger() trigger
+	report() *Report       // nil if it came as a command
+	addsNothing(*App) bool // it says nothing beyond what was said before
 }
 
 // beginning is an event with which an app begins to exist.
@@ -50,7 +50,7 @@ type beginning interface {
 // what people did: it stands as it was recorded.
 type consequence interface {
 	Event
-	follows() bool // false: people did it
+	derived() bool // false: people did it
 }
 
 // decision is a consequence that sets when the grace is over.

@@ -25,14 +25,14 @@ type trigger struct {
 
 func (t trigger) byUpstream() bool { return t.by != byTime && t.by != byStart }
 
-// take records a fact about an app. A message of the billing system is evidence and is kept even if it says nothing new;
+// recordUnlessKnown records a fact about an app. A message of the billing system is evidence and is kept even if it says nothing new;
 // a command that says nothing new is silence.
-func (d *draft) take(fact fact) error {
+func (d *draft) recordUnlessKnown(fact fact) error {
 	app, err := d.app(fact.Subject())
 	switch {
 	case err != nil:
 		return err
-	case fact.report() == nil && fact.known(app):
+	case fact.report() == nil && fact.addsNothing(app):
 		return nil
 	case app.DeletedAt != 0:
 		return refuse(AppDeletedAlready)
@@ -46,7 +46,7 @@ func (d *draft) take(fact fact) error {
 // may fire only after all that had arrived by then was taken in. Until then the app's coverage stands where the last
 // tick left it, just before the change that is due, and the fact is judged on that.
 func (d *draft) record(app *App, fact fact) error {
-	why := fact.brings()
+	why := fact.trigger()
 	if why.effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
 		return refuse(EffectiveTooFar)
 	}
@@ -61,9 +61,9 @@ func (d *draft) follow(app *App, why trigger, fact Event) {
 		asOf = due - 1
 	}
 	d.emit(fact)
-	d.cover(app, app.coverageAt(asOf), why)
+	d.reconcileCoverage(app, app.coverageAt(asOf), why)
 	d.schedule(app, asOf)
-	d.owe(app, why)
+	d.reconcileArrears(app, why)
 }
 
 // schedule sets when time changes the coverage next after an instant.

@@ -151,10 +151,10 @@ func live(t *rapid.T, policy Policy, apps []oracle.App, orders map[uint64][]orac
 		if fact.OwnersWord {
 			continue // came with the import
 		}
-		w.take(t, now, fact)
+		w.deliver(t, now, fact)
 		taken, arrived[fact.App] = append(taken, fact), append(arrived[fact.App], fact)
 		for rapid.IntRange(0, 9).Draw(t, "twice") == 9 {
-			w.take(t, now, rapid.SampledFrom(taken).Draw(t, "repeated"))
+			w.deliver(t, now, rapid.SampledFrom(taken).Draw(t, "repeated"))
 		}
 		if app := rapid.SampledFrom(apps).Draw(t, "app"); rapid.IntRange(0, 3).Draw(t, "holds") == 3 {
 			arrived[app.ID] = append(arrived[app.ID], w.hold(t, app, now)...)

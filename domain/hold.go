@@ -82,18 +82,17 @@ type AppStopped struct {
 	EffectiveAt Instant `json:"effective_at"`
 }
 
-// Type is the stored name.
 func (AppStopped) Type() string { return "app.stopped.v1" }
 
 func (e AppStopped) apply(acc *Account) {
 	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
 }
 
-func (e AppStopped) follows() bool { return e.Cause.byRule() }
+func (e AppStopped) derived() bool { return e.Cause.byRule() }
 
 func (e AppStopped) stops() (cause Cause, effectiveAt Instant) { return e.Cause, e.EffectiveAt }
 
-func (e AppStopped) says() string {
+func (e AppStopped) describe() string {
 	return fmt.Sprintf("stopped from %s (%s)", e.EffectiveAt, e.Cause)
 }
 
@@ -104,18 +103,17 @@ type HoldAdded struct {
 	EffectiveAt Instant `json:"effective_at"`
 }
 
-// Type is the stored name.
 func (HoldAdded) Type() string { return "app.hold_added.v1" }
 
 func (e HoldAdded) apply(acc *Account) {
 	acc.change(e.App).setHold(e.Cause, e.EffectiveAt, acc.RecordedAt)
 }
 
-func (e HoldAdded) follows() bool { return e.Cause.byRule() }
+func (e HoldAdded) derived() bool { return e.Cause.byRule() }
 
 func (e HoldAdded) stops() (cause Cause, effectiveAt Instant) { return e.Cause, e.EffectiveAt }
 
-func (e HoldAdded) says() string {
+func (e HoldAdded) describe() string {
 	return fmt.Sprintf("one more stop from %s (%s)", e.EffectiveAt, e.Cause)
 }
 
@@ -128,14 +126,13 @@ type HoldEnded struct {
 	Late        bool    `json:"late"` // in time, but reported after the stop
 }
 
-// Type is the stored name.
 func (HoldEnded) Type() string { return "app.hold_ended.v1" }
 
 func (e HoldEnded) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
 
-func (e HoldEnded) follows() bool { return e.By != byStart }
+func (e HoldEnded) derived() bool { return e.By != byStart }
 
-func (e HoldEnded) says() string {
+func (e HoldEnded) describe() string {
 	return fmt.Sprintf("the stop for %s lifted by %s from %s%s, another stays", e.Cause, e.By, e.EffectiveAt, lateness(e.Late))
 }
 
@@ -148,14 +145,13 @@ type AppReinstated struct {
 	Late        bool    `json:"late"` // what ended the hold was in time, but reported after the stop
 }
 
-// Type is the stored name.
 func (AppReinstated) Type() string { return "app.reinstated.v1" }
 
 func (e AppReinstated) apply(acc *Account) { acc.change(e.App).setHold(e.Cause, 0, 0) }
 
-func (e AppReinstated) follows() bool { return e.By != byStart }
+func (e AppReinstated) derived() bool { return e.By != byStart }
 
-func (e AppReinstated) says() string {
+func (e AppReinstated) describe() string {
 	return fmt.Sprintf("the stop for %s lifted by %s from %s%s: in service again", e.Cause, e.By, e.EffectiveAt, lateness(e.Late))
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // anyHolding draws a command on what an app holds beside its bills, which may be allowed or not.
-func (w *world) anyHolding(t *rapid.T, id AppID, now Instant) asked {
+func (w *harness) anyHolding(t *rapid.T, id AppID, now Instant) asked {
 	who := rapid.SampledFrom([]Role{Owner, Owner, Operator}).Draw(t, "who")
 	app := w.account(acme).Apps[id]
 	if app == nil {
@@ -79,7 +79,7 @@ func anyContent(t *rapid.T, now Instant) CertificateContent {
 }
 
 // nextCertificate is the id of the next certificate, as the engine would give it.
-func (w *world) nextCertificate() CertificateID {
+func (w *harness) nextCertificate() CertificateID {
 	next := FirstCertificate
 	for _, commits := range w.log {
 		for _, c := range commits {
@@ -95,7 +95,7 @@ func (w *world) nextCertificate() CertificateID {
 
 // hold lets somebody change what an app holds, and gives the facts that came with it: mobile push is ordered. Nobody
 // deletes an app.
-func (w *world) hold(t *rapid.T, app oracle.App, now Instant) (facts []oracle.Fact) {
+func (w *harness) hold(t *rapid.T, app oracle.App, now Instant) (facts []oracle.Fact) {
 	c := w.anyHolding(t, AppID(app.ID), now)
 	if _, deletes := c.Command.(ApproveDeletion); deletes {
 		return nil
@@ -114,7 +114,7 @@ func (w *world) hold(t *rapid.T, app oracle.App, now Instant) (facts []oracle.Fa
 
 // checkHoldings: whatever was asked for, no app has more than it may have, nor anything twice, and what was deleted has
 // nothing.
-func (w *world) checkHoldings(t failer) {
+func (w *harness) checkHoldings(t failer) {
 	t.Helper()
 	certificates := map[CertificateID]AppID{}
 	for _, acc := range w.accounts {
@@ -148,7 +148,7 @@ func (w *world) checkHoldings(t failer) {
 }
 
 // checkNothingIsLate: after a tick no key verifies longer than it may, and what has expired is expired.
-func (w *world) checkNothingIsLate(t failer, now Instant) {
+func (w *harness) checkNothingIsLate(t failer, now Instant) {
 	t.Helper()
 	for _, acc := range w.accounts {
 		for id, app := range acc.Apps {

@@ -47,10 +47,8 @@ const ImportedOrder = "import"
 // MaxImportedOrders bounds the orders, and the invoices, that one commit must carry.
 const MaxImportedOrders = 500
 
-// Name is the command's name in the log.
 func (ImportApp) Name() string { return "import_app" }
 
-// Subject is the app.
 func (c ImportApp) Subject() AppID { return c.App }
 
 func (c ImportApp) decide(d *draft) error {
@@ -88,9 +86,9 @@ func (c ImportApp) decide(d *draft) error {
 		d.emit(InvoiceOverdueRecorded{About{c.App}, i.ID, i.Version, i.EffectiveAt, i.Amount, nil})
 	}
 	why := trigger{byOrder, c.CreatedAt}
-	d.cover(app, app.coverageAt(d.at.Now), why)
+	d.reconcileCoverage(app, app.coverageAt(d.at.Now), why)
 	d.schedule(app, d.at.Now)
-	d.owe(app, why)
+	d.reconcileArrears(app, why)
 	c.furnish(d, app)
 	return nil
 }
@@ -202,7 +200,7 @@ func (c ImportApp) describes(app *App) bool {
 	}
 	for _, terms := range c.Orders {
 		known := app.order(terms.ID)
-		if known == nil || !known.Terms.says(terms) && (known.By != Billing || !known.wins(terms, Operator)) {
+		if known == nil || !known.Terms.agreesWith(terms) && (known.By != Billing || !known.wins(terms, Operator)) {
 			return false
 		}
 	}
@@ -248,7 +246,6 @@ type AppImported struct {
 	Edition      Edition `json:"edition"` // trial or trtc_trial; paid editions follow from orders
 }
 
-// Type is the stored name.
 func (AppImported) Type() string { return "app.imported.v1" }
 
 func (e AppImported) apply(acc *Account) {
@@ -261,6 +258,6 @@ func (e AppImported) apply(acc *Account) {
 
 func (e AppImported) begins() Instant { return e.CreatedAt }
 
-func (e AppImported) says() string {
+func (e AppImported) describe() string {
 	return "the app was imported, created " + e.CreatedAt.String()
 }

@@ -91,8 +91,8 @@ func (a *App) findInvoice(id string) int {
 	return i
 }
 
-// takeInvoice gives the invoice with this id to be changed, and makes it if there is none.
-func (a *App) takeInvoice(id string) *Invoice {
+// ensureInvoice gives the invoice with this id to be changed, and makes it if there is none.
+func (a *App) ensureInvoice(id string) *Invoice {
 	i := a.findInvoice(id)
 	if i == len(a.Invoices) || a.Invoices[i].ID != id {
 		a.Invoices = slices.Insert(a.Invoices, i, Invoice{ID: id})
@@ -144,20 +144,25 @@ type InvoiceOverdueRecorded struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (InvoiceOverdueRecorded) Type() string { return "app.invoice_overdue_recorded.v1" }
 
-func (e InvoiceOverdueRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+func (e InvoiceOverdueRecorded) apply(acc *Account) {
+	e.applyTo(acc.change(e.App).ensureInvoice(e.Invoice))
+}
 
-func (e InvoiceOverdueRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+func (e InvoiceOverdueRecorded) addsNothing(app *App) bool {
+	return app.knowsInvoice(e.Invoice, e.applyTo)
+}
 
-func (e InvoiceOverdueRecorded) tell(i *Invoice) { i.owe(Overdue{e.Version, e.EffectiveAt}, e.Amount) }
+func (e InvoiceOverdueRecorded) applyTo(i *Invoice) {
+	i.owe(Overdue{e.Version, e.EffectiveAt}, e.Amount)
+}
 
 func (e InvoiceOverdueRecorded) report() *Report { return e.Report }
 
-func (e InvoiceOverdueRecorded) brings() trigger { return trigger{byOverdue, e.EffectiveAt} }
+func (e InvoiceOverdueRecorded) trigger() trigger { return trigger{byOverdue, e.EffectiveAt} }
 
-func (e InvoiceOverdueRecorded) says() string {
+func (e InvoiceOverdueRecorded) describe() string {
 	return fmt.Sprintf("invoice %s overdue since %s", e.Invoice, e.EffectiveAt)
 }
 
@@ -170,20 +175,23 @@ type InvoiceSettledRecorded struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (InvoiceSettledRecorded) Type() string { return "app.invoice_settled_recorded.v1" }
 
-func (e InvoiceSettledRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+func (e InvoiceSettledRecorded) apply(acc *Account) {
+	e.applyTo(acc.change(e.App).ensureInvoice(e.Invoice))
+}
 
-func (e InvoiceSettledRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+func (e InvoiceSettledRecorded) addsNothing(app *App) bool {
+	return app.knowsInvoice(e.Invoice, e.applyTo)
+}
 
-func (e InvoiceSettledRecorded) tell(i *Invoice) { i.close(e.Version, bySettlement) }
+func (e InvoiceSettledRecorded) applyTo(i *Invoice) { i.close(e.Version, bySettlement) }
 
 func (e InvoiceSettledRecorded) report() *Report { return e.Report }
 
-func (e InvoiceSettledRecorded) brings() trigger { return trigger{bySettlement, e.EffectiveAt} }
+func (e InvoiceSettledRecorded) trigger() trigger { return trigger{bySettlement, e.EffectiveAt} }
 
-func (e InvoiceSettledRecorded) says() string {
+func (e InvoiceSettledRecorded) describe() string {
 	return fmt.Sprintf("invoice %s settled %s", e.Invoice, e.EffectiveAt)
 }
 
@@ -196,19 +204,22 @@ type InvoiceVoidedRecorded struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (InvoiceVoidedRecorded) Type() string { return "app.invoice_voided_recorded.v1" }
 
-func (e InvoiceVoidedRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeInvoice(e.Invoice)) }
+func (e InvoiceVoidedRecorded) apply(acc *Account) {
+	e.applyTo(acc.change(e.App).ensureInvoice(e.Invoice))
+}
 
-func (e InvoiceVoidedRecorded) known(app *App) bool { return app.knowsInvoice(e.Invoice, e.tell) }
+func (e InvoiceVoidedRecorded) addsNothing(app *App) bool {
+	return app.knowsInvoice(e.Invoice, e.applyTo)
+}
 
-func (e InvoiceVoidedRecorded) tell(i *Invoice) { i.close(e.Version, byVoiding) }
+func (e InvoiceVoidedRecorded) applyTo(i *Invoice) { i.close(e.Version, byVoiding) }
 
 func (e InvoiceVoidedRecorded) report() *Report { return e.Report }
 
-func (e InvoiceVoidedRecorded) brings() trigger { return trigger{byVoiding, e.EffectiveAt} }
+func (e InvoiceVoidedRecorded) trigger() trigger { return trigger{byVoiding, e.EffectiveAt} }
 
-func (e InvoiceVoidedRecorded) says() string {
+func (e InvoiceVoidedRecorded) describe() string {
 	return fmt.Sprintf("invoice %s voided %s", e.Invoice, e.EffectiveAt)
 }

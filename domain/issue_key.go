@@ -11,14 +11,12 @@ type IssueKey struct {
 	Key NewKey `json:"-"`
 }
 
-// Name is the command's name in the log.
 func (IssueKey) Name() string { return "issue_key" }
 
-// Subject is the app.
 func (c IssueKey) Subject() AppID { return c.App }
 
 func (c IssueKey) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil || len(app.Keys) > 0 {
 		return err
 	}
@@ -34,7 +32,6 @@ type KeyIssued struct {
 	Key Key `json:"key"`
 }
 
-// Type is the stored name.
 func (KeyIssued) Type() string { return "app.key_issued.v1" }
 
 // Shown is the event for those outside.
@@ -45,4 +42,4 @@ func (e KeyIssued) Shown() any {
 
 func (e KeyIssued) apply(acc *Account) { acc.change(e.App).addKey(e.Key) }
 
-func (e KeyIssued) says() string { return fmt.Sprintf("the app got its %s key", e.Key.Algorithm) }
+func (e KeyIssued) describe() string { return fmt.Sprintf("the app got its %s key", e.Key.Algorithm) }

@@ -21,7 +21,6 @@ type Lapsed struct {
 	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
-// Type is the stored name.
 func (Lapsed) Type() string { return "app.lapsed.v1" }
 
 func (e Lapsed) apply(acc *Account) {
@@ -31,11 +30,11 @@ func (e Lapsed) apply(acc *Account) {
 	}
 }
 
-func (Lapsed) follows() bool { return true }
+func (Lapsed) derived() bool { return true }
 
 func (e Lapsed) sets() (since, due Instant) { return e.Since, e.StopDue }
 
-func (e Lapsed) says() string {
+func (e Lapsed) describe() string {
 	return fmt.Sprintf("no order covers the app since %s (%s); %s", e.Since, e.Cause, graced(e.Since, e.StopDue))
 }
 
@@ -49,7 +48,6 @@ type LapseMoved struct {
 	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the stop
 }
 
-// Type is the stored name.
 func (LapseMoved) Type() string { return "app.lapse_moved.v1" }
 
 func (e LapseMoved) apply(acc *Account) {
@@ -60,11 +58,11 @@ func (e LapseMoved) apply(acc *Account) {
 	}
 }
 
-func (LapseMoved) follows() bool { return true }
+func (LapseMoved) derived() bool { return true }
 
 func (e LapseMoved) sets() (since, due Instant) { return e.Since, e.StopDue }
 
-func (e LapseMoved) says() string {
+func (e LapseMoved) describe() string {
 	return fmt.Sprintf("no order covers the app since %s, as is known now (%s); %s", e.Since, e.Cause, graced(e.Since, e.StopDue))
 }
 
@@ -74,14 +72,13 @@ type LapseRenamed struct {
 	Cause Cause `json:"cause"`
 }
 
-// Type is the stored name.
 func (LapseRenamed) Type() string { return "app.lapse_renamed.v1" }
 
 func (e LapseRenamed) apply(acc *Account) { acc.change(e.App).Lapse.Cause = e.Cause }
 
-func (LapseRenamed) follows() bool { return true }
+func (LapseRenamed) derived() bool { return true }
 
-func (e LapseRenamed) says() string { return fmt.Sprintf("the lapse is due to: %s", e.Cause) }
+func (e LapseRenamed) describe() string { return fmt.Sprintf("the lapse is due to: %s", e.Cause) }
 
 // LapseEnded says that an order covers the app again.
 type LapseEnded struct {
@@ -90,21 +87,20 @@ type LapseEnded struct {
 	EffectiveAt Instant `json:"effective_at"`
 }
 
-// Type is the stored name.
 func (LapseEnded) Type() string { return "app.lapse_ended.v1" }
 
 func (e LapseEnded) apply(acc *Account) {
 	acc.change(e.App).Lapse = Lapse{}
 }
 
-func (LapseEnded) follows() bool { return true }
+func (LapseEnded) derived() bool { return true }
 
-func (e LapseEnded) says() string {
+func (e LapseEnded) describe() string {
 	return fmt.Sprintf("an order covers the app again, by %s, from %s", e.By, e.EffectiveAt)
 }
 
-// cover moves what is committed of the app's coverage to what it is now.
-func (d *draft) cover(app *App, is coverage, why trigger) {
+// reconcileCoverage moves what is committed of the app's coverage to what it is now.
+func (d *draft) reconcileCoverage(app *App, is coverage, why trigger) {
 	if was := app.Edition; was != is.edition {
 		d.emit(EditionChanged{About{app.ID}, was, is.edition, why.by, why.effectiveAt})
 	}

@@ -154,7 +154,7 @@ func withoutReport(c Command, message bool) Command {
 }
 
 // checkFacts holds every app against what the oracle makes of the facts in its log; what people did is left out.
-func (w *world) checkFacts(t failer, now Instant) {
+func (w *harness) checkFacts(t failer, now Instant) {
 	t.Helper()
 	acc := w.account(acme)
 	inUse := 0
@@ -177,7 +177,7 @@ func (w *world) checkFacts(t failer, now Instant) {
 }
 
 // told reads an app and the facts about it from the log.
-func (w *world) told(id AppID) (oracle.App, []oracle.Fact) {
+func (w *harness) told(id AppID) (oracle.App, []oracle.Fact) {
 	origin := oracle.App{Account: acme, ID: uint64(id)}
 	var facts []oracle.Fact
 	fact := func(f oracle.Fact) {

@@ -11,10 +11,8 @@ type MarkArrears struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (MarkArrears) Name() string { return "mark_arrears" }
 
-// Subject is the app.
 func (c MarkArrears) Subject() AppID { return c.App }
 
 func (c MarkArrears) decide(d *draft) error {
@@ -25,7 +23,7 @@ func (c MarkArrears) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceOverdueRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Amount, c.Report}
-	return d.take(fact)
+	return d.recordUnlessKnown(fact)
 }
 
 func checkInvoice(invoice string, version int64, effectiveAt Instant, p *problems) {

@@ -93,7 +93,6 @@ type NoticeGiven struct {
 	Next        Instant `json:"next,omitzero"` // when the next notice of it is to be given
 }
 
-// Type is the stored name.
 func (NoticeGiven) Type() string { return "app.notice_given.v1" }
 
 func (e NoticeGiven) apply(acc *Account) {
@@ -109,8 +108,8 @@ func (e NoticeGiven) apply(acc *Account) {
 	}
 }
 
-func (NoticeGiven) follows() bool { return true }
+func (NoticeGiven) derived() bool { return true }
 
-func (e NoticeGiven) says() string {
+func (e NoticeGiven) describe() string {
 	return fmt.Sprintf("the owner was warned: %s at %s, in %s", e.To, e.Due, apart(e.EffectiveAt, e.Due))
 }

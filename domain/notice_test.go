@@ -85,7 +85,7 @@ func TestNoticesOverFeeds(t *testing.T) {
 		feeds = n
 	}
 	for seed := range feeds {
-		n := noticed{world: newWorld(DefaultPolicy()), random: rand.New(rand.NewPCG(uint64(seed), 1)), targets: map[noticeKey]target{}}
+		n := noticed{harness: newWorld(DefaultPolicy()), random: rand.New(rand.NewPCG(uint64(seed), 1)), targets: map[noticeKey]target{}}
 		n.feed(t, oracle.Generate(uint64(seed), oracle.Options{Accounts: 1, AppsPerAccount: 2, DuePairs: 1, Arrivals: 1, Midnights: 1}))
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -95,7 +95,7 @@ func TestNoticesOverFeeds(t *testing.T) {
 
 // noticed is a world whose notices are foretold.
 type noticed struct {
-	*world
+	*harness
 	random  *rand.Rand
 	targets map[noticeKey]target
 	ticked  Instant // the last tick
@@ -127,7 +127,7 @@ func (n *noticed) feed(t *testing.T, feed oracle.Feed) {
 				n.tick(t, now)
 			}
 		}
-		n.take(t, now, d.Fact)
+		n.deliver(t, now, d.Fact)
 		n.watch(now)
 	}
 	for range 40 {

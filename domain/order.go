@@ -101,8 +101,8 @@ func (a *App) findOrder(id string) int {
 	return i
 }
 
-// takeOrder gives the order with this id to be changed, and makes it if there is none.
-func (a *App) takeOrder(id string) *Order {
+// ensureOrder gives the order with this id to be changed, and makes it if there is none.
+func (a *App) ensureOrder(id string) *Order {
 	i := a.findOrder(id)
 	if i == len(a.Orders) || a.Orders[i].ID != id {
 		a.Orders = slices.Insert(a.Orders, i, Order{ID: id})
@@ -185,14 +185,13 @@ type OrderRecorded struct {
 	Report *Report    `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (OrderRecorded) Type() string { return "app.order_recorded.v1" }
 
-func (e OrderRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeOrder(e.Order.ID)) }
+func (e OrderRecorded) apply(acc *Account) { e.applyTo(acc.change(e.App).ensureOrder(e.Order.ID)) }
 
-func (e OrderRecorded) known(app *App) bool { return app.knowsOrder(e.Order.ID, e.tell) }
+func (e OrderRecorded) addsNothing(app *App) bool { return app.knowsOrder(e.Order.ID, e.applyTo) }
 
-func (e OrderRecorded) tell(o *Order) {
+func (e OrderRecorded) applyTo(o *Order) {
 	if !o.wins(e.Order, e.By) {
 		o.Terms, o.By = e.Order, e.By
 	}
@@ -200,9 +199,9 @@ func (e OrderRecorded) tell(o *Order) {
 
 func (e OrderRecorded) report() *Report { return e.Report }
 
-func (e OrderRecorded) brings() trigger { return trigger{byOrder, e.Order.EffectiveAt} }
+func (e OrderRecorded) trigger() trigger { return trigger{byOrder, e.Order.EffectiveAt} }
 
-func (e OrderRecorded) says() string {
+func (e OrderRecorded) describe() string {
 	what := "add-ons"
 	if e.Order.Edition != "" {
 		what = string(e.Order.Edition)
@@ -221,10 +220,8 @@ type RecordOrder struct {
 	Report *Report    `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (RecordOrder) Name() string { return "record_order" }
 
-// Subject is the app.
 func (c RecordOrder) Subject() AppID { return c.App }
 
 func (c RecordOrder) decide(d *draft) error {
@@ -239,7 +236,7 @@ func (c RecordOrder) decide(d *draft) error {
 		return err
 	}
 	fact := OrderRecorded{About{c.App}, c.Order, Billing, c.Report}
-	return d.take(fact)
+	return d.recordUnlessKnown(fact)
 }
 
 // Report says which message of the billing system a fact came with: unique by source and id. What the engine does not
@@ -250,8 +247,8 @@ type Report struct {
 	Extra  jsontext.Value `json:"extra,omitzero"`
 }
 
-// says whether the terms say what a person now orders; what the person left open agrees with anything.
-func (t OrderTerms) says(ordered OrderTerms) bool {
+// agreesWith whether the terms say what a person now orders; what the person left open agrees with anything.
+func (t OrderTerms) agreesWith(ordered OrderTerms) bool {
 	if ordered.EffectiveAt == 0 {
 		ordered.EffectiveAt = t.EffectiveAt
 	}

@@ -13,10 +13,8 @@ type Refund struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (Refund) Name() string { return "refund" }
 
-// Subject is the app.
 func (c Refund) Subject() AppID { return c.App }
 
 func (c Refund) decide(d *draft) error {
@@ -30,7 +28,7 @@ func (c Refund) decide(d *draft) error {
 		return err
 	}
 	fact := RefundRecorded{About{c.App}, c.Order, c.EffectiveAt, c.Amount, c.Report}
-	return d.take(fact)
+	return d.recordUnlessKnown(fact)
 }
 
 // RefundRecorded is the fact that an order was refunded.
@@ -42,14 +40,13 @@ type RefundRecorded struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (RefundRecorded) Type() string { return "app.refund_recorded.v1" }
 
-func (e RefundRecorded) apply(acc *Account) { e.tell(acc.change(e.App).takeOrder(e.Order)) }
+func (e RefundRecorded) apply(acc *Account) { e.applyTo(acc.change(e.App).ensureOrder(e.Order)) }
 
-func (e RefundRecorded) known(app *App) bool { return app.knowsOrder(e.Order, e.tell) }
+func (e RefundRecorded) addsNothing(app *App) bool { return app.knowsOrder(e.Order, e.applyTo) }
 
-func (e RefundRecorded) tell(o *Order) {
+func (e RefundRecorded) applyTo(o *Order) {
 	if o.RefundedAt == 0 || e.EffectiveAt < o.RefundedAt {
 		o.RefundedAt = e.EffectiveAt
 	}
@@ -57,8 +54,8 @@ func (e RefundRecorded) tell(o *Order) {
 
 func (e RefundRecorded) report() *Report { return e.Report }
 
-func (e RefundRecorded) brings() trigger { return trigger{byRefund, e.EffectiveAt} }
+func (e RefundRecorded) trigger() trigger { return trigger{byRefund, e.EffectiveAt} }
 
-func (e RefundRecorded) says() string {
+func (e RefundRecorded) describe() string {
 	return fmt.Sprintf("order %s refunded %s", e.Order, e.EffectiveAt)
 }

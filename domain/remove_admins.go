@@ -11,10 +11,8 @@ type RemoveAdmins struct {
 	Names []string `json:"names"`
 }
 
-// Name is the command's name in the log.
 func (RemoveAdmins) Name() string { return "remove_admins" }
 
-// Subject is the app.
 func (c RemoveAdmins) Subject() AppID { return c.App }
 
 func (c RemoveAdmins) decide(d *draft) error {
@@ -23,7 +21,7 @@ func (c RemoveAdmins) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}
@@ -43,7 +41,6 @@ type AdminsRemoved struct {
 	Names []string `json:"names"`
 }
 
-// Type is the stored name.
 func (AdminsRemoved) Type() string { return "app.admins_removed.v1" }
 
 func (e AdminsRemoved) apply(acc *Account) {
@@ -51,6 +48,6 @@ func (e AdminsRemoved) apply(acc *Account) {
 	app.Admins = slices.DeleteFunc(slices.Clone(app.Admins), func(name string) bool { return slices.Contains(e.Names, name) })
 }
 
-func (e AdminsRemoved) says() string {
+func (e AdminsRemoved) describe() string {
 	return "administrators were removed: " + strings.Join(e.Names, ", ")
 }

@@ -6,10 +6,8 @@ type RenewPlan struct {
 	Order OrderTerms `json:"order"`
 }
 
-// Name is the command's name in the log.
 func (RenewPlan) Name() string { return "renew_plan" }
 
-// Subject is the app.
 func (c RenewPlan) Subject() AppID { return c.App }
 
 func (c RenewPlan) decide(d *draft) error { return d.orderFor(c.App, c.Order, Renewing) }

@@ -30,13 +30,13 @@ func (r *Rerun) Fork(policy func(Instant) Policy, told func(Event)) *Rerun {
 // App is the app as it now is, nil while it does not exist. Whoever changes it changes the rerun.
 func (r *Rerun) App() *App { return r.account.Apps[r.id] }
 
-// Take lets what was due before an instant happen, and then an event count. What falls due at that instant comes after
+// Count lets what was due before an instant happen, and then an event count. What falls due at that instant comes after
 // it: the customer wins a tie. Instants must not go back; a consequence is not to be told, it follows.
-func (r *Rerun) Take(now Instant, e Event) {
+func (r *Rerun) Count(now Instant, e Event) {
 	r.Until(now - 1)
 	d := r.draft(now)
 	if f, isFact := e.(fact); isFact && r.App() != nil && r.App().DeletedAt == 0 {
-		d.follow(r.App(), f.brings(), e)
+		d.follow(r.App(), f.trigger(), e)
 	} else {
 		d.emit(e)
 	}
@@ -90,7 +90,7 @@ type Past struct {
 // a billing system reported.
 func Follows(e Event) bool {
 	c, may := e.(consequence)
-	return may && c.follows()
+	return may && c.derived()
 }
 
 // Effective is when a fact was true in the world; false for an event that is no fact.
@@ -99,7 +99,7 @@ func Effective(e Event) (Instant, bool) {
 	if !isFact {
 		return 0, false
 	}
-	return f.brings().effectiveAt, true
+	return f.trigger().effectiveAt, true
 }
 
 // ReportOf says which message a fact came with, nil for a fact that came as a command, and for an event that is no fact.
@@ -163,7 +163,7 @@ func Hindsight(account string, app AppID, log []Past, policy Policy, at Instant)
 	slices.SortStableFunc(inputs, func(a, b input) int { return cmp.Compare(a.at, b.at) })
 	rerun := NewRerun(account, app, graces.Over(policy), nil)
 	for _, in := range inputs {
-		rerun.Take(in.at, in.e)
+		rerun.Count(in.at, in.e)
 	}
 	rerun.Until(at)
 	was := rerun.App()

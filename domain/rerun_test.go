@@ -82,7 +82,7 @@ func TestEveryEventIsClassified(t *testing.T) {
 }
 
 // past is an app's part of the log.
-func (w *world) past(account string, app AppID) (log []Past) {
+func (w *harness) past(account string, app AppID) (log []Past) {
 	for _, c := range w.log[account] {
 		for _, e := range c.events {
 			if e.Subject() == app {
@@ -95,7 +95,7 @@ func (w *world) past(account string, app AppID) (log []Past) {
 
 // checkHindsight holds what was true of an app at an instant, given all that its log has, against the oracle's opinion
 // on the facts that were effective by then.
-func (w *world) checkHindsight(t failer, origin oracle.App, facts []oracle.Fact, at Instant) {
+func (w *harness) checkHindsight(t failer, origin oracle.App, facts []oracle.Fact, at Instant) {
 	t.Helper()
 	got := Hindsight(origin.Account, AppID(origin.ID), w.past(origin.Account, AppID(origin.ID)), w.policy, at)
 	if at < Instant(origin.CreatedAt) {
@@ -178,7 +178,7 @@ func TestExpected(t *testing.T) {
 			w.bring(t, now, app, nil)
 		}
 		for _, f := range facts {
-			w.take(t, now, f)
+			w.deliver(t, now, f)
 		}
 		w.sweep(t, now)
 		origin := rapid.SampledFrom(feed.Apps).Draw(t, "app")
@@ -209,10 +209,10 @@ func TestTheCustomerWinsATie(t *testing.T) {
 				stops++
 			}
 		})
-		r.Take(day(0), AppCreated{About: about, Name: "shop", CreatedAt: day(0)})
-		r.Take(day(0), recorded(paid("o1", Pro, day(0), 0)))
-		r.Take(day(4), overdueRecorded("i1", 1, day(4)))
-		r.Take(c.settled, settled("i1", 2, c.settled))
+		r.Count(day(0), AppCreated{About: about, Name: "shop", CreatedAt: day(0)})
+		r.Count(day(0), recorded(paid("o1", Pro, day(0), 0)))
+		r.Count(day(4), overdueRecorded("i1", 1, day(4)))
+		r.Count(c.settled, settled("i1", 2, c.settled))
 		r.Until(day(30))
 		if stops != c.stops || r.App().Status() != Active {
 			t.Errorf("settled %s: %d stops, and %s; want %d, active", c.settled, stops, r.App().Status(), c.stops)

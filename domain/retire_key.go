@@ -9,14 +9,12 @@ type RetireKey struct {
 	App AppID `json:"app"`
 }
 
-// Name is the command's name in the log.
 func (RetireKey) Name() string { return "retire_key" }
 
-// Subject is the app.
 func (c RetireKey) Subject() AppID { return c.App }
 
 func (c RetireKey) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}
@@ -39,11 +37,10 @@ type KeyRetired struct {
 	EffectiveAt Instant `json:"effective_at"`
 }
 
-// Type is the stored name.
 func (KeyRetired) Type() string { return "app.key_retired.v1" }
 
 func (e KeyRetired) apply(acc *Account) { acc.change(e.App).dropKey(e.Key) }
 
-func (e KeyRetired) says() string { return fmt.Sprintf("key %d was retired", e.Key) }
+func (e KeyRetired) describe() string { return fmt.Sprintf("key %d was retired", e.Key) }
 
-func (e KeyRetired) follows() bool { return e.By == byTime }
+func (e KeyRetired) derived() bool { return e.By == byTime }

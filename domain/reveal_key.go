@@ -22,14 +22,12 @@ type Reveal struct {
 // keptReveals is how many reveals an app remembers: more than all its actors may have in one window of the limit.
 const keptReveals = 50
 
-// Name is the command's name in the log.
 func (RevealKey) Name() string { return "reveal_key" }
 
-// Subject is the app.
 func (c RevealKey) Subject() AppID { return c.App }
 
 func (c RevealKey) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	switch key := app.currentKey(); {
 	case err != nil:
 		return err
@@ -75,7 +73,6 @@ type KeyRevealed struct {
 	At    Instant `json:"at"`
 }
 
-// Type is the stored name.
 func (KeyRevealed) Type() string { return "app.key_revealed.v1" }
 
 func (e KeyRevealed) apply(acc *Account) {
@@ -86,4 +83,4 @@ func (e KeyRevealed) apply(acc *Account) {
 	}
 }
 
-func (e KeyRevealed) says() string { return fmt.Sprintf("key %d was shown to %s", e.Key, e.Actor) }
+func (e KeyRevealed) describe() string { return fmt.Sprintf("key %d was shown to %s", e.Key, e.Actor) }

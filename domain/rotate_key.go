@@ -15,10 +15,8 @@ type RotateKey struct {
 // MaxOverlap bounds for how long an old key verifies on: a key that is to live on is not rotated.
 const MaxOverlap = 90 * 24 * time.Hour
 
-// Name is the command's name in the log.
 func (RotateKey) Name() string { return "rotate_key" }
 
-// Subject is the app.
 func (c RotateKey) Subject() AppID { return c.App }
 
 func (c RotateKey) decide(d *draft) error {
@@ -29,7 +27,7 @@ func (c RotateKey) decide(d *draft) error {
 		}
 		overlap = time.Duration(*c.Overlap) * time.Millisecond
 	}
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	switch {
 	case err != nil:
 		return err
@@ -50,7 +48,6 @@ type KeyRotated struct {
 	OverlapUntil Instant `json:"overlap_until"` // when the key before is retired; with no overlap, the instant of the rotation
 }
 
-// Type is the stored name.
 func (KeyRotated) Type() string { return "app.key_rotated.v1" }
 
 // Shown is the event for those outside.
@@ -69,6 +66,6 @@ func (e KeyRotated) apply(acc *Account) {
 	app.addKey(e.Key)
 }
 
-func (e KeyRotated) says() string {
+func (e KeyRotated) describe() string {
 	return fmt.Sprintf("the app got a new secret; the one before verifies until %s", e.OverlapUntil)
 }

@@ -7,7 +7,6 @@ type SetQuota struct {
 	Apps int `json:"apps"`
 }
 
-// Name is the command's name in the log.
 func (SetQuota) Name() string { return "set_quota" }
 
 // Subject is no app: the quota is the account's.
@@ -32,7 +31,6 @@ type QuotaSet struct {
 	Apps int `json:"apps"`
 }
 
-// Type is the stored name.
 func (QuotaSet) Type() string { return "account.quota_set.v1" }
 
 // Subject is no app: the quota is the account's.
@@ -40,4 +38,4 @@ func (QuotaSet) Subject() AppID { return 0 }
 
 func (e QuotaSet) apply(acc *Account) { acc.Quota = e.Apps }
 
-func (e QuotaSet) says() string { return fmt.Sprintf("the quota was set to %d apps", e.Apps) }
+func (e QuotaSet) describe() string { return fmt.Sprintf("the quota was set to %d apps", e.Apps) }

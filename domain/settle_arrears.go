@@ -9,10 +9,8 @@ type SettleArrears struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (SettleArrears) Name() string { return "settle_arrears" }
 
-// Subject is the app.
 func (c SettleArrears) Subject() AppID { return c.App }
 
 func (c SettleArrears) decide(d *draft) error {
@@ -22,5 +20,5 @@ func (c SettleArrears) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceSettledRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.take(fact)
+	return d.recordUnlessKnown(fact)
 }

@@ -5,14 +5,12 @@ type StartApp struct {
 	App AppID `json:"app"`
 }
 
-// Name is the command's name in the log.
 func (StartApp) Name() string { return "start_app" }
 
-// Subject is the app.
 func (c StartApp) Subject() AppID { return c.App }
 
 func (c StartApp) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}

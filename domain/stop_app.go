@@ -7,10 +7,8 @@ type StopApp struct {
 	Reason string `json:"reason,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (StopApp) Name() string { return "stop_app" }
 
-// Subject is the app.
 func (c StopApp) Subject() AppID { return c.App }
 
 func (c StopApp) decide(d *draft) error {

@@ -50,11 +50,11 @@ func refused(c Code) answer { return answer{given: true, refused: c.Code} }
 func invalid(fields ...string) answer { return answer{given: true, invalid: fields} }
 
 // step is something that happened before.
-type step func(*testing.T, *world)
+type step func(*testing.T, *harness)
 
 // did is a command that led to events.
 func did(at Instant, as Role, commands ...Command) step {
-	return func(t *testing.T, w *world) {
+	return func(t *testing.T, w *harness) {
 		t.Helper()
 		for _, c := range commands {
 			if said, err := w.run(t, acme, at, as, c); err != nil || len(said) == 0 {
@@ -66,7 +66,7 @@ func did(at Instant, as Role, commands ...Command) step {
 
 // ticked is a sweep of the scheduler.
 func ticked(at Instant) step {
-	return func(t *testing.T, w *world) {
+	return func(t *testing.T, w *harness) {
 		t.Helper()
 		w.sweep(t, at)
 	}
@@ -74,7 +74,7 @@ func ticked(at Instant) step {
 
 // decreed is a change of policy, from then on.
 func decreed(change func(*Policy)) step {
-	return func(_ *testing.T, w *world) {
+	return func(_ *testing.T, w *harness) {
 		change(&w.policy)
 		w.decreed = true
 	}
@@ -108,7 +108,7 @@ func check(t *testing.T, rows []row) {
 
 var answers = gocmp.Options{gocmp.AllowUnexported(answer{}), cmpopts.EquateEmpty()}
 
-func (w *world) ask(t *testing.T, r row) answer {
+func (w *harness) ask(t *testing.T, r row) answer {
 	t.Helper()
 	said, err := w.run(t, acme, r.at, r.as, r.when)
 	a := answer{given: true, events: said}

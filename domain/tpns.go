@@ -12,14 +12,12 @@ type EnableTPNS struct {
 	Order OrderTerms `json:"order"` // of add-ons alone; without any it is for tpns
 }
 
-// Name is the command's name in the log.
 func (EnableTPNS) Name() string { return "enable_tpns" }
 
-// Subject is the app.
 func (c EnableTPNS) Subject() AppID { return c.App }
 
 func (c EnableTPNS) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil || app.TPNS {
 		return err
 	}
@@ -40,7 +38,7 @@ func (c EnableTPNS) decide(d *draft) error {
 	}
 	known := app.order(terms.ID)
 	switch ordered := known != nil && known.Terms.EffectiveAt != 0; {
-	case ordered && !known.Terms.says(terms):
+	case ordered && !known.Terms.agreesWith(terms):
 		return refuse(OrderConflict)
 	case !ordered:
 		if terms.EffectiveAt == 0 {
@@ -59,14 +57,12 @@ type DisableTPNS struct {
 	App AppID `json:"app"`
 }
 
-// Name is the command's name in the log.
 func (DisableTPNS) Name() string { return "disable_tpns" }
 
-// Subject is the app.
 func (c DisableTPNS) Subject() AppID { return c.App }
 
 func (c DisableTPNS) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	if err == nil && app.TPNS {
 		d.emit(TPNSDisabled{About{c.App}})
 	}
@@ -79,19 +75,17 @@ type TPNSEnabled struct {
 	Order string `json:"order"` // the id of the order that pays for it
 }
 
-// Type is the stored name.
 func (TPNSEnabled) Type() string { return "app.tpns_enabled.v1" }
 
 func (e TPNSEnabled) apply(acc *Account) { acc.change(e.App).TPNS = true }
 
-func (TPNSEnabled) says() string { return "mobile push was turned on" }
+func (TPNSEnabled) describe() string { return "mobile push was turned on" }
 
 // TPNSDisabled says that mobile push is off.
 type TPNSDisabled struct{ About }
 
-// Type is the stored name.
 func (TPNSDisabled) Type() string { return "app.tpns_disabled.v1" }
 
 func (e TPNSDisabled) apply(acc *Account) { acc.change(e.App).TPNS = false }
 
-func (TPNSDisabled) says() string { return "mobile push was turned off" }
+func (TPNSDisabled) describe() string { return "mobile push was turned off" }

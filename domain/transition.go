@@ -106,10 +106,8 @@ type FireTransition struct {
 	Episode uint64  `json:"episode"`
 }
 
-// Name is the command's name in the log.
 func (FireTransition) Name() string { return "fire_transition" }
 
-// Subject is the app.
 func (c FireTransition) Subject() AppID { return c.App }
 
 // ID is the command's id, derived from the episode so that it fires once, whoever sends it.
@@ -134,7 +132,7 @@ func (c FireTransition) decide(d *draft) error {
 func (d *draft) fire(app *App, due Due) {
 	switch due.Kind {
 	case DueTerm:
-		d.cover(app, app.coverageAt(due.At), trigger{byTime, due.At})
+		d.reconcileCoverage(app, app.coverageAt(due.At), trigger{byTime, due.At})
 		d.schedule(app, due.At)
 	case DueArrears, DueLapse:
 		d.hold(app, due.Cause, due.At)

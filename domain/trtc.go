@@ -8,10 +8,8 @@ type NoteTRTCStopped struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (NoteTRTCStopped) Name() string { return "note_trtc_stopped" }
 
-// Subject is the app.
 func (c NoteTRTCStopped) Subject() AppID { return c.App }
 
 func (c NoteTRTCStopped) decide(d *draft) error {
@@ -25,10 +23,8 @@ type NoteTRTCStarted struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (NoteTRTCStarted) Name() string { return "note_trtc_started" }
 
-// Subject is the app.
 func (c NoteTRTCStarted) Subject() AppID { return c.App }
 
 func (c NoteTRTCStarted) decide(d *draft) error {
@@ -89,14 +85,13 @@ type TRTCStopNoted struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (TRTCStopNoted) Type() string { return "app.trtc_stop_noted.v1" }
 
 func (e TRTCStopNoted) apply(acc *Account) {
 	acc.change(e.App).noteTRTC(true, e.EffectiveAt, acc.RecordedAt)
 }
 
-func (TRTCStopNoted) says() string { return "stopped on the TRTC side" }
+func (TRTCStopNoted) describe() string { return "stopped on the TRTC side" }
 
 // TRTCStartNoted says that the app is in service on the TRTC side.
 type TRTCStartNoted struct {
@@ -105,11 +100,10 @@ type TRTCStartNoted struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Type is the stored name.
 func (TRTCStartNoted) Type() string { return "app.trtc_start_noted.v1" }
 
 func (e TRTCStartNoted) apply(acc *Account) {
 	acc.change(e.App).noteTRTC(false, e.EffectiveAt, acc.RecordedAt)
 }
 
-func (TRTCStartNoted) says() string { return "started on the TRTC side" }
+func (TRTCStartNoted) describe() string { return "started on the TRTC side" }

@@ -7,10 +7,8 @@ type UpgradeEdition struct {
 	Order OrderTerms `json:"order"`
 }
 
-// Name is the command's name in the log.
 func (UpgradeEdition) Name() string { return "upgrade_edition" }
 
-// Subject is the app.
 func (c UpgradeEdition) Subject() AppID { return c.App }
 
 func (c UpgradeEdition) decide(d *draft) error { return d.orderFor(c.App, c.Order, Rising) }
@@ -39,7 +37,7 @@ func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 		return err
 	}
 	if known := app.order(terms.ID); known != nil && known.Terms.EffectiveAt != 0 {
-		if known.Terms.says(terms) {
+		if known.Terms.agreesWith(terms) {
 			return nil
 		}
 		restated := terms

@@ -7,14 +7,12 @@ type UpgradeKeyAlgorithm struct {
 	Key NewKey `json:"-"` // of HMAC
 }
 
-// Name is the command's name in the log.
 func (UpgradeKeyAlgorithm) Name() string { return "upgrade_key_algorithm" }
 
-// Subject is the app.
 func (c UpgradeKeyAlgorithm) Subject() AppID { return c.App }
 
 func (c UpgradeKeyAlgorithm) decide(d *draft) error {
-	app, err := d.living(c.App)
+	app, err := d.liveApp(c.App)
 	switch {
 	case err != nil:
 		return err
@@ -34,7 +32,6 @@ type KeyAlgorithmUpgraded struct {
 	Key Key `json:"key"`
 }
 
-// Type is the stored name.
 func (KeyAlgorithmUpgraded) Type() string { return "app.key_algorithm_upgraded.v1" }
 
 // Shown is the event for those outside.
@@ -45,6 +42,6 @@ func (e KeyAlgorithmUpgraded) Shown() any {
 
 func (e KeyAlgorithmUpgraded) apply(acc *Account) { acc.change(e.App).addKey(e.Key) }
 
-func (KeyAlgorithmUpgraded) says() string {
+func (KeyAlgorithmUpgraded) describe() string {
 	return "the app's key was upgraded to HMAC; the old one verifies on"
 }

@@ -40,7 +40,7 @@ func TestUpstream2021(t *testing.T) {
 					}
 					if id := d.Fact.Source + "\n" + d.Fact.ID; !seen[id] {
 						seen[id] = true
-						w.take(t, Instant(d.ArrivesAt), d.Fact)
+						w.deliver(t, Instant(d.ArrivesAt), d.Fact)
 					}
 				}
 				if always {
@@ -57,14 +57,14 @@ func TestUpstream2021(t *testing.T) {
 }
 
 // untilJustBefore ticks at every due instant before now.
-func (w *world) untilJustBefore(t failer, now Instant) {
+func (w *harness) untilJustBefore(t failer, now Instant) {
 	t.Helper()
 	for due := w.due(now - 1); len(due) > 0; due = w.due(now - 1) {
 		w.sweep(t, due[0].at)
 	}
 }
 
-func (w *world) checkExpected(t *testing.T, want oracle.Expected) {
+func (w *harness) checkExpected(t *testing.T, want oracle.Expected) {
 	t.Helper()
 	var app *App
 	for _, acc := range w.accounts {

@@ -9,10 +9,8 @@ type VoidInvoice struct {
 	Report      *Report `json:"report,omitzero"`
 }
 
-// Name is the command's name in the log.
 func (VoidInvoice) Name() string { return "void_invoice" }
 
-// Subject is the app.
 func (c VoidInvoice) Subject() AppID { return c.App }
 
 func (c VoidInvoice) decide(d *draft) error {
@@ -22,5 +20,5 @@ func (c VoidInvoice) decide(d *draft) error {
 		return err
 	}
 	fact := InvoiceVoidedRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.take(fact)
+	return d.recordUnlessKnown(fact)
 }

@@ -118,12 +118,12 @@ func foldApp(log []Past, n int) *App {
 	return acc.Apps[log[0].Event.Subject()]
 }
 
-// teller is an event that can say in plain words what happened; of the others the stored name is told.
-type teller interface{ says() string }
+// described is an event that can say in plain words what happened; of the others the stored name is told.
+type described interface{ describe() string }
 
 func says(e Event) string {
-	if t, can := e.(teller); can {
-		return t.says()
+	if t, can := e.(described); can {
+		return t.describe()
 	}
 	return e.Type()
 }

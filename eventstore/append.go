@@ -218,7 +218,7 @@ func (a *appender) run() {
 		}
 		select {
 		case r := <-in:
-			a.take(r)
+			a.enqueue(r)
 			a.drain()
 		case m := <-a.acks:
 			a.acked(m)
@@ -266,14 +266,14 @@ func (a *appender) drain() {
 	for len(a.ready)+a.behind < queueMax {
 		select {
 		case r := <-a.in:
-			a.take(r)
+			a.enqueue(r)
 		default:
 			return
 		}
 	}
 }
 
-func (a *appender) take(r *request) {
+func (a *appender) enqueue(r *request) {
 	if a.expecting > 0 {
 		a.came = time.Now()
 	}

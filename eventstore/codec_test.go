@@ -13,7 +13,7 @@ import (
 	"sundial/eventstore"
 )
 
-type fact interface{ Type() string }
+type testEvent interface{ Type() string }
 
 type paid struct {
 	Order string `json:"order"`
@@ -38,9 +38,9 @@ type stranger struct{}
 
 func (stranger) Type() string { return "app.stranger.v1" }
 
-func newCodec(t testing.TB) *eventstore.Codec[fact] {
+func newCodec(t testing.TB) *eventstore.Codec[testEvent] {
 	t.Helper()
-	c, err := eventstore.NewCodec([]fact{paid{}, &renamed{}}, eventstore.NewUpcast("app.paid.v1", func(old paidV1) fact {
+	c, err := eventstore.NewCodec([]testEvent{paid{}, &renamed{}}, eventstore.NewUpcast("app.paid.v1", func(old paidV1) testEvent {
 		return paid{Order: old.Order, Minor: old.Major * 100}
 	}))
 	if err != nil {
@@ -51,7 +51,7 @@ func newCodec(t testing.TB) *eventstore.Codec[fact] {
 
 func TestCodec(t *testing.T) {
 	c := newCodec(t)
-	for _, e := range []fact{paid{Order: "o-1", Minor: 5}, &renamed{Name: "新"}} {
+	for _, e := range []testEvent{paid{Order: "o-1", Minor: 5}, &renamed{Name: "新"}} {
 		stored, err := c.Encode(e)
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestCodec(t *testing.T) {
 		}
 	}
 	got, err := c.Decode(eventstore.Event{Type: "app.paid.v1", Data: []byte(`{"order":"o-2","major":7}`)})
-	if err != nil || got != fact(paid{Order: "o-2", Minor: 700}) {
+	if err != nil || got != testEvent(paid{Order: "o-2", Minor: 700}) {
 		t.Errorf("upcast: %+v, %v", got, err)
 	}
 	types := c.Types()
@@ -106,12 +106,12 @@ func TestCodecRefuses(t *testing.T) {
 	if _, err := c.Encode(stranger{}); err == nil || !strings.Contains(err.Error(), "app.stranger.v1") {
 		t.Errorf("a type without prototype was encoded: %v", err)
 	}
-	for _, prototypes := range [][]fact{{paid{}, paid{}}, {nil}} {
+	for _, prototypes := range [][]testEvent{{paid{}, paid{}}, {nil}} {
 		if _, err := eventstore.NewCodec(prototypes); err == nil {
 			t.Errorf("prototypes %v were taken", prototypes)
 		}
 	}
-	if _, err := eventstore.NewCodec([]fact{paid{}}, eventstore.NewUpcast("app.paid.v2", func(paidV1) fact { return paid{} })); err == nil {
+	if _, err := eventstore.NewCodec([]testEvent{paid{}}, eventstore.NewUpcast("app.paid.v2", func(paidV1) testEvent { return paid{} })); err == nil {
 		t.Error("an upcast of today's name was taken")
 	}
 }

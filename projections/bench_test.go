@@ -17,7 +17,7 @@ import (
 
 // load appends commits to many accounts at once: each account creates apps (every third with an order), edits them,
 // and gets invoices and orders, commits each in all.
-func (w *world) load(accounts, commits int) {
+func (w *harness) load(accounts, commits int) {
 	w.t.Helper()
 	const writers = 1024
 	var group sync.WaitGroup
@@ -36,7 +36,7 @@ func (w *world) load(accounts, commits int) {
 	w.head = head
 }
 
-func (w *world) loadAccount(number, commits int) {
+func (w *harness) loadAccount(number, commits int) {
 	acc := domain.NewAccount(fmt.Sprintf("account-%06d", number))
 	var last uint64
 	var previous eventstore.Hash
@@ -96,7 +96,7 @@ func (w *world) loadAccount(number, commits int) {
 }
 
 // readAll reads the log as an ordered consumer does.
-func (w *world) readAll() time.Duration {
+func (w *harness) readAll() time.Duration {
 	w.t.Helper()
 	began := time.Now()
 	f, err := w.log.Follow(w.t.Context(), 0)
@@ -253,7 +253,7 @@ func BenchmarkBatch(b *testing.B) {
 						b.Fatal(err)
 					}
 					if (i+1)%size == 0 {
-						r, err := folder.take()
+						r, err := folder.drain()
 						if err == nil {
 							err = db.writer.write(r)
 						}

@@ -19,46 +19,46 @@ func TestStops(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		// spoil appends one commit that must stop the projections.
-		spoil   func(w *world)
+		spoil   func(w *harness)
 		problem string
 		alone   bool // it is found out only when its batch is written, so the good ones come in one before
 	}{
-		{"a chain that forks", func(w *world) {
+		{"a chain that forks", func(w *harness) {
 			c := w.commit("acme", "x", "create_app", w.now, []domain.Event{created(1500000000)})
 			c.Previous[0] ^= 1
 			w.append(c, w.account("acme").Sequence)
 		}, "chain of account acme is broken", false},
-		{"a first commit that is not first", func(w *world) {
+		{"a first commit that is not first", func(w *harness) {
 			c := w.commit("new", "x", "create_app", w.now, []domain.Event{created(1500000000)})
 			c.Previous[0] = 1
 			w.append(c, 0)
 		}, "chain of account new is broken", false},
-		{"a first commit again", func(w *world) {
+		{"a first commit again", func(w *harness) {
 			c := w.commit("acme", "x", "create_app", w.now, []domain.Event{created(1500000000)})
 			c.Previous = eventstore.Hash{}
 			w.append(c, w.account("acme").Sequence)
 		}, "chain of account acme is broken", false},
-		{"another account's commit", func(w *world) {
+		{"another account's commit", func(w *harness) {
 			c := w.commit("acme", "x", "create_app", w.now, []domain.Event{created(1500000000)})
 			w.appendRaw("bolt", c)
 		}, "a commit of account acme stands on the subject of bolt", false},
-		{"a payload that is none", func(w *world) { w.appendBytes("bolt", []byte(`{"format":1}`)) }, "not a commit", false},
-		{"an event with unknown members", func(w *world) {
+		{"a payload that is none", func(w *harness) { w.appendBytes("bolt", []byte(`{"format":1}`)) }, "not a commit", false},
+		{"an event with unknown members", func(w *harness) {
 			c := w.commit("acme", "x", "set_quota", w.now, []domain.Event{domain.QuotaSet{Apps: 7}})
 			c.Events[0].Data = []byte(`{"apps":7,"more":1}`)
 			w.append(c, w.account("acme").Sequence)
 		}, "account.quota_set.v1", false},
-		{"an event of a newer program", func(w *world) {
+		{"an event of a newer program", func(w *harness) {
 			c := w.commit("acme", "x", "set_quota", w.now, []domain.Event{domain.QuotaSet{Apps: 7}})
 			c.Events[0].Type = "account.quota_set.v9"
 			w.append(c, w.account("acme").Sequence)
 		}, "run the version of the program that wrote it", false},
-		{"an event of an app that was never created", func(w *world) {
+		{"an event of an app that was never created", func(w *harness) {
 			w.append(w.commit("acme", "x", "edit_app_info", w.now, []domain.Event{
 				domain.AppInfoEdited{About: domain.About{App: 1500000000}, Name: "x", AppType: "other"},
 			}), w.account("acme").Sequence)
 		}, "what it makes of app 1500000000 is not whole", true},
-		{"an app of two accounts", func(w *world) {
+		{"an app of two accounts", func(w *harness) {
 			w.append(w.commit("new", "x", "create_app", w.now, []domain.Event{created(domain.FirstApp)}), 0)
 		}, "two accounts have an app with the same number", false},
 	} {
@@ -112,7 +112,7 @@ func TestStops(t *testing.T) {
 }
 
 // appendRaw appends a commit on another account's subject.
-func (w *world) appendRaw(account string, c eventstore.Commit) {
+func (w *harness) appendRaw(account string, c eventstore.Commit) {
 	w.t.Helper()
 	payload, err := c.Encode()
 	if err != nil {
@@ -121,7 +121,7 @@ func (w *world) appendRaw(account string, c eventstore.Commit) {
 	w.appendBytes(account, payload)
 }
 
-func (w *world) appendBytes(account string, payload []byte) {
+func (w *harness) appendBytes(account string, payload []byte) {
 	w.t.Helper()
 	if _, err := w.log.Append(w.t.Context(), account, w.account(account).Sequence, payload, nil); err != nil {
 		w.t.Fatal(err)
@@ -161,7 +161,7 @@ func TestGap(t *testing.T) {
 }
 
 // restart stops the server and starts it on a directory.
-func (w *world) restart(dir string) {
+func (w *harness) restart(dir string) {
 	w.t.Helper()
 	w.nc.Close()
 	w.server.Shutdown()

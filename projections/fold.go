@@ -236,8 +236,8 @@ func (f *folder) done(r *rows) {
 	}
 }
 
-// take gives the rows of the batch and begins the next one.
-func (f *folder) take() (*rows, error) {
+// drain gives the rows of the batch and begins the next one.
+func (f *folder) drain() (*rows, error) {
 	b := &f.batch
 	slices.SortFunc(b.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
 	slices.SortFunc(b.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })

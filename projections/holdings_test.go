@@ -18,7 +18,7 @@ import (
 )
 
 // holdingsCommand draws a command on what an app holds beside its bills.
-func holdingsCommand(rt *rapid.T, w *world, app *domain.App) domain.Command {
+func holdingsCommand(rt *rapid.T, w *harness, app *domain.App) domain.Command {
 	id := app.ID
 	key := domain.NewKey{Algorithm: domain.HMAC, Print: []byte("print"), Sealed: []byte("sealed")}
 	one := func(of []domain.Certificate) domain.Certificate { return rapid.SampledFrom(of).Draw(rt, "certificate") }
@@ -68,7 +68,7 @@ func holdingsCommand(rt *rapid.T, w *world, app *domain.App) domain.Command {
 }
 
 // content draws what a certificate holds: some never end, and several end at one time.
-func (w *world) content(rt *rapid.T) domain.CertificateContent {
+func (w *harness) content(rt *rapid.T) domain.CertificateContent {
 	c := domain.CertificateContent{
 		Platform: rapid.SampledFrom([]string{"apns_p12", domain.TPNSPlatform}).Draw(rt, "platform"),
 		Prints:   map[string][]byte{"p12": []byte("print")}, Sealed: map[string][]byte{"p12": []byte("sealed")},
@@ -80,7 +80,7 @@ func (w *world) content(rt *rapid.T) domain.CertificateContent {
 }
 
 // sameHoldings holds the lists of certificates and of deletion requests against the apps that were decided, page by page.
-func (w *world) sameHoldings(rt *rapid.T, s *Store) {
+func (w *harness) sameHoldings(rt *rapid.T, s *Store) {
 	before := w.now.Add(30 * day)
 	for _, account := range append(slices.Sorted(maps.Keys(w.accounts)), "") {
 		var ends []ExpiringCertificate

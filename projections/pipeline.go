@@ -173,7 +173,7 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 	}
 	hand := func() error {
 		n := len(p.folder.batch.commits)
-		r, err := p.folder.take()
+		r, err := p.folder.drain()
 		if err != nil {
 			return err
 		}

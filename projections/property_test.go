@@ -22,7 +22,7 @@ func TestRebuildEqualsLive(t *testing.T) {
 	histories := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		histories++
-		w := &world{policy: domain.DefaultPolicy(),
+		w := &harness{policy: domain.DefaultPolicy(),
 			t: t, dir: t.TempDir(), server: base.server, nc: base.nc, codec: base.codec,
 			accounts: map[string]*Row{}, now: begin, next: domain.FirstApp, held: map[domain.CertificateID]domain.AppID{},
 		}
@@ -84,7 +84,7 @@ func TestRebuildEqualsLive(t *testing.T) {
 
 // little replaces the serving file by one that was built with memory for two apps and batches of three commits, in
 // several goes, and checks it.
-func (w *world) little(rt *rapid.T) {
+func (w *harness) little(rt *rapid.T) {
 	b, err := newBuilder(w.config(), w.codec, newFile(w.config()))
 	if err != nil {
 		w.t.Fatal(err)
@@ -105,7 +105,7 @@ func (w *world) little(rt *rapid.T) {
 }
 
 // sameDues holds the due rows against the apps that were decided, both in full and as a scheduler asks.
-func (w *world) sameDues(rt *rapid.T, s *Store) {
+func (w *harness) sameDues(rt *rapid.T, s *Store) {
 	want := map[string]bool{}
 	now := map[string]bool{}
 	for id, row := range w.accounts {
@@ -181,7 +181,7 @@ func inDueOrder(a, b Transition) bool {
 }
 
 // anyCommand draws a command that may do something, on one of the account's apps if it is about one.
-func anyCommand(rt *rapid.T, w *world, account string) domain.Command {
+func anyCommand(rt *rapid.T, w *harness, account string) domain.Command {
 	var apps []domain.AppID
 	for app := domain.FirstApp; app < w.next; app++ {
 		if w.account(account).Account.Apps[app] != nil {

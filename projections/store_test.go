@@ -15,7 +15,7 @@ import (
 const day = 24 * time.Hour
 
 // fill appends a little of everything: three accounts, six apps, one of them deleted, two with dues.
-func (w *world) fill() {
+func (w *harness) fill() {
 	w.do("acme", domain.SetQuota{Apps: 120})
 	for _, account := range []string{"acme", "bolt", "acme", "cord"} {
 		w.do(account, domain.CreateApp{AppName: "shop " + account})
@@ -31,7 +31,7 @@ func (w *world) fill() {
 }
 
 // same holds what is projected against what was decided.
-func (w *world) same(s *Store) {
+func (w *harness) same(s *Store) {
 	w.t.Helper()
 	for id, want := range w.accounts {
 		got, found, err := s.LoadAccount(w.t.Context(), id)
@@ -54,7 +54,7 @@ func (w *world) same(s *Store) {
 }
 
 // clean holds the serving file against a fresh fold.
-func (w *world) clean() {
+func (w *harness) clean() {
 	w.t.Helper()
 	differences, err := Check(w.t.Context(), w.config(), nil)
 	if err != nil {

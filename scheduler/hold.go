@@ -13,8 +13,8 @@ import (
 	"sundial/domain"
 )
 
-// Hold says that the clock jumped and that nothing fires until an operator confirms it or it returns.
-type Hold struct {
+// ClockHold says that the clock jumped and that nothing fires until an operator confirms it or it returns.
+type ClockHold struct {
 	Since domain.Instant `json:"since"` // what the clock said when the jump was found
 	Was   domain.Instant `json:"was"`   // what it said at the tick before
 }
@@ -32,7 +32,7 @@ type clockWatch struct {
 	mu      sync.Mutex
 	wall    time.Time     // at the last tick at which the clock was believed; zero before the first
 	elapsed time.Duration // then
-	hold    *Hold
+	hold    *ClockHold
 }
 
 func (w *clockWatch) open(ctx context.Context, config Config) error {
@@ -56,7 +56,7 @@ func (w *clockWatch) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the clock hold: %w", err)
 	}
-	var hold Hold
+	var hold ClockHold
 	if err := json.Unmarshal(entry.Value(), &hold); err != nil {
 		return fmt.Errorf("the clock hold is unreadable: %w", err)
 	}
@@ -90,7 +90,7 @@ func (w *clockWatch) look(ctx context.Context, config Config) (held bool, err er
 			}
 		}
 	} else if w.jumped(wall, elapsed) {
-		hold := Hold{Since: domain.InstantOf(wall), Was: domain.InstantOf(w.wall)}
+		hold := ClockHold{Since: domain.InstantOf(wall), Was: domain.InstantOf(w.wall)}
 		config.Logger.Error("the clock jumped ahead: holding all automatic transitions until an operator confirms it (sundial clock confirm) or it returns",
 			"was", w.wall, "now", wall)
 		w.hold = &hold
@@ -113,7 +113,7 @@ func (w *clockWatch) returned(wall time.Time, elapsed time.Duration) bool {
 	return !w.jumped(wall, elapsed)
 }
 
-func (w *clockWatch) keep(ctx context.Context, hold Hold) error {
+func (w *clockWatch) keep(ctx context.Context, hold ClockHold) error {
 	value, err := json.Marshal(hold)
 	if err == nil {
 		_, err = w.bucket.Put(ctx, holdKey, value)
@@ -133,15 +133,15 @@ func (w *clockWatch) lift(ctx context.Context) error {
 }
 
 // Held gives the clock hold, if there is one.
-func (s *Scheduler) Held(ctx context.Context) (Hold, bool, error) {
+func (s *Scheduler) Held(ctx context.Context) (ClockHold, bool, error) {
 	if s.Sandboxed() {
-		return Hold{}, false, nil
+		return ClockHold{}, false, nil
 	}
 	w := &s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.read(ctx); err != nil || w.hold == nil {
-		return Hold{}, false, err
+		return ClockHold{}, false, err
 	}
 	return *w.hold, true, nil
 }

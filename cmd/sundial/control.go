@@ -94,7 +94,7 @@ type told struct {
 // found is what comes of an order.
 type found struct {
 	Differences []projections.Difference `json:"differences,omitzero"`
-	WhatIf      *timetravel.Report        `json:"what_if,omitzero"`
+	WhatIf      *timetravel.Report       `json:"what_if,omitzero"`
 }
 
 func (c *control) rebuild(w http.ResponseWriter, r *http.Request) {

@@ -241,7 +241,7 @@ func (j *job) reach(ctx context.Context, s *story, i *instant) error {
 	if err != nil {
 		return err
 	}
-	j.compared.take(i.at, apps, i.expected)
+	j.compared.compare(i.at, apps, i.expected)
 	if j.looked != nil {
 		j.looked(i)
 	}

@@ -56,8 +56,8 @@ func (s state) expects(now domain.Instant) expectedState {
 	return e
 }
 
-// take compares every state expected at one instant.
-func (c *comparison) take(now domain.Instant, apps map[uint64]state, expected []expectedState) {
+// compare compares every state expected at one instant.
+func (c *comparison) compare(now domain.Instant, apps map[uint64]state, expected []expectedState) {
 	for _, want := range expected {
 		c.compared++
 		app, ok := apps[want.App]

@@ -7,11 +7,11 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
-	"sundial/internal/query"
 	"sundial/internal/engine"
-	"sundial/internal/timetravel"
 	"sundial/internal/ingest"
+	"sundial/internal/query"
 	"sundial/internal/rpc"
+	"sundial/internal/timetravel"
 	"sundial/scheduler"
 )
 
@@ -41,7 +41,7 @@ func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *s
 		return err
 	}
 	door, err := api.New(api.Config{
-		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Custody: l.openCustody(e), Past: past, Asking: reader,
+		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Secrets: l.openCustody(e), Past: past, Query: reader,
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},

@@ -53,7 +53,7 @@ func TestThePastIsAnsweredAsItWas(t *testing.T) {
 			}
 			maps.Copy(apps, states)
 		}
-		past.take(i.at, apps, i.expected)
+		past.compare(i.at, apps, i.expected)
 	}
 	if past.compared != 3720 || past.same != past.compared {
 		t.Errorf("%d of %d states as expected, want 3720 of 3720: %v", past.same, past.compared, past.differing)

@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"os"
 
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
+	"sundial/internal/secrets"
 	"sundial/internal/vault"
 )
 
@@ -62,7 +62,7 @@ func (l *engineLife) createRoot() (vault.Root, error) {
 }
 
 // openCustody gives the engine's secrets a keeper, which also destroys what a crash kept from being destroyed.
-func (l *engineLife) openCustody(e *engine.Engine) *secrets.Custody {
+func (l *engineLife) openCustody(e *engine.Engine) *secrets.Keeper {
 	keeper := secrets.New(secrets.Config{Engine: e, Store: l.store, Vault: l.vault, Random: rand.Reader, Logger: l.config.Logger})
 	l.run("the destruction of keys", keeper.Run)
 	return keeper

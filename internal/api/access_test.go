@@ -125,7 +125,7 @@ func TestAccess(t *testing.T) {
 }
 
 // prepare gives the number of an app in the state that a row of access needs.
-func (w *world) prepare(action auth.Action, number string) string {
+func (w *harness) prepare(action auth.Action, number string) string {
 	w.t.Helper()
 	var body string
 	switch action {

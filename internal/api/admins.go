@@ -21,7 +21,7 @@ func (b removeAdmins) command(app domain.AppID) domain.Command {
 }
 
 // listAdmins answers GET /v1/apps/{app}/admins; there are never more than fit on a page.
-func (a *API) listAdmins(x *exchange) reply {
+func (a *API) listAdmins(x *call) reply {
 	app, problem, fine := x.projected()
 	if !fine {
 		return problem

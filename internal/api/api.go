@@ -25,12 +25,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"sundial/internal/query"
 	"sundial/internal/auth"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
-	"sundial/internal/timetravel"
 	"sundial/internal/ingest"
+	"sundial/internal/query"
+	"sundial/internal/secrets"
+	"sundial/internal/timetravel"
 	"sundial/projections"
 	"sundial/scheduler"
 )
@@ -42,9 +42,9 @@ type Config struct {
 	Intake    *ingest.Intake
 	Scheduler *scheduler.Scheduler
 	Tokens    *auth.Store
-	Custody   *secrets.Custody
+	Secrets   *secrets.Keeper
 	Past      *timetravel.Past
-	Asking    *query.Reader
+	Query     *query.Reader
 
 	// Head gives the position of the log's latest commit; readiness shows how far the projections are behind it.
 	Head func(ctx context.Context) (uint64, error)
@@ -88,7 +88,7 @@ type API struct {
 // New makes the handler. It starts nothing of its own.
 func New(config Config) (*API, error) {
 	if config.Engine == nil || config.Store == nil || config.Intake == nil || config.Scheduler == nil ||
-		config.Tokens == nil || config.Custody == nil || config.Past == nil || config.Asking == nil || config.Head == nil || config.Metrics == nil {
+		config.Tokens == nil || config.Secrets == nil || config.Past == nil || config.Query == nil || config.Head == nil || config.Metrics == nil {
 		return nil, errors.New("api: a part is missing from the configuration")
 	}
 	if config.Logger == nil {
@@ -136,7 +136,7 @@ func (a *API) register() error {
 	lost := &route{name: "none", open: true, serve: (*API).lost}
 	lost.measure = a.metrics.of(lost)
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.serve(lost, w, r) })
-	a.nowhere = &route{name: "none", open: true, serve: func(*API, *exchange) reply { return noRoute.reply() }}
+	a.nowhere = &route{name: "none", open: true, serve: func(*API, *call) reply { return noRoute.reply() }}
 	a.nowhere.measure = a.metrics.of(a.nowhere)
 	return nil
 }
@@ -152,7 +152,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // lost answers what no route matched.
-func (a *API) lost(x *exchange) reply {
+func (a *API) lost(x *call) reply {
 	var allowed []string
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		probe := &http.Request{Method: method, URL: x.r.URL, Host: x.r.Host}
@@ -170,7 +170,7 @@ func (a *API) lost(x *exchange) reply {
 
 // serve takes a request through admission and its handler, and writes, counts and logs the answer.
 func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
-	x := exchange{api: a, rt: rt, w: w, r: r, started: time.Now()} //nolint:forbidigo // measures a duration
+	x := call{api: a, rt: rt, w: w, r: r, started: time.Now()} //nolint:forbidigo // measures a duration
 	x.request = a.requestID(r.Header.Get(headerRequest))
 	rep := a.answer(&x)
 	n := a.write(&x, &rep)
@@ -182,7 +182,7 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 }
 
 // answer never panics: a mistake of ours becomes a problem, and the connection lives.
-func (a *API) answer(x *exchange) (rep reply) {
+func (a *API) answer(x *call) (rep reply) {
 	defer func() {
 		if p := recover(); p != nil {
 			rep = internal.reply().because(fmt.Errorf("panic: %v\n%s", p, stack()))
@@ -197,14 +197,14 @@ func (a *API) answer(x *exchange) (rep reply) {
 		return rep
 	}
 	defer x.leave()
-	if x.guest != nil && (x.rt.long || x.query.Has("as_of") || x.query.Has("known_at")) {
+	if x.caller != nil && (x.rt.long || x.query.Has("as_of") || x.query.Has("known_at")) {
 		return x.long()
 	}
 	return x.rt.serve(a, x)
 }
 
 // write sends the answer and says how many bytes its body has.
-func (a *API) write(x *exchange, rep *reply) int {
+func (a *API) write(x *call, rep *reply) int {
 	h := x.w.Header()
 	for i := range secure {
 		h[secure[i].name] = secure[i].value

@@ -56,7 +56,7 @@ type eventOutcomes struct {
 }
 
 // sendBillingEvents answers POST /v1/billing/events.
-func (a *API) sendBillingEvents(x *exchange) reply {
+func (a *API) sendBillingEvents(x *call) reply {
 	if problem, fine := x.allowed("", noAccount); !fine {
 		return problem
 	}

@@ -14,7 +14,7 @@ func bill(id, kind, data string) string {
 }
 
 // outcomes reads an answer as "id outcome code".
-func (w *world) outcomes(a answer) []string {
+func (w *harness) outcomes(a answer) []string {
 	w.t.Helper()
 	var list eventOutcomes
 	if err := json.Unmarshal([]byte(a.body), &list, json.RejectUnknownMembers(true)); err != nil {

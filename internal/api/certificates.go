@@ -19,9 +19,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
 	"sundial/internal/pushcert"
+	"sundial/internal/secrets"
 	"sundial/projections"
 )
 
@@ -112,7 +112,7 @@ func (a *API) shownCertificate(app *domain.App, k *domain.Certificate) Certifica
 	shown := Certificate{
 		ID: k.ID, Platform: k.Platform, State: string(app.CertificateState(k)), Fields: pushcert.JSON(k.Fields),
 		Secrets: slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(k.Prints)))), NotAfter: present(k.NotAfter), CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy,
-		UpdatedAt: k.UpdatedAt, UpdatedBy: k.UpdatedBy, Warnings: a.config.Custody.Warnings(app, k),
+		UpdatedAt: k.UpdatedAt, UpdatedBy: k.UpdatedBy, Warnings: a.config.Secrets.Warnings(app, k),
 	}
 	if shown.Warnings == nil {
 		shown.Warnings = []domain.FieldError{}
@@ -140,7 +140,7 @@ func withCertificate(a *API, b []byte, cmd domain.Command, answer engine.Answer)
 }
 
 // listCertificates answers GET /v1/apps/{app}/certificates; there are never more than fit on a page.
-func (a *API) listCertificates(x *exchange) reply {
+func (a *API) listCertificates(x *call) reply {
 	app, problem, fine := x.projected()
 	if !fine {
 		return problem
@@ -151,7 +151,7 @@ func (a *API) listCertificates(x *exchange) reply {
 }
 
 // readCertificate answers GET /v1/apps/{app}/certificates/{id}.
-func (a *API) readCertificate(x *exchange) reply {
+func (a *API) readCertificate(x *call) reply {
 	app, problem, fine := x.projected()
 	if !fine {
 		return problem
@@ -174,7 +174,7 @@ type ExpiringCertificate struct {
 const defaultExpiry = 30 * 24 * time.Hour
 
 // listExpiring answers GET /v1/certificates. A token for one account sees that one's.
-func (a *API) listExpiring(x *exchange) reply {
+func (a *API) listExpiring(x *call) reply {
 	account, problem, fine := x.narrowed()
 	if !fine {
 		return problem

@@ -24,7 +24,7 @@ type ClockHold struct {
 }
 
 // readClock answers GET /v1/clock.
-func (a *API) readClock(x *exchange) reply {
+func (a *API) readClock(x *call) reply {
 	if problem, fine := x.allowed("", noSandbox); !fine {
 		return problem
 	}
@@ -69,7 +69,7 @@ func (b advanceClock) target(now domain.Instant) (domain.Instant, []domain.Field
 const advancePatience = 10 * time.Minute
 
 // moveClock answers POST /v1/clock/advance when everything then due has fired and can be read.
-func (a *API) moveClock(x *exchange) reply {
+func (a *API) moveClock(x *call) reply {
 	if problem, fine := x.allowed("", noSandbox); !fine {
 		return problem
 	}
@@ -104,7 +104,7 @@ func (a *API) moveClock(x *exchange) reply {
 }
 
 // confirmClock answers POST /v1/clock/confirm, also where there is no hold to lift.
-func (a *API) confirmClock(x *exchange) reply {
+func (a *API) confirmClock(x *call) reply {
 	if problem, fine := x.allowed("", noSandbox); !fine {
 		return problem
 	}

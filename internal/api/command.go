@@ -22,17 +22,17 @@ type command struct {
 	onApp   bool         // about one app: HTTP has it in the path, NATS in the body as "app"
 	onItem  bool         // about something in the app: HTTP has its id in the path, NATS in the body
 	body    reflect.Type // of HTTP's body; of the query where there is none
-	parse   func(body []byte, app domain.AppID, item string) (order, reply, bool)
-	message func(body []byte) (order, reply, bool)
-	query   func(url.Values) body                                                         // of a route without a body
-	lenient bool                                                                          // an absent body stands for {}
-	more    func(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte       // adds to the app that answers
-	find    func(x *exchange) (id domain.AppID, account string, problem reply, fine bool) // the app; nil: it is in the path
+	parse   func(body []byte, app domain.AppID, item string) (parsedCommand, reply, bool)
+	message func(body []byte) (parsedCommand, reply, bool)
+	query   func(url.Values) body                                                     // of a route without a body
+	lenient bool                                                                      // an absent body stands for {}
+	more    func(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte   // adds to the app that answers
+	find    func(x *call) (id domain.AppID, account string, problem reply, fine bool) // the app; nil: it is in the path
 	example any
 }
 
-// order is a command as a client gave it.
-type order struct {
+// parsedCommand is a command as a client gave it.
+type parsedCommand struct {
 	command domain.Command
 	reason  string
 }
@@ -61,13 +61,13 @@ func commandOn[B body](action auth.Action, summary, about string, example any) c
 	return command{
 		action: action, summary: summary, about: about, onApp: true, body: reflect.TypeFor[B](), example: example,
 		parse: parseBody[B],
-		message: func(text []byte) (order, reply, bool) {
+		message: func(text []byte) (parsedCommand, reply, bool) {
 			var m onApp[B]
 			if problem, fine := decode(text, &m); !fine {
-				return order{}, problem, false
+				return parsedCommand{}, problem, false
 			}
 			if m.App == 0 {
-				return order{}, invalid.with(field("app", "required", "must be the SDKAppID of the app")), false
+				return parsedCommand{}, invalid.with(field("app", "required", "must be the SDKAppID of the app")), false
 			}
 			return ordered(m.Body, m.App)
 		},
@@ -79,14 +79,14 @@ func commandFor[B body](action auth.Action, summary, about string, example any) 
 	return command{
 		action: action, summary: summary, about: about, body: reflect.TypeFor[B](), example: example,
 		parse:   parseBody[B],
-		message: func(text []byte) (order, reply, bool) { return parseBody[B](text, 0, "") },
+		message: func(text []byte) (parsedCommand, reply, bool) { return parseBody[B](text, 0, "") },
 	}
 }
 
-func parseBody[B body](text []byte, app domain.AppID, item string) (order, reply, bool) {
+func parseBody[B body](text []byte, app domain.AppID, item string) (parsedCommand, reply, bool) {
 	var b B
 	if problem, fine := decode(text, &b); !fine {
-		return order{}, problem, false
+		return parsedCommand{}, problem, false
 	}
 	return ordered(within(b, item), app)
 }
@@ -99,11 +99,11 @@ func within(b body, item string) body {
 	return b
 }
 
-func ordered(b body, app domain.AppID) (order, reply, bool) {
+func ordered(b body, app domain.AppID) (parsedCommand, reply, bool) {
 	if wrong := joined(b.missing(), checkReason(b.why())); len(wrong) > 0 {
-		return order{}, invalid.with(wrong...), false
+		return parsedCommand{}, invalid.with(wrong...), false
 	}
-	return order{b.command(app), b.why()}, reply{}, true
+	return parsedCommand{b.command(app), b.why()}, reply{}, true
 }
 
 // maxReason bounds a reason, in characters: a few sentences that are kept with the commit forever.
@@ -137,7 +137,7 @@ func (row command) itemized() command {
 	return row
 }
 
-func (row command) found(find func(*exchange) (domain.AppID, string, reply, bool)) command {
+func (row command) found(find func(*call) (domain.AppID, string, reply, bool)) command {
 	row.find = find
 	return row
 }
@@ -213,9 +213,9 @@ var commands = []command{
 		"For stopped apps that their owners cannot delete themselves. The request is in the app, and withdrawn by itself when that is reinstated.",
 		map[string]any{"reason": "moved away"}).withoutBody().created(),
 	commandOn[approveDeletion](auth.ApproveDeletion, "Approve a deletion request", "The app is deleted, and its secrets are destroyed.",
-		map[string]any{}).itemized().withoutBody().found((*exchange).appOfRequest),
+		map[string]any{}).itemized().withoutBody().found((*call).appOfRequest),
 	commandOn[rejectDeletion](auth.RejectDeletion, "Reject a deletion request", "It takes a reason.",
-		map[string]any{"reason": "a bill is open"}).itemized().withoutBody().found((*exchange).appOfRequest),
+		map[string]any{"reason": "a bill is open"}).itemized().withoutBody().found((*call).appOfRequest),
 }
 
 var commandsByName = func() map[string]*command {

@@ -60,7 +60,7 @@ func TestLifeOverHTTP(t *testing.T) {
 }
 
 // headers checks the headers of an answer to a command on an app.
-func (w *world) headers(a answer, what string) {
+func (w *harness) headers(a answer, what string) {
 	w.t.Helper()
 	if a.header.Get("ETag") != fmt.Sprintf(`"%d"`, a.app.Version) || a.header.Get(headerPosition) == "" || a.header.Get(headerKey) == "" {
 		w.t.Errorf("%s: version %d with ETag %s, position %s, key %s", what, a.app.Version, a.header.Get("ETag"),

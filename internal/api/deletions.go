@@ -47,7 +47,7 @@ var requestNotFound = fault{
 }
 
 // appOfRequest gives the number of the app that a request is about, which its id begins with.
-func (x *exchange) appOfRequest() (id domain.AppID, account string, problem reply, fine bool) {
+func (x *call) appOfRequest() (id domain.AppID, account string, problem reply, fine bool) {
 	if problem, fine := x.allowed("", requestNotFound); !fine {
 		return 0, "", problem, false
 	}
@@ -90,7 +90,7 @@ func shownRequest(app *domain.App) DeletionRequest {
 }
 
 // listDeletionRequests answers GET /v1/deletion-requests. A token for one account sees that one's.
-func (a *API) listDeletionRequests(x *exchange) reply {
+func (a *API) listDeletionRequests(x *call) reply {
 	account, problem, fine := x.narrowed()
 	if !fine {
 		return problem
@@ -110,7 +110,7 @@ func (a *API) listDeletionRequests(x *exchange) reply {
 
 // narrowed gives the account that a list across accounts is narrowed to: the one named in the query, else the token's
 // own; "" for all.
-func (x *exchange) narrowed() (account string, problem reply, fine bool) {
+func (x *call) narrowed() (account string, problem reply, fine bool) {
 	account = x.query.Get("account")
 	if account == "" {
 		account = x.who.Account

@@ -45,7 +45,7 @@ const (
 )
 
 // readEvents answers GET /v1/events, with a page or with a stream. A token for one account sees that one's.
-func (a *API) readEvents(x *exchange) reply {
+func (a *API) readEvents(x *call) reply {
 	account := x.query.Get("account")
 	if account == "" {
 		account = x.who.Account
@@ -65,7 +65,7 @@ func (a *API) readEvents(x *exchange) reply {
 	if streams {
 		return a.streamEvents(x, feed)
 	}
-	page, err := a.config.Asking.Feed(x.r.Context(), feed)
+	page, err := a.config.Query.Feed(x.r.Context(), feed)
 	if err != nil {
 		return errorReply(err)
 	}
@@ -85,7 +85,7 @@ func (a *API) readEvents(x *exchange) reply {
 
 // feedOf reads what part of the feed is asked for. The header goes before cursor, and that before after: each is later
 // than the next.
-func (a *API) feedOf(x *exchange, streams bool) (f query.Feed, wrong []domain.FieldError) {
+func (a *API) feedOf(x *call, streams bool) (f query.Feed, wrong []domain.FieldError) {
 	page, wrong := pageOf(x.query)
 	f.Limit = page.Limit
 	place := func(name, text string) {
@@ -113,7 +113,7 @@ func (a *API) typesOf(query url.Values) (names []string, wrong []domain.FieldErr
 	if !query.Has("types") {
 		return nil, nil
 	}
-	names, err := a.config.Asking.ParseTypes(query.Get("types"))
+	names, err := a.config.Query.ParseTypes(query.Get("types"))
 	if err != nil {
 		wrong = append(wrong, field("types", "unknown_type",
 			"must be names of events, separated by commas, such as app.stopped,app.reinstated; docs/events.md lists them, less their versions"))

@@ -23,7 +23,7 @@ import (
 )
 
 // feedPage reads a page of the feed strictly.
-func (w *world) feedPage(who, query string) (ids []string, after, next string) {
+func (w *harness) feedPage(who, query string) (ids []string, after, next string) {
 	w.t.Helper()
 	var page eventPage
 	body := w.must(200, who, "GET", "/v1/events?"+query, "").body
@@ -97,7 +97,7 @@ func TestEventPages(t *testing.T) {
 	}
 }
 
-func (w *world) tokenID(who string) string {
+func (w *harness) tokenID(who string) string {
 	w.t.Helper()
 	p, err := w.tokens.Authenticate(w.secrets[who])
 	if err != nil {
@@ -117,7 +117,7 @@ type listener struct {
 }
 
 // listen opens a stream behind a place.
-func (w *world) listen(ctx context.Context, who, after, query string) (*listener, error) {
+func (w *harness) listen(ctx context.Context, who, after, query string) (*listener, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r, err := http.NewRequestWithContext(ctx, "GET", w.url+"/v1/events"+query, http.NoBody)
 	if err != nil {
@@ -285,7 +285,7 @@ func TestAStreamOutlivesTheTimeoutsOfRequests(t *testing.T) {
 func TestStreamsOfOneTokenAreLimited(t *testing.T) {
 	w := start(t, nil)
 	var open []*listener
-	for range maxGuestStreams {
+	for range maxCallerStreams {
 		l, err := w.listen(t.Context(), "owner", "", "")
 		if err != nil {
 			t.Fatal(err)
@@ -353,7 +353,7 @@ func waitFor(t *testing.T, what func() bool) {
 }
 
 // do gives the engine a command, in a commit whose reason makes it large.
-func (w *world) do(account, id string, command domain.Command) engine.Answer {
+func (w *harness) do(account, id string, command domain.Command) engine.Answer {
 	w.t.Helper()
 	answer, err := w.engine.Execute(w.t.Context(), engine.Request{
 		Account: account, ID: id, Command: command, Role: domain.Owner, Actor: "owner:test", Reason: strings.Repeat("x", 500),
@@ -412,7 +412,7 @@ func TestReadersThatDieSeeEverythingOnce(t *testing.T) {
 
 // mortal is a reader of the feed that remembers what it took in, and nothing else when it dies.
 type mortal struct {
-	w    *world
+	w    *harness
 	who  string
 	read func(m *mortal, life time.Duration) // one life
 	rng  *rand.Rand
@@ -458,7 +458,7 @@ func (m *mortal) stream(life time.Duration) {
 }
 
 // write makes some commits of an account, of one event or several, for each death.
-func (w *world) write(account string, rng *rand.Rand, deaths <-chan struct{}) {
+func (w *harness) write(account string, rng *rand.Rand, deaths <-chan struct{}) {
 	n, app := 0, domain.AppID(0)
 	for range deaths {
 		for range rng.IntN(8) {
@@ -476,7 +476,7 @@ func (w *world) write(account string, rng *rand.Rand, deaths <-chan struct{}) {
 }
 
 // inLog lists the ids of the events in the log, of one account or of all.
-func (w *world) inLog(account string) (ids []string) {
+func (w *harness) inLog(account string) (ids []string) {
 	w.t.Helper()
 	for m, err := range w.node.Log.All(w.t.Context(), 0, 0) {
 		if err != nil {

@@ -86,11 +86,11 @@ func (a *API) called(
 	if err != nil {
 		return errorReply(err), who
 	}
-	guest := a.limits.guest(who.TokenID)
-	if !guest.enter(started) {
+	caller := a.limits.caller(who.TokenID)
+	if !caller.enter(started) {
 		return tooFast.reply(), who
 	}
-	defer guest.leave()
+	defer caller.leave()
 	row, known := commandsByName[call.Name]
 	if !known {
 		return noCommand.reply(), who
@@ -118,7 +118,7 @@ func (a *API) called(
 var emptyBody = []byte("{}")
 
 // command answers a command over HTTP.
-func (row *command) serve(a *API, x *exchange) reply {
+func (row *command) serve(a *API, x *call) reply {
 	var app domain.AppID
 	var account string
 	var problem reply
@@ -137,7 +137,7 @@ func (row *command) serve(a *API, x *exchange) reply {
 	if !fine {
 		return problem
 	}
-	var given order
+	var given parsedCommand
 	switch {
 	case row.query != nil && len(text) > 0:
 		return unexpectedBody.reply()
@@ -169,14 +169,14 @@ type instruction struct {
 }
 
 // execute hands a command to the engine and answers with what came of it.
-func (a *API) execute(ctx context.Context, row *command, given order, with instruction) reply {
+func (a *API) execute(ctx context.Context, row *command, given parsedCommand, with instruction) reply {
 	version, wrong := ifMatch(with.ifMatch)
 	if wrong != nil {
 		return invalid.with(wrong...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandPatience)
 	defer cancel()
-	answer, err := a.config.Custody.Execute(ctx, engine.Request{
+	answer, err := a.config.Secrets.Execute(ctx, engine.Request{
 		Account: with.account, ID: with.key, Command: given.command,
 		Role: domain.Role(with.who.Role), Actor: actor(with.who), Reason: given.reason, Correlation: with.request,
 		IfMatch: version,
@@ -234,7 +234,7 @@ func ifMatch(given []string) (*uint64, []domain.FieldError) {
 }
 
 // body reads a request's body, at most MaxBody bytes of it.
-func (x *exchange) body() (text []byte, problem reply, fine bool) {
+func (x *call) body() (text []byte, problem reply, fine bool) {
 	length := x.r.ContentLength
 	switch {
 	case length > MaxBody:

@@ -29,9 +29,9 @@ func FuzzBodies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for i := range commands {
 			row := &commands[i]
-			for what, parse := range map[string]func() (order, reply, bool){
-				"http": func() (order, reply, bool) { return row.parse(text, 1400000001, "7") },
-				"nats": func() (order, reply, bool) { return row.message(text) },
+			for what, parse := range map[string]func() (parsedCommand, reply, bool){
+				"http": func() (parsedCommand, reply, bool) { return row.parse(text, 1400000001, "7") },
+				"nats": func() (parsedCommand, reply, bool) { return row.message(text) },
 			} {
 				given, problem, fine := parse()
 				if fine {

@@ -36,28 +36,28 @@ type CommitEvent struct {
 const maxActor = 128
 
 // readAccountHistory answers GET /v1/accounts/{account}/history.
-func (a *API) readAccountHistory(x *exchange) reply {
+func (a *API) readAccountHistory(x *call) reply {
 	acc, problem, fine := a.known(x)
 	if !fine {
 		return problem
 	}
 	return a.historyOf(x, func(h query.History) (query.HistoryPage, error) {
-		return a.config.Asking.AccountHistory(x.r.Context(), acc.ID, h)
+		return a.config.Query.AccountHistory(x.r.Context(), acc.ID, h)
 	})
 }
 
 // readAppHistory answers GET /v1/apps/{app}/history.
-func (a *API) readAppHistory(x *exchange) reply {
+func (a *API) readAppHistory(x *call) reply {
 	app, _, problem, fine := x.app()
 	if !fine {
 		return problem
 	}
 	return a.historyOf(x, func(h query.History) (query.HistoryPage, error) {
-		return a.config.Asking.AppHistory(x.r.Context(), app, h)
+		return a.config.Query.AppHistory(x.r.Context(), app, h)
 	})
 }
 
-func (a *API) historyOf(x *exchange, read func(query.History) (query.HistoryPage, error)) reply {
+func (a *API) historyOf(x *call, read func(query.History) (query.HistoryPage, error)) reply {
 	h, wrong := a.filterHistory(x.query)
 	if wrong != nil {
 		return invalid.with(wrong...)

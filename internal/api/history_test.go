@@ -9,7 +9,7 @@ import (
 )
 
 // commits walks a history in pages of two and in one piece, and gives the commands, latest first.
-func (w *world) commits(who, path string, want int) (commands []string, all []Commit) {
+func (w *harness) commits(who, path string, want int) (commands []string, all []Commit) {
 	w.t.Helper()
 	for _, item := range w.pages(who, path, want) {
 		var c Commit

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"sundial/domain"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
+	"sundial/internal/secrets"
 	"sundial/internal/usersig"
 )
 
@@ -61,7 +61,7 @@ type ShownKey struct {
 }
 
 // readKey answers GET /v1/apps/{app}/key.
-func (a *API) readKey(x *exchange) reply {
+func (a *API) readKey(x *call) reply {
 	app, problem, fine := x.projected()
 	if !fine {
 		return problem
@@ -77,7 +77,7 @@ func (a *API) readKey(x *exchange) reply {
 }
 
 // projected gives the app in the path, if the token may do this to it.
-func (x *exchange) projected() (app *domain.App, problem reply, fine bool) {
+func (x *call) projected() (app *domain.App, problem reply, fine bool) {
 	id, _, problem, fine := x.app()
 	if !fine {
 		return nil, problem, false
@@ -93,7 +93,7 @@ func (x *exchange) projected() (app *domain.App, problem reply, fine bool) {
 }
 
 // asked gives a request to custody about the app in the path, and its body.
-func (x *exchange) asked(into any) (req engine.Request, app domain.AppID, problem reply, fine bool) {
+func (x *call) asked(into any) (req engine.Request, app domain.AppID, problem reply, fine bool) {
 	app, account, problem, fine := x.app()
 	if !fine {
 		return req, 0, problem, false
@@ -122,7 +122,7 @@ type RevealedKey struct {
 }
 
 // revealKey answers POST /v1/apps/{app}/key/reveal.
-func (a *API) revealKey(x *exchange) reply {
+func (a *API) revealKey(x *call) reply {
 	var b reasonOnly
 	req, app, problem, fine := x.asked(&b)
 	if !fine {
@@ -135,7 +135,7 @@ func (a *API) revealKey(x *exchange) reply {
 	req.Command = domain.RevealKey{App: app, Reason: b.Reason, From: x.address()}
 	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
 	defer cancel()
-	key, answer, err := a.config.Custody.Reveal(ctx, req)
+	key, answer, err := a.config.Secrets.Reveal(ctx, req)
 	if err != nil {
 		return errorReply(err)
 	}
@@ -164,7 +164,7 @@ type SignedUserSig struct {
 }
 
 // signUserSig answers POST /v1/apps/{app}/usersigs.
-func (a *API) signUserSig(x *exchange) reply {
+func (a *API) signUserSig(x *call) reply {
 	var b signUserSig
 	req, app, problem, fine := x.asked(&b)
 	if !fine {
@@ -178,7 +178,7 @@ func (a *API) signUserSig(x *exchange) reply {
 	req.Command = domain.IssueKey{App: app}
 	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
 	defer cancel()
-	sig, algorithm, err := a.config.Custody.Sign(ctx, req, claims)
+	sig, algorithm, err := a.config.Secrets.Sign(ctx, req, claims)
 	if err != nil {
 		return errorReply(err)
 	}
@@ -211,7 +211,7 @@ type VerifiedUserSig struct {
 }
 
 // verifyUserSig answers POST /v1/apps/{app}/usersigs/verify.
-func (a *API) verifyUserSig(x *exchange) reply {
+func (a *API) verifyUserSig(x *call) reply {
 	var b verifyUserSig
 	req, app, problem, fine := x.asked(&b)
 	if !fine {
@@ -222,7 +222,7 @@ func (a *API) verifyUserSig(x *exchange) reply {
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
 	defer cancel()
-	found, err := a.config.Custody.Verify(ctx, req.Account, app, b.User, b.UserSig)
+	found, err := a.config.Secrets.Verify(ctx, req.Account, app, b.User, b.UserSig)
 	switch {
 	case err != nil:
 		return errorReply(err)

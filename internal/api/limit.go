@@ -15,19 +15,19 @@ const (
 	// stops a loop gone wild before others suffer and nobody else.
 	DefaultRate = 200_000
 
-	// maxGuestRequests bounds the requests of one token under way: what keeps group commit fed many times over, and a
+	// maxCallerRequests bounds the requests of one token under way: what keeps group commit fed many times over, and a
 	// part of maxRequests, so that one token cannot have them all.
-	maxGuestRequests = 2048
+	maxCallerRequests = 2048
 
 	// maxRequests bounds the requests under way. Each may hold a body of a megabyte at worst, some kilobytes as a rule.
 	maxRequests = 8192
 
-	// maxGuestStreams bounds the streams of one token: a console in some windows, or a consumer and its replacement.
-	maxGuestStreams = 8
+	// maxCallerStreams bounds the streams of one token: a console in some windows, or a consumer and its replacement.
+	maxCallerStreams = 8
 
-	// maxGuestLong bounds the long reads of one token, those that wait for their turn among them: each may go through
+	// maxCallerLong bounds the long reads of one token, those that wait for their turn among them: each may go through
 	// all that an account ever did, and who sends more keeps others waiting.
-	maxGuestLong = 64
+	maxCallerLong = 64
 
 	// longPatience bounds a long read, its wait included: what takes longer finds nobody who still waits for it.
 	longPatience = 20 * time.Second
@@ -41,7 +41,7 @@ type limits struct {
 	rate     float64
 	underWay atomic.Int64
 	streams  atomic.Int64
-	guests   sync.Map // token id -> *guest; at most auth.MaxTokens, and those long forgotten
+	callers  sync.Map // token id -> *caller; at most auth.MaxTokens, and those long forgotten
 }
 
 // enter counts a request in, unless there are too many.
@@ -55,40 +55,40 @@ func (l *limits) enter() bool {
 
 func (l *limits) leave() { l.underWay.Add(-1) }
 
-// guest gives what is counted of a token.
-func (l *limits) guest(token string) *guest {
-	if g, known := l.guests.Load(token); known {
-		return g.(*guest)
+// caller gives what is counted of a token.
+func (l *limits) caller(token string) *caller {
+	if g, known := l.callers.Load(token); known {
+		return g.(*caller)
 	}
 	// A second's worth at once: clients send in bursts.
-	g, _ := l.guests.LoadOrStore(token, &guest{rate: rate.NewLimiter(rate.Limit(l.rate), max(int(l.rate), 1))})
-	return g.(*guest)
+	g, _ := l.callers.LoadOrStore(token, &caller{rate: rate.NewLimiter(rate.Limit(l.rate), max(int(l.rate), 1))})
+	return g.(*caller)
 }
 
-type guest struct {
+type caller struct {
 	rate     *rate.Limiter
 	underWay atomic.Int64
 	streams  atomic.Int64
 	long     atomic.Int64
 }
 
-func (g *guest) enter(now time.Time) bool {
-	if g.underWay.Add(1) > maxGuestRequests || !g.rate.AllowN(now, 1) {
+func (g *caller) enter(now time.Time) bool {
+	if g.underWay.Add(1) > maxCallerRequests || !g.rate.AllowN(now, 1) {
 		g.underWay.Add(-1)
 		return false
 	}
 	return true
 }
 
-func (g *guest) leave() { g.underWay.Add(-1) }
+func (g *caller) leave() { g.underWay.Add(-1) }
 
 // stream counts a stream of a token in, unless there are too many.
-func (l *limits) stream(g *guest) (leave func(), problem reply, fine bool) {
+func (l *limits) stream(g *caller) (leave func(), problem reply, fine bool) {
 	if l.streams.Add(1) > maxStreams {
 		l.streams.Add(-1)
 		return nil, overloaded.reply(), false
 	}
-	if g.streams.Add(1) > maxGuestStreams {
+	if g.streams.Add(1) > maxCallerStreams {
 		g.streams.Add(-1)
 		l.streams.Add(-1)
 		return nil, tooManyStreams.reply(), false
@@ -100,9 +100,9 @@ func (l *limits) stream(g *guest) (leave func(), problem reply, fine bool) {
 }
 
 // long answers a read that may go through all that an account ever did.
-func (x *exchange) long() reply {
-	defer x.guest.long.Add(-1)
-	if x.guest.long.Add(1) > maxGuestLong {
+func (x *call) long() reply {
+	defer x.caller.long.Add(-1)
+	if x.caller.long.Add(1) > maxCallerLong {
 		return tooFast.reply()
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), longPatience)

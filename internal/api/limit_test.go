@@ -40,9 +40,9 @@ func TestRequestsUnderWayAreLimited(t *testing.T) {
 		t.Error("refused although there is a place")
 	}
 	l.rate = 1e6
-	g := l.guest("tok_a")
+	g := l.caller("tok_a")
 	now := time.Unix(0, 0)
-	for range maxGuestRequests {
+	for range maxCallerRequests {
 		if !g.enter(now) {
 			t.Fatal("refused too early")
 		}
@@ -50,10 +50,10 @@ func TestRequestsUnderWayAreLimited(t *testing.T) {
 	if g.enter(now) {
 		t.Error("let in beyond the limit of one token")
 	}
-	if !l.guest("tok_b").enter(now) {
+	if !l.caller("tok_b").enter(now) {
 		t.Error("one token takes another's places")
 	}
-	if l.guest("tok_a") != g {
+	if l.caller("tok_a") != g {
 		t.Error("a token is counted twice")
 	}
 }
@@ -97,7 +97,7 @@ func TestLongReadsAreFew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.api.limits.guest(who.TokenID).long.Store(maxGuestLong)
+	w.api.limits.caller(who.TokenID).long.Store(maxCallerLong)
 	for _, below := range []string{"/why", "/history", "/statement", "?as_of=2021-01-01T00:00:00Z"} {
 		if a := w.must(429, "owner", "GET", path+below, ""); a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", below)
@@ -105,6 +105,6 @@ func TestLongReadsAreFew(t *testing.T) {
 		w.must(200, "reader", "GET", path+below, "")
 	}
 	w.must(200, "owner", "GET", path, "")
-	w.api.limits.guest(who.TokenID).long.Store(maxGuestLong - 1)
+	w.api.limits.caller(who.TokenID).long.Store(maxCallerLong - 1)
 	w.must(200, "owner", "GET", path+"/why", "")
 }

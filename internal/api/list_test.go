@@ -26,7 +26,7 @@ func member(t testing.TB, body, name string) string {
 }
 
 // pages walks a list in pages of two and compares it with the list in one piece.
-func (w *world) pages(who, path string, want int) []string {
+func (w *harness) pages(who, path string, want int) []string {
 	w.t.Helper()
 	read := func(query string) (items []string, next string) {
 		var page struct {

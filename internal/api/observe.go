@@ -72,7 +72,7 @@ func (m *metrics) called(name string, status int) {
 }
 
 // observe counts and logs an answer.
-func (a *API) observe(x *exchange, rep *reply, bytes int) {
+func (a *API) observe(x *call, rep *reply, bytes int) {
 	took := time.Since(x.started) //nolint:forbidigo // measures a duration
 	x.rt.measure.observe(rep.status, took)
 	a.log(entry{

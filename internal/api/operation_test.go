@@ -121,7 +121,7 @@ func TestAccessLogHoldsNoSecrets(t *testing.T) {
 func TestAMistakeIsAProblem(t *testing.T) {
 	log := &lockedBuffer{}
 	w := start(t, func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(log, nil)) })
-	rt := &route{name: "panics", method: "GET", open: true, serve: func(*API, *exchange) reply { panic("hunter2") }}
+	rt := &route{name: "panics", method: "GET", open: true, serve: func(*API, *call) reply { panic("hunter2") }}
 	rt.measure = w.api.metrics.of(rt)
 	recorder := httptest.NewRecorder()
 	w.api.serve(rt, recorder, httptest.NewRequest("GET", "/", nil))

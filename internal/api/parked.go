@@ -57,7 +57,7 @@ func present[T comparable](v T) *T {
 }
 
 // listParked answers GET /v1/parked.
-func (a *API) listParked(x *exchange) reply {
+func (a *API) listParked(x *call) reply {
 	if problem, fine := x.allowed("", noParked); !fine {
 		return problem
 	}
@@ -86,7 +86,7 @@ type replayed struct {
 
 // replayParked answers POST /v1/parked/{id}/replay. An event that is still refused stays parked, which is 409 with the
 // reason of today.
-func (a *API) replayParked(x *exchange) reply {
+func (a *API) replayParked(x *call) reply {
 	if problem, fine := x.allowed("", noParked); !fine {
 		return problem
 	}
@@ -113,7 +113,7 @@ type discarded struct {
 }
 
 // discardParked answers DELETE /v1/parked/{id}.
-func (a *API) discardParked(x *exchange) reply {
+func (a *API) discardParked(x *call) reply {
 	if problem, fine := x.allowed("", noParked); !fine {
 		return problem
 	}
@@ -145,7 +145,7 @@ func parkedError(err error) reply {
 }
 
 // reason reads a body that holds no more than a reason, and may be absent.
-func (x *exchange) reason() (reason string, problem reply, fine bool) {
+func (x *call) reason() (reason string, problem reply, fine bool) {
 	text, problem, fine := x.body()
 	if !fine {
 		return "", problem, false

@@ -60,7 +60,7 @@ func instantOf(query url.Values, name string, into *domain.Instant) []domain.Fie
 
 // appThen answers GET /v1/apps/{app} about another time; present is the app as it now is. There is no ETag: what is
 // answered cannot be changed.
-func (a *API) appThen(x *exchange, present *domain.App) reply {
+func (a *API) appThen(x *call, present *domain.App) reply {
 	clocks, _, wrong := a.clocks(x.query)
 	if wrong != nil {
 		return invalid.with(wrong...)
@@ -76,7 +76,7 @@ func (a *API) appThen(x *exchange, present *domain.App) reply {
 }
 
 // accountThen answers GET /v1/accounts/{account} about another time.
-func (a *API) accountThen(x *exchange, id string, clocks timetravel.Clocks) reply {
+func (a *API) accountThen(x *call, id string, clocks timetravel.Clocks) reply {
 	acc, found, err := a.config.Past.Account(x.r.Context(), id, clocks)
 	switch {
 	case err != nil:
@@ -106,7 +106,7 @@ func fieldNames() (names []any) {
 }
 
 // explainApp answers GET /v1/apps/{app}/why.
-func (a *API) explainApp(x *exchange) reply {
+func (a *API) explainApp(x *call) reply {
 	id, _, problem, fine := x.app()
 	if !fine {
 		return problem

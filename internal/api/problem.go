@@ -11,10 +11,10 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/internal/query"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
+	"sundial/internal/query"
 	"sundial/internal/vault"
 )
 

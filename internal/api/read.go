@@ -16,7 +16,7 @@ import (
 
 // readApp answers GET /v1/apps/{app}. It is what clients ask for most, so it reads the app once and asks afterwards
 // whether the token may see it.
-func (a *API) readApp(x *exchange) reply {
+func (a *API) readApp(x *call) reply {
 	id, isApp := appID(x.r.PathValue("app"))
 	if !isApp {
 		return x.noApp()
@@ -40,7 +40,7 @@ func (a *API) readApp(x *exchange) reply {
 }
 
 // readAccount answers GET /v1/accounts/{account}.
-func (a *API) readAccount(x *exchange) reply {
+func (a *API) readAccount(x *call) reply {
 	acc, problem, fine := a.known(x)
 	if !fine {
 		return problem
@@ -56,7 +56,7 @@ func (a *API) readAccount(x *exchange) reply {
 }
 
 // known gives the account in the path. One in which nothing has happened yet is unknown, but to those whose own it is.
-func (a *API) known(x *exchange) (acc *domain.Account, problem reply, fine bool) {
+func (a *API) known(x *call) (acc *domain.Account, problem reply, fine bool) {
 	id, problem, fine := x.account()
 	if !fine {
 		return nil, problem, false
@@ -74,7 +74,7 @@ func (a *API) known(x *exchange) (acc *domain.Account, problem reply, fine bool)
 }
 
 // listAccounts answers GET /v1/accounts.
-func (a *API) listAccounts(x *exchange) reply {
+func (a *API) listAccounts(x *call) reply {
 	if problem, fine := x.allowed("", noAccount); !fine {
 		return problem
 	}
@@ -93,7 +93,7 @@ func (a *API) listAccounts(x *exchange) reply {
 }
 
 // listApps answers GET /v1/apps.
-func (a *API) listApps(x *exchange) reply {
+func (a *API) listApps(x *call) reply {
 	if problem, fine := x.allowed("", noAccount); !fine {
 		return problem
 	}
@@ -101,7 +101,7 @@ func (a *API) listApps(x *exchange) reply {
 }
 
 // listAccountApps answers GET /v1/accounts/{account}/apps.
-func (a *API) listAccountApps(x *exchange) reply {
+func (a *API) listAccountApps(x *call) reply {
 	acc, problem, fine := a.known(x)
 	if !fine {
 		return problem
@@ -112,7 +112,7 @@ func (a *API) listAccountApps(x *exchange) reply {
 // maxQueryRunes bounds what is looked for in names: as much as a name can have.
 const maxQueryRunes = 64
 
-func (a *API) appsOf(x *exchange, account string) reply {
+func (a *API) appsOf(x *call, account string) reply {
 	filter, page, wrong := filterOf(x.query)
 	clocks, asked, wrongTime := a.clocks(x.query)
 	if wrong = joined(wrong, wrongTime); wrong != nil {

@@ -31,10 +31,10 @@ type CheckResult struct {
 const checkPatience = time.Second
 
 // live answers GET /livez: the process answers.
-func (a *API) live(*exchange) reply { return ok([]byte(`{"status":"ok"}`)) }
+func (a *API) live(*call) reply { return ok([]byte(`{"status":"ok"}`)) }
 
 // ready answers GET /readyz.
-func (a *API) ready(x *exchange) reply {
+func (a *API) ready(x *call) reply {
 	ctx, cancel := context.WithTimeout(x.r.Context(), 3*checkPatience)
 	defer cancel()
 	r := Readiness{
@@ -85,4 +85,4 @@ func (a *API) ready(x *exchange) reply {
 }
 
 // openapi answers GET /openapi.json.
-func (a *API) openapi(*exchange) reply { return ok(a.document) }
+func (a *API) openapi(*call) reply { return ok(a.document) }

@@ -24,7 +24,7 @@ type route struct {
 	open      bool // takes no token
 	long      bool // may go through all that an account ever did
 	query     []parameter
-	serve     func(*API, *exchange) reply
+	serve     func(*API, *call) reply
 	operation *huma.Operation
 	measure   *measure
 }
@@ -60,7 +60,7 @@ type page struct {
 	app      bool
 	problems []int
 	long     bool // may go through all that an account ever did
-	serve    func(*API, *exchange) reply
+	serve    func(*API, *call) reply
 }
 
 var (

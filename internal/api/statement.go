@@ -28,7 +28,7 @@ type StatementLine struct {
 	ID          string         `json:"id" doc:"Of the event" example:"1234.0"`
 	RecordedAt  domain.Instant `json:"recorded_at"`
 	EffectiveAt domain.Instant `json:"effective_at"`
-	Type        query.Kind    `json:"type" enum:"order_paid,order_refunded,invoice_overdue,invoice_settled,invoice_voided"`
+	Type        query.Kind     `json:"type" enum:"order_paid,order_refunded,invoice_overdue,invoice_settled,invoice_voided"`
 	App         domain.AppID   `json:"app" example:"1400000001"`
 	Document    string         `json:"document" doc:"The id of the order or of the invoice" example:"ord-1"`
 	Version     int64          `json:"version"`
@@ -46,7 +46,7 @@ type Sums struct {
 }
 
 // readAccountStatement answers GET /v1/accounts/{account}/statement.
-func (a *API) readAccountStatement(x *exchange) reply {
+func (a *API) readAccountStatement(x *call) reply {
 	acc, problem, fine := a.known(x)
 	if !fine {
 		return problem
@@ -55,7 +55,7 @@ func (a *API) readAccountStatement(x *exchange) reply {
 }
 
 // readAppStatement answers GET /v1/apps/{app}/statement.
-func (a *API) readAppStatement(x *exchange) reply {
+func (a *API) readAppStatement(x *call) reply {
 	app, account, problem, fine := x.app()
 	if !fine {
 		return problem
@@ -63,7 +63,7 @@ func (a *API) readAppStatement(x *exchange) reply {
 	return a.statementOf(x, account, app)
 }
 
-func (a *API) statementOf(x *exchange, account string, app domain.AppID) reply {
+func (a *API) statementOf(x *call, account string, app domain.AppID) reply {
 	window, wrong := windowOf(x.query)
 	format := x.query.Get("format")
 	if x.query.Has("format") && format != "json" && format != "csv" {
@@ -72,7 +72,7 @@ func (a *API) statementOf(x *exchange, account string, app domain.AppID) reply {
 	if wrong != nil {
 		return invalid.with(wrong...)
 	}
-	s, err := a.config.Asking.Statement(x.r.Context(), account, app, window)
+	s, err := a.config.Query.Statement(x.r.Context(), account, app, window)
 	if err != nil {
 		return errorReply(err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // tell records facts about an app, an hour apart, and gives the statement of the account.
-func (w *world) tell(app string, facts ...[2]string) {
+func (w *harness) tell(app string, facts ...[2]string) {
 	w.t.Helper()
 	for _, f := range facts {
 		w.must(200, "operator", "POST", "/v1/clock/advance", `{"by":"1h"}`)
@@ -20,7 +20,7 @@ func (w *world) tell(app string, facts ...[2]string) {
 }
 
 // statement reads a statement strictly.
-func (w *world) statement(who, path string) Statement {
+func (w *harness) statement(who, path string) Statement {
 	w.t.Helper()
 	var s Statement
 	body := w.must(200, who, "GET", path, "").body

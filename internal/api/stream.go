@@ -34,12 +34,12 @@ const streamBegin = "retry: 1000\n\n"
 
 // streamEvents answers with the feed as server-sent events, and goes on until the client leaves or is too slow, the
 // token ends, or the server stops.
-func (a *API) streamEvents(x *exchange, feed query.Feed) reply {
+func (a *API) streamEvents(x *call, feed query.Feed) reply {
 	rep := reply{status: http.StatusOK, contentType: streamType}
 	if x.r.Method == http.MethodHead {
 		return rep
 	}
-	leave, problem, fine := a.limits.stream(x.guest)
+	leave, problem, fine := a.limits.stream(x.caller)
 	if !fine {
 		return problem
 	}
@@ -83,7 +83,7 @@ func (s *stream) run(ctx context.Context) {
 		return
 	}
 	for s.admitted() {
-		page, err := s.api.config.Asking.Feed(ctx, s.feed)
+		page, err := s.api.config.Query.Feed(ctx, s.feed)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.api.config.Logger.Warn("a stream of events ends: it will be begun again where it was", "request", s.request, "error", err)
@@ -150,7 +150,7 @@ func (s *stream) wait(ctx context.Context) bool {
 	for {
 		select {
 		case <-look.C:
-			if s.api.config.Asking.Head() > s.feed.After.Position {
+			if s.api.config.Query.Head() > s.feed.After.Position {
 				return true
 			}
 		case <-admit.C:

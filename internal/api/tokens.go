@@ -58,7 +58,7 @@ func shown(t auth.Token) Token {
 }
 
 // listTokens answers GET /v1/tokens: all of them, in the order in which they were made. The cursor is the last one's id.
-func (a *API) listTokens(x *exchange) reply {
+func (a *API) listTokens(x *call) reply {
 	if problem, fine := x.allowed("", tokenUnknown); !fine {
 		return problem
 	}
@@ -85,7 +85,7 @@ func (a *API) listTokens(x *exchange) reply {
 }
 
 // createToken answers POST /v1/tokens.
-func (a *API) createToken(x *exchange) reply {
+func (a *API) createToken(x *call) reply {
 	if problem, fine := x.allowed("", tokenUnknown); !fine {
 		return problem
 	}
@@ -114,7 +114,7 @@ func (a *API) createToken(x *exchange) reply {
 }
 
 // revokeToken answers DELETE /v1/tokens/{id} with the token as it then is.
-func (a *API) revokeToken(x *exchange) reply {
+func (a *API) revokeToken(x *call) reply {
 	if problem, fine := x.allowed("", tokenUnknown); !fine {
 		return problem
 	}

@@ -72,7 +72,7 @@ var window = []parameter{
 }
 
 // due reads what is asked about what is due.
-func (x *exchange) due() (filter projections.DueFilter, wrong []domain.FieldError, problem reply, fine bool) {
+func (x *call) due() (filter projections.DueFilter, wrong []domain.FieldError, problem reply, fine bool) {
 	account := x.query.Get("account")
 	if account == "" {
 		account = x.who.Account
@@ -94,7 +94,7 @@ func (x *exchange) due() (filter projections.DueFilter, wrong []domain.FieldErro
 }
 
 // listTransitions answers GET /v1/transitions. A token for one account sees that one's.
-func (a *API) listTransitions(x *exchange) reply {
+func (a *API) listTransitions(x *call) reply {
 	filter, wrong, problem, fine := x.due()
 	if !fine {
 		return problem
@@ -133,7 +133,7 @@ const (
 )
 
 // forecast answers GET /v1/transitions/days.
-func (a *API) forecast(x *exchange) reply {
+func (a *API) forecast(x *call) reply {
 	filter, wrong, problem, fine := x.due()
 	if !fine {
 		return problem

@@ -17,8 +17,8 @@ import (
 	"sundial/internal/natsd"
 )
 
-// world is a log with some commits.
-type world struct {
+// harness is a log with some commits.
+type harness struct {
 	log      *eventstore.Log
 	payloads [][]byte
 	previous eventstore.Hash
@@ -27,13 +27,13 @@ type world struct {
 	stop     func()
 }
 
-func newWorld(t testing.TB, commits int) *world {
+func newWorld(t testing.TB, commits int) *harness {
 	t.Helper()
-	return (&world{}).start(t, t.TempDir(), commits)
+	return (&harness{}).start(t, t.TempDir(), commits)
 }
 
 // start opens the log in a directory, makes one if there is none, and appends commits.
-func (w *world) start(t testing.TB, dir string, commits int) *world {
+func (w *harness) start(t testing.TB, dir string, commits int) *harness {
 	t.Helper()
 	server, err := natsd.Start(natsd.Config{Dir: dir})
 	if err != nil {
@@ -63,7 +63,7 @@ func (w *world) start(t testing.TB, dir string, commits int) *world {
 }
 
 // commit appends a commit; every seventh is longer than what is read at once.
-func (w *world) commit(t testing.TB) {
+func (w *harness) commit(t testing.TB) {
 	t.Helper()
 	n := len(w.payloads)
 	data := []byte(`{"n":1}`)
@@ -84,7 +84,7 @@ func (w *world) commit(t testing.TB) {
 	w.previous, w.payloads = eventstore.HashOf(payload), append(w.payloads, payload)
 }
 
-func (w *world) open(t testing.TB, dir string) *Archive {
+func (w *harness) open(t testing.TB, dir string) *Archive {
 	t.Helper()
 	a, err := Open(Config{Dir: dir, Log: w.log})
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *world) open(t testing.TB, dir string) *Archive {
 }
 
 // catchUp copies what the log has.
-func (w *world) catchUp(t testing.TB, a *Archive) {
+func (w *harness) catchUp(t testing.TB, a *Archive) {
 	t.Helper()
 	follower, err := w.log.Follow(t.Context(), a.Position())
 	if err != nil {
@@ -117,7 +117,7 @@ func (w *world) catchUp(t testing.TB, a *Archive) {
 }
 
 // check reads every commit, from wherever it comes.
-func (w *world) check(t testing.TB, a *Archive) {
+func (w *harness) check(t testing.TB, a *Archive) {
 	t.Helper()
 	for i, want := range w.payloads {
 		got, err := a.Get(t.Context(), uint64(i+1))
@@ -197,12 +197,12 @@ func TestALogRestoredFromABackup(t *testing.T) {
 	for _, more := range []int{0, 3, 5, 12} {
 		t.Run(fmt.Sprint("and ", more, " commits more"), func(t *testing.T) {
 			dir, backup := t.TempDir(), t.TempDir()
-			lost := (&world{life: "lost-"}).start(t, dir, 10)
+			lost := (&harness{life: "lost-"}).start(t, dir, 10)
 			lost.stop()
 			if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
 				t.Fatal(err)
 			}
-			w := &world{life: "new-", payloads: slices.Clone(lost.payloads), previous: lost.previous, sequence: lost.sequence}
+			w := &harness{life: "new-", payloads: slices.Clone(lost.payloads), previous: lost.previous, sequence: lost.sequence}
 			lost.start(t, dir, 5)
 			files := t.TempDir()
 			a := lost.open(t, files)

@@ -31,17 +31,17 @@ const anything = "*"
 // room belongs to it. A folder of internal that is not here is a leaf and imports nothing of ours; any other folder
 // with Go files in it needs a row.
 var rooms = map[string][]string{
-	"cmd/sundial":        {anything},
-	"domain":             {},
-	"eventstore":         {},
-	"projections":        {"domain", "eventstore"},
-	"scheduler":          {"domain", "projections", "internal/engine"},
-	"internal/engine":    {"domain", "eventstore", "projections", "internal/jserror"},
-	"internal/ingest":    {"domain", "internal/engine", "internal/jserror"},
-	"internal/publish":   {"domain", "eventstore", "internal/cloudevent", "internal/jserror"},
-	"internal/lease":     {"internal/jserror"}, // but for the reading of the server's refusals, a leaf
-	"internal/vault":     {"internal/jserror"}, // the same
-	"internal/archive":   {"eventstore"},
+	"cmd/sundial":         {anything},
+	"domain":              {},
+	"eventstore":          {},
+	"projections":         {"domain", "eventstore"},
+	"scheduler":           {"domain", "projections", "internal/engine"},
+	"internal/engine":     {"domain", "eventstore", "projections", "internal/jserror"},
+	"internal/ingest":     {"domain", "internal/engine", "internal/jserror"},
+	"internal/publish":    {"domain", "eventstore", "internal/cloudevent", "internal/jserror"},
+	"internal/lease":      {"internal/jserror"}, // but for the reading of the server's refusals, a leaf
+	"internal/vault":      {"internal/jserror"}, // the same
+	"internal/archive":    {"eventstore"},
 	"internal/timetravel": {"domain", "eventstore", "projections", "internal/archive"},
 	"internal/secrets": {
 		"domain", "projections",
@@ -53,7 +53,7 @@ var rooms = map[string][]string{
 		"internal/timetravel", "internal/query",
 	},
 	"internal/cloudevent": {"domain", "eventstore"},
-	"internal/query":     {"domain", "eventstore", "projections", "internal/cloudevent"},
+	"internal/query":      {"domain", "eventstore", "projections", "internal/cloudevent"},
 	"internal/rpc":        {"domain", "internal/engine", "internal/auth"},
 	"internal/testing/enginetest": {
 		"domain", "eventstore", "projections", "internal/engine", "internal/natsd",

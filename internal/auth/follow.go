@@ -46,14 +46,14 @@ func (s *Store) watch(ctx, subscribed context.Context) (*following, error) {
 				return f, nil
 			default:
 				held[update.Key()] = update.Operation() == jetstream.KeyValuePut
-				s.take(f, update)
+				s.applyChange(f, update)
 			}
 		}
 	}
 }
 
-// take takes in one change. A record that cannot be read lets nobody in, and takes away what stood before it.
-func (s *Store) take(f *following, update jetstream.KeyValueEntry) {
+// applyChange takes in one change. A record that cannot be read lets nobody in, and takes away what stood before it.
+func (s *Store) applyChange(f *following, update jetstream.KeyValueEntry) {
 	f.seen = max(f.seen, update.Revision())
 	if update.Operation() != jetstream.KeyValuePut {
 		s.drop(update.Key())
@@ -108,7 +108,7 @@ func (s *Store) follow(ctx context.Context, f *following) {
 			if !open {
 				f = nil
 			} else if update != nil {
-				s.take(f, update)
+				s.applyChange(f, update)
 			}
 			continue
 		case <-tick.C:

@@ -84,17 +84,17 @@ const (
 	source  = "urn:example:billing"
 )
 
-// fact is one thing to say.
-type fact struct {
+// report is one thing to say.
+type report struct {
 	id, kind, account, invoice string
 	app                        domain.AppID
 	version                    int64
 	at                         domain.Instant
 }
 
-func (b *biller) next(now domain.Instant) fact {
+func (b *biller) next(now domain.Instant) report {
 	round := b.said / appsEach
-	f := fact{
+	f := report{
 		id: "bill-" + b.account + "-" + strconv.Itoa(b.said), kind: overdue, account: b.account,
 		invoice: fmt.Sprintf("2021-%02d", round/2%invoices+1), app: b.first + domain.AppID(b.said%appsEach),
 		version: int64(round / 2 / invoices * 2), at: now.Add(-time.Hour),
@@ -107,7 +107,7 @@ func (b *biller) next(now domain.Instant) fact {
 }
 
 // event is the fact as a billing system publishes it.
-func (f fact) event() []byte {
+func (f report) event() []byte {
 	amount := ""
 	if f.kind == overdue {
 		amount = fmt.Sprintf(`,"amount":{"currency":%q,"minor":%d}`, price.Currency, price.Minor)
@@ -118,7 +118,7 @@ func (f fact) event() []byte {
 }
 
 // request is the fact as the intake gives it to the engine.
-func (f fact) request() engine.Request {
+func (f report) request() engine.Request {
 	sum := sha256.Sum256([]byte(source + "\n" + f.id))
 	r := engine.Request{
 		Account: f.account, ID: engine.FactPrefix + base64.RawURLEncoding.EncodeToString(sum[:]), Role: domain.Billing,

@@ -21,12 +21,12 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
-	"sundial/internal/query"
 	"sundial/internal/auth"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
-	"sundial/internal/timetravel"
 	"sundial/internal/ingest"
+	"sundial/internal/query"
+	"sundial/internal/secrets"
+	"sundial/internal/timetravel"
 	"sundial/internal/vault"
 	"sundial/scheduler"
 )
@@ -135,8 +135,8 @@ func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
 		return nil, err
 	}
 	handler, err := api.New(api.Config{
-		Custody: secrets.New(secrets.Config{Engine: n.engine, Store: n.store, Vault: keys, Random: cryptorand.Reader}),
-		Past:    past, Asking: reader,
+		Secrets: secrets.New(secrets.Config{Engine: n.engine, Store: n.store, Vault: keys, Random: cryptorand.Reader}),
+		Past:    past, Query: reader,
 		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
 		Metrics: prometheus.NewRegistry(),
 	})

@@ -112,7 +112,7 @@ func (e *Engine) Policy() domain.Policy { return e.config.Policy }
 
 // TakeCertificate gives the next id for a push certificate. One that is not used after all is lost.
 func (e *Engine) TakeCertificate(ctx context.Context) (domain.CertificateID, error) {
-	id, err := e.certificates.take(ctx)
+	id, err := e.certificates.handOut(ctx)
 	return domain.CertificateID(id), err
 }
 

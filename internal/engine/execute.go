@@ -201,7 +201,7 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 	}
 	now := max(e.Now(), state.RecordedAt)
 	if _, creates := t.req.Command.(domain.CreateApp); creates && t.number == 0 {
-		if t.number, err = e.apps.take(ctx); err != nil {
+		if t.number, err = e.apps.handOut(ctx); err != nil {
 			return Answer{}, false, err
 		}
 	}

@@ -99,8 +99,8 @@ func newNumbers(config Config, of series, settle func(context.Context) error) *n
 	return &numbers{config: config, series: of, settle: settle}
 }
 
-// take hands out the lowest number that this node may give.
-func (n *numbers) take(ctx context.Context) (uint64, error) {
+// handOut hands out the lowest number that this node may give.
+func (n *numbers) handOut(ctx context.Context) (uint64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.open(ctx); err != nil {

@@ -40,8 +40,8 @@ const (
 	typeTRTCStarted = "sundial.trtc.app.started"
 )
 
-// Fact is an event of the billing system, read.
-type Fact struct {
+// Notification is an event of the billing system, read.
+type Notification struct {
 	Source, ID, Type string // of the event; they and the two below are given as far as they could be read
 	Account          string
 	App              domain.AppID
@@ -50,7 +50,7 @@ type Fact struct {
 }
 
 // CommandID is the id of the fact's command: unique by source and id, everywhere.
-func (f *Fact) CommandID() string {
+func (f *Notification) CommandID() string {
 	sum := sha256.Sum256([]byte(f.Source + "\n" + f.ID))
 	return engine.FactPrefix + base64.RawURLEncoding.EncodeToString(sum[:])
 }
@@ -59,7 +59,7 @@ func (f *Fact) CommandID() string {
 // not known, extension attributes and members of data, is kept with the fact. Two events whose contents are the same
 // give the same command, however they are spelled. An error is always a *Malformed, and the fact then holds what could
 // be read.
-func Decode(b []byte) (Fact, error) {
+func Decode(b []byte) (Notification, error) {
 	e := event{}
 	err := e.read(b)
 	return e.fact, err
@@ -67,7 +67,7 @@ func Decode(b []byte) (Fact, error) {
 
 // event is a CloudEvent being read.
 type event struct {
-	fact     Fact
+	fact     Notification
 	version  string
 	content  string // datacontenttype
 	data     jsontext.Value

@@ -79,7 +79,7 @@ func TestDecode(t *testing.T) {
 			t.Errorf("%s: %v", event, err)
 			continue
 		}
-		want := Fact{Source: "s", ID: "i", Type: kind, Account: "acme", App: 1400000001, Correlation: "i", Command: c.want}
+		want := Notification{Source: "s", ID: "i", Type: kind, Account: "acme", App: 1400000001, Correlation: "i", Command: c.want}
 		if diff := cmp.Diff(want, got, cmp.Transformer("text", func(v jsontext.Value) string { return string(v) })); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", event, diff)
 		}
@@ -292,14 +292,14 @@ func TestCanonicalNumbers(t *testing.T) {
 }
 
 func TestCommandIDIsOfSourceAndID(t *testing.T) {
-	one := Fact{Source: "s", ID: "i", Account: "a"}
+	one := Notification{Source: "s", ID: "i", Account: "a"}
 	if got, want := one.CommandID(), "fact/1VJeC5pNEXcqzmIWpbvhQ7lYVHbt_ZcKpnkrtdXyBcg"; got == want || len(got) != len(want) {
 		t.Errorf("id %s", got)
 	}
-	if elsewhere := (&Fact{Source: "s", ID: "i", Account: "b"}).CommandID(); elsewhere != one.CommandID() {
+	if elsewhere := (&Notification{Source: "s", ID: "i", Account: "b"}).CommandID(); elsewhere != one.CommandID() {
 		t.Error("the id depends on the account")
 	}
-	if other := (&Fact{Source: "s", ID: "j"}).CommandID(); other == one.CommandID() {
+	if other := (&Notification{Source: "s", ID: "j"}).CommandID(); other == one.CommandID() {
 		t.Error("the id does not depend on the event's id")
 	}
 }

@@ -83,7 +83,7 @@ func (i *Intake) drainStream(ctx context.Context, upTo uint64) (map[string]error
 }
 
 // drain waits until the window has settled up to a sequence.
-func (t *term) drain(ctx context.Context, upTo uint64) (map[string]error, error) {
+func (t *session) drain(ctx context.Context, upTo uint64) (map[string]error, error) {
 	one := t.window.wait(upTo)
 	defer t.window.leave(one)
 	look := time.NewTimer(lookEvery)
@@ -105,7 +105,7 @@ func (t *term) drain(ctx context.Context, upTo uint64) (map[string]error, error)
 
 // look finds out whether messages up to a sequence are missing because another node has purged them: the consumer has
 // then nothing left to deliver, and what it delivered has arrived.
-func (t *term) look(ctx context.Context, upTo uint64) {
+func (t *session) look(ctx context.Context, upTo uint64) {
 	t.window.mu.Lock()
 	seen := t.window.seen
 	t.window.mu.Unlock()
@@ -129,7 +129,7 @@ type drainReply struct {
 }
 
 // answer drains for other nodes while the term lasts.
-func (t *term) answer() {
+func (t *session) answer() {
 	requests := make(chan *nats.Msg, 64) // nodes ask one at a time
 	sub, err := t.intake.config.JetStream.Conn().ChanSubscribe(drainSubject, requests)
 	if err != nil {
@@ -147,7 +147,7 @@ func (t *term) answer() {
 	}
 }
 
-func (t *term) reply(m *nats.Msg) {
+func (t *session) reply(m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(t.ctx, drainPatience)
 	defer cancel()
 	var reply drainReply

@@ -59,7 +59,7 @@ type Intake struct {
 	replays *replays
 	metrics *metrics
 
-	term atomic.Pointer[term] // while this node takes in from NATS
+	term atomic.Pointer[session] // while this node takes in from NATS
 
 	stop context.CancelFunc
 	done sync.WaitGroup

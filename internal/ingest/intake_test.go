@@ -462,7 +462,7 @@ func TestAStuckAccountHoldsOnlyItself(t *testing.T) {
 func TestAPanicParksTheMessage(t *testing.T) {
 	w := newWorld(t)
 	n := w.node()
-	term := &term{intake: n.Intake, ctx: t.Context()}
+	term := &session{intake: n.Intake, ctx: t.Context()}
 	attempt := &attempt{subject: "billing.acme"}
 	m := message.NewMessageWithContext(context.WithValue(t.Context(), attemptKey{}, attempt), "1", []byte("boom"))
 	if _, err := term.poison(func(*message.Message) ([]*message.Message, error) { panic("boom") })(m); err != nil {

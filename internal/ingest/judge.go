@@ -42,7 +42,7 @@ type origin struct {
 const executeTimeout = 15 * time.Second
 
 // judge takes an event in or parks it. An error means that neither could be done now: try again.
-func (i *Intake) judge(ctx context.Context, b []byte, fact Fact, unread error, from origin) (Outcome, error) {
+func (i *Intake) judge(ctx context.Context, b []byte, fact Notification, unread error, from origin) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
 	defer cancel()
 	outcome, unfit, err := i.consider(ctx, b, fact, unread, from)
@@ -56,7 +56,7 @@ func (i *Intake) judge(ctx context.Context, b []byte, fact Fact, unread error, f
 type unfit struct {
 	key        parkedKey
 	event      []byte
-	fact       *Fact
+	fact       *Notification
 	from       origin
 	code, text string
 	refused    bool // by the engine: it could be read
@@ -65,7 +65,7 @@ type unfit struct {
 // consider takes an event in, or says why it is to be parked. An error means that neither could be said now: try again.
 // In this order: what cannot be read is parked; what is in the log is a duplicate, or parked if it says something else;
 // what is parked stays so; the engine decides on the rest.
-func (i *Intake) consider(ctx context.Context, b []byte, fact Fact, unread error, from origin) (Outcome, *unfit, error) {
+func (i *Intake) consider(ctx context.Context, b []byte, fact Notification, unread error, from origin) (Outcome, *unfit, error) {
 	if unread != nil {
 		var m *Malformed
 		if !errors.As(unread, &m) {
@@ -121,7 +121,7 @@ func (i *Intake) park(ctx context.Context, u *unfit) (Outcome, error) {
 	return Outcome{ID: u.fact.ID, Outcome: OutcomeAccepted, Position: position}, nil
 }
 
-func answered(fact *Fact, answer engine.Answer) Outcome {
+func answered(fact *Notification, answer engine.Answer) Outcome {
 	kind := OutcomeAccepted
 	if answer.Outcome == engine.Repeated {
 		kind = OutcomeDuplicate
@@ -130,7 +130,7 @@ func answered(fact *Fact, answer engine.Answer) Outcome {
 }
 
 // execute hands the fact's command to the engine.
-func (i *Intake) execute(ctx context.Context, fact *Fact, from origin) (engine.Answer, error) {
+func (i *Intake) execute(ctx context.Context, fact *Notification, from origin) (engine.Answer, error) {
 	return i.config.Engine.Execute(ctx, engine.Request{
 		Account: fact.Account, ID: fact.CommandID(), Command: fact.Command, Role: domain.Billing,
 		Actor: from.actor, Correlation: fact.Correlation, Durable: true,
@@ -153,7 +153,7 @@ func refusal(err error) (code, text string, refused bool) {
 }
 
 // keep parks an event.
-func (i *Intake) keep(ctx context.Context, key parkedKey, b []byte, fact *Fact, from origin, code, text string) (Outcome, error) {
+func (i *Intake) keep(ctx context.Context, key parkedKey, b []byte, fact *Notification, from origin, code, text string) (Outcome, error) {
 	again, err := i.parking.park(ctx, key, Parked{
 		Code: code, Text: text,
 		Source: shown(fact.Source), EventID: shown(fact.ID), Type: shown(fact.Type), Account: fact.Account, App: fact.App,
@@ -170,7 +170,7 @@ func (i *Intake) keep(ctx context.Context, key parkedKey, b []byte, fact *Fact, 
 }
 
 // still answers for an event that was parked before.
-func (i *Intake) still(ctx context.Context, key parkedKey, fact *Fact) (Outcome, error) {
+func (i *Intake) still(ctx context.Context, key parkedKey, fact *Notification) (Outcome, error) {
 	outcome := Outcome{ID: fact.ID, Outcome: OutcomeParked, Parked: key.String()}
 	parked, err := i.parking.get(ctx, key)
 	switch {
@@ -190,7 +190,7 @@ const automatic = "sundial"
 
 // replay judges a parked event afresh and says so in the parking place. It gives the position of the fact's commit; a
 // *StillParkedError if the event stays parked, with the reason of today; another error if it can be tried again.
-func (i *Intake) replay(ctx context.Context, key parkedKey, fact *Fact, from origin, by string) (uint64, error) {
+func (i *Intake) replay(ctx context.Context, key parkedKey, fact *Notification, from origin, by string) (uint64, error) {
 	if by != automatic {
 		from.actor = by
 	}

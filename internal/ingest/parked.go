@@ -96,7 +96,7 @@ func parseKey(id string) (k parkedKey, ok bool) {
 
 // keyOf derives the key of a fact that was read: from what it says. With a subject, the key is that of the fact on this
 // subject, since elsewhere it may be welcome.
-func keyOf(fact *Fact, subject string) (parkedKey, error) {
+func keyOf(fact *Notification, subject string) (parkedKey, error) {
 	content, err := engine.ContentHash(fact.Account, fact.Command)
 	if err != nil {
 		return parkedKey{}, err

@@ -38,7 +38,7 @@ func attemptOf(m *message.Message) *attempt {
 }
 
 // router makes the Watermill router of a term: one handler, fed by the term's lanes.
-func (t *term) router() (*message.Router, error) {
+func (t *session) router() (*message.Router, error) {
 	// The router's own log would repeat errors that are logged here, and messages.
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closePatience}, watermill.NopLogger{})
 	if err != nil {
@@ -51,13 +51,15 @@ func (t *term) router() (*message.Router, error) {
 
 // Subscribe makes the term a Watermill subscriber: it delivers the first message of each lane, and that lane's next one
 // once it was acknowledged.
-func (t *term) Subscribe(context.Context, string) (<-chan *message.Message, error) { return t.out, nil }
+func (t *session) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+	return t.out, nil
+}
 
 // Close belongs to the subscriber; the term ends with its context.
-func (t *term) Close() error { return nil }
+func (t *session) Close() error { return nil }
 
 // handle is the router's handler: the one translation, then the judgement.
-func (t *term) handle(m *message.Message) error {
+func (t *session) handle(m *message.Message) error {
 	subject := attemptOf(m).subject
 	fact, unread := Decode(m.Payload)
 	outcome, err := t.intake.judge(m.Context(), m.Payload, fact, unread, natsOrigin(subject))
@@ -75,7 +77,7 @@ func natsOrigin(subject string) origin {
 }
 
 // report brings an error back to the lane; the router tells it only that there was one.
-func (t *term) report(next message.HandlerFunc) message.HandlerFunc {
+func (t *session) report(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
 		produced, err := next(m)
 		attemptOf(m).err = err
@@ -84,7 +86,7 @@ func (t *term) report(next message.HandlerFunc) message.HandlerFunc {
 }
 
 // again tries a message again a few times; most causes are over by then.
-func (t *term) again(next message.HandlerFunc) message.HandlerFunc {
+func (t *session) again(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
 		patience := firstPause
 		for n := 1; ; n++ {
@@ -100,7 +102,7 @@ func (t *term) again(next message.HandlerFunc) message.HandlerFunc {
 }
 
 // poison parks a message on which the program panics: it would do so again, and hold its account for ever.
-func (t *term) poison(next message.HandlerFunc) message.HandlerFunc {
+func (t *session) poison(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) (produced []*message.Message, err error) {
 		defer func() {
 			cause := recover()
@@ -119,7 +121,7 @@ func (t *term) poison(next message.HandlerFunc) message.HandlerFunc {
 func (i *Intake) keepPoison(ctx context.Context, b []byte, from origin) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), executeTimeout)
 	defer cancel()
-	_, err := i.keep(ctx, hashKey("poison\n", b), b, &Fact{}, from, codeProcessing,
+	_, err := i.keep(ctx, hashKey("poison\n", b), b, &Notification{}, from, codeProcessing,
 		"The program failed on it, which is a defect. Report it, and replay the event once it is mended.")
 	return err
 }

@@ -89,7 +89,7 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 type taken struct {
 	place  int
 	event  []byte
-	fact   Fact
+	fact   Notification
 	unread error
 }
 

@@ -96,16 +96,16 @@ func (l *Lease) Run(ctx context.Context, work func(context.Context) error) error
 	return nil
 }
 
-// term is one tenure: the revision that the next renewal must meet, and the latest moment up to which the server
+// tenure is one tenure: the revision that the next renewal must meet, and the latest moment up to which the server
 // certainly keeps the key.
-type term struct {
+type tenure struct {
 	kv       jetstream.KeyValue
 	revision uint64
 	sent     time.Time // of the latest renewal that succeeded, before it was sent
 }
 
 // acquire gives a term, or nil if another node has the lease.
-func (l *Lease) acquire(ctx context.Context) (*term, error) {
+func (l *Lease) acquire(ctx context.Context) (*tenure, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.config.TTL)
 	defer cancel()
 	kv, err := l.bucket(ctx)
@@ -131,7 +131,7 @@ func (l *Lease) acquire(ctx context.Context) (*term, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &term{kv: kv, revision: revision, sent: sent}, nil
+	return &tenure{kv: kv, revision: revision, sent: sent}, nil
 }
 
 // bucket opens the bucket and makes it where it is absent.
@@ -155,7 +155,7 @@ func (l *Lease) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 }
 
 // term does the work while it keeps renewing. It says whether Run is over, with work's own error.
-func (l *Lease) term(ctx context.Context, t *term, work func(context.Context) error) (bool, error) {
+func (l *Lease) term(ctx context.Context, t *tenure, work func(context.Context) error) (bool, error) {
 	l.gained.Add(1)
 	l.held.Store(true)
 	l.log.Info("holding the lease")
@@ -189,7 +189,7 @@ type ending struct {
 
 // renew keeps the lease until something ends the term. The lease counts as lost when three quarters of its time have
 // passed since the latest renewal was sent: the rest is for the work to stop in.
-func (l *Lease) renew(ctx context.Context, t *term, done <-chan error) ending {
+func (l *Lease) renew(ctx context.Context, t *tenure, done <-chan error) ending {
 	tick := time.NewTicker(l.config.TTL / 4)
 	defer tick.Stop()
 	for {
@@ -221,7 +221,7 @@ func (l *Lease) renew(ctx context.Context, t *term, done <-chan error) ending {
 
 // release gives the lease back, so that another node need not wait for it to expire. That is a courtesy: if it fails
 // the lease expires.
-func (l *Lease) release(t *term) {
+func (l *Lease) release(t *tenure) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.config.TTL/2)
 	defer cancel()
 	err := t.kv.Delete(ctx, l.config.Key, jetstream.LastRevision(t.revision))

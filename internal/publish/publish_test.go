@@ -21,8 +21,8 @@ import (
 	"sundial/internal/natsd"
 )
 
-// world is a NATS server with a log to publish from.
-type world struct {
+// harness is a NATS server with a log to publish from.
+type harness struct {
 	t    testing.TB
 	nats *natsd.Server
 	nc   *nats.Conn
@@ -34,14 +34,14 @@ type world struct {
 	want []string // ids and subjects, as they must come out
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *harness {
 	t.Helper()
 	s, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Shutdown)
-	w := &world{t: t, nats: s, last: map[string]uint64{}, hash: map[string]eventstore.Hash{}}
+	w := &harness{t: t, nats: s, last: map[string]uint64{}, hash: map[string]eventstore.Hash{}}
 	w.nc, w.js = w.connect()
 	if w.log, err = eventstore.Create(t.Context(), w.nc, eventstore.Config{}); err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) connect() (*nats.Conn, jetstream.JetStream) {
+func (w *harness) connect() (*nats.Conn, jetstream.JetStream) {
 	w.t.Helper()
 	nc, err := w.nats.Connect()
 	if err != nil {
@@ -65,7 +65,7 @@ func (w *world) connect() (*nats.Conn, jetstream.JetStream) {
 }
 
 // commit appends events to the log.
-func (w *world) commit(account string, events ...domain.Event) uint64 {
+func (w *harness) commit(account string, events ...domain.Event) uint64 {
 	w.t.Helper()
 	codec, err := eventstore.NewCodec(domain.Prototypes())
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *world) commit(account string, events ...domain.Event) uint64 {
 }
 
 // some appends commits of one to many events.
-func (w *world) some(commits int) {
+func (w *harness) some(commits int) {
 	w.t.Helper()
 	for range commits {
 		a := rand.IntN(5)
@@ -110,7 +110,7 @@ func (w *world) some(commits int) {
 	}
 }
 
-func (w *world) publisher() *Publisher {
+func (w *harness) publisher() *Publisher {
 	w.t.Helper()
 	_, js := w.connect()
 	p, err := Open(w.t.Context(), Config{Log: w.log, JetStream: js, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
@@ -121,7 +121,7 @@ func (w *world) publisher() *Publisher {
 }
 
 // run runs a publisher until the returned function is called.
-func (w *world) run(p *Publisher) (stop func()) {
+func (w *harness) run(p *Publisher) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -134,7 +134,7 @@ func (w *world) run(p *Publisher) (stop func()) {
 }
 
 // out reads what was published.
-func (w *world) out() (messages []*jetstream.RawStreamMsg) {
+func (w *harness) out() (messages []*jetstream.RawStreamMsg) {
 	w.t.Helper()
 	s, err := w.js.Stream(w.t.Context(), streamName)
 	if err != nil {
@@ -151,7 +151,7 @@ func (w *world) out() (messages []*jetstream.RawStreamMsg) {
 }
 
 // published waits until everything is out, and wants it once and in order.
-func (w *world) published() {
+func (w *harness) published() {
 	w.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {

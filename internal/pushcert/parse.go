@@ -145,7 +145,7 @@ func (d *draft) read(f *Field, named bool) {
 			d.say(f.Name, surplusField)
 		}
 	case value != nil:
-		d.take(f, value)
+		d.give(f, value)
 	case f.With != "" && d.given[f.With] != nil:
 		d.say(f.Name, required, "is required together with "+f.With)
 	case !named && d.stays(f):
@@ -173,8 +173,8 @@ func (d *draft) stays(f *Field) bool {
 	return there
 }
 
-// take reads a value that is given.
-func (d *draft) take(f *Field, value jsontext.Value) {
+// give reads a value that is given.
+func (d *draft) give(f *Field, value jsontext.Value) {
 	content, wrong := f.read(value)
 	switch {
 	case wrong != nil:

@@ -17,8 +17,8 @@ const (
 	InvoiceVoided  Kind = "invoice_voided"
 )
 
-// fact is an event that is a billing fact.
-type fact struct {
+// statedFact is an event that is a billing statedFact.
+type statedFact struct {
 	event       domain.Event
 	kind        Kind
 	app         domain.AppID
@@ -29,20 +29,20 @@ type fact struct {
 }
 
 // factOf gives the fact that an event is, false if it is none.
-func factOf(e domain.Event) (fact, bool) {
+func factOf(e domain.Event) (statedFact, bool) {
 	switch e := e.(type) {
 	case domain.OrderRecorded:
-		return fact{e, OrderPaid, e.App, e.Order.ID, e.Order.Version, e.Order.EffectiveAt, e.Order.Amount}, true
+		return statedFact{e, OrderPaid, e.App, e.Order.ID, e.Order.Version, e.Order.EffectiveAt, e.Order.Amount}, true
 	case domain.RefundRecorded:
-		return fact{e, OrderRefunded, e.App, e.Order, 0, e.EffectiveAt, e.Amount}, true
+		return statedFact{e, OrderRefunded, e.App, e.Order, 0, e.EffectiveAt, e.Amount}, true
 	case domain.InvoiceOverdueRecorded:
-		return fact{e, InvoiceOverdue, e.App, e.Invoice, e.Version, e.EffectiveAt, e.Amount}, true
+		return statedFact{e, InvoiceOverdue, e.App, e.Invoice, e.Version, e.EffectiveAt, e.Amount}, true
 	case domain.InvoiceSettledRecorded:
-		return fact{e, InvoiceSettled, e.App, e.Invoice, e.Version, e.EffectiveAt, domain.Money{}}, true
+		return statedFact{e, InvoiceSettled, e.App, e.Invoice, e.Version, e.EffectiveAt, domain.Money{}}, true
 	case domain.InvoiceVoidedRecorded:
-		return fact{e, InvoiceVoided, e.App, e.Invoice, e.Version, e.EffectiveAt, domain.Money{}}, true
+		return statedFact{e, InvoiceVoided, e.App, e.Invoice, e.Version, e.EffectiveAt, domain.Money{}}, true
 	}
-	return fact{}, false
+	return statedFact{}, false
 }
 
 // factNames are the names of the events that are facts, so that others need not be decoded.

@@ -68,7 +68,7 @@ func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 		if err != nil {
 			return FeedPage{}, failed(ctx, err)
 		}
-		if full, err := p.take(&m); err != nil || full {
+		if full, err := p.add(&m); err != nil || full {
 			return p.page, err
 		}
 		if scanned++; scanned == maxScan {
@@ -96,8 +96,8 @@ type piece struct {
 	bytes  int
 }
 
-// take adds a commit's events; full tells that the page ends here.
-func (p *piece) take(m *eventstore.Message) (full bool, err error) {
+// add adds a commit's events; full tells that the page ends here.
+func (p *piece) add(m *eventstore.Message) (full bool, err error) {
 	commit, err := commitOf(m)
 	if err != nil {
 		return false, err

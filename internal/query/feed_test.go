@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"sundial/domain"
-	"sundial/internal/query"
 	"sundial/internal/engine"
+	"sundial/internal/query"
 )
 
 func TestPlaces(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"sundial/domain"
-	"sundial/internal/query"
 	"sundial/internal/engine"
+	"sundial/internal/query"
 )
 
 // pages walks a history to its beginning.

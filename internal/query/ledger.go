@@ -43,9 +43,9 @@ func newLedger() *ledger {
 	return &ledger{facts: domain.NewAccount(""), refunds: map[orderID]refund{}, sums: map[string]*Sums{}, scratch: map[string]*Sums{}}
 }
 
-// take takes a fact in and gives its effect, by currency: none where it changes nothing. The effect of a correction can
+// enter takes a fact in and gives its effect, by currency: none where it changes nothing. The effect of a correction can
 // be negative.
-func (l *ledger) take(f *fact) ([]Sums, error) {
+func (l *ledger) enter(f *statedFact) ([]Sums, error) {
 	clear(l.scratch)
 	l.count(f, -1)
 	l.facts.Apply(domain.Recorded{}, f.event)
@@ -94,7 +94,7 @@ func compareRefunds(a, b domain.Money) int {
 }
 
 // count adds to the effect what the order or the invoice of a fact is worth by now, once or minus once.
-func (l *ledger) count(f *fact, times int64) {
+func (l *ledger) count(f *statedFact, times int64) {
 	app := l.facts.Apps[f.app]
 	if app == nil {
 		return

@@ -115,7 +115,7 @@ func (b *book) enter(position uint64, index int, recordedAt domain.Instant, even
 	if recordedAt >= b.statement.Window.From {
 		b.open()
 	}
-	effect, err := b.ledger.take(&f)
+	effect, err := b.ledger.enter(&f)
 	if err != nil || !b.opened {
 		return err
 	}

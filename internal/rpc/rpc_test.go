@@ -20,23 +20,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/internal/api"
-	"sundial/internal/query"
 	"sundial/internal/auth"
-	"sundial/internal/testing/enginetest"
 	"sundial/internal/ingest"
+	"sundial/internal/query"
 	"sundial/internal/rpc"
+	"sundial/internal/testing/enginetest"
 	"sundial/scheduler"
 )
 
-// world is the service with the API behind it, and that API over HTTP beside it.
-type world struct {
+// harness is the service with the API behind it, and that API over HTTP beside it.
+type harness struct {
 	t       *testing.T
 	conn    *nats.Conn
 	http    *httptest.Server
 	secrets map[string]string
 }
 
-func start(t *testing.T) *world {
+func start(t *testing.T) *harness {
 	t.Helper()
 	server := enginetest.Start(t)
 	node := server.Node(t, t.TempDir(), true)
@@ -61,13 +61,13 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	door, err := api.New(api.Config{
-		Past: node.Past(t, node.Time), Asking: reader, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Custody: server.Custody(t, node.Engine, node.Store),
+		Past: node.Past(t, node.Time), Query: reader, Engine: node.Engine, Store: node.Store, Scheduler: sched, Tokens: tokens, Intake: intake, Head: node.Log.Head, Secrets: server.Custody(t, node.Engine, node.Store),
 		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, conn: server.Conn, http: httptest.NewServer(door), secrets: map[string]string{"": "", "nonsense": "nonsense"}}
+	w := &harness{t: t, conn: server.Conn, http: httptest.NewServer(door), secrets: map[string]string{"": "", "nonsense": "nonsense"}}
 	t.Cleanup(w.http.Close)
 	for _, role := range auth.Roles() {
 		account := ""
@@ -104,7 +104,7 @@ type answer struct {
 	header nats.Header
 }
 
-func (w *world) nats(who, subject, body string, headers ...string) answer {
+func (w *harness) nats(who, subject, body string, headers ...string) answer {
 	w.t.Helper()
 	msg := nats.NewMsg(subject)
 	msg.Data = []byte(body)
@@ -128,7 +128,7 @@ func (w *world) nats(who, subject, body string, headers ...string) answer {
 	return answer{status, string(res.Data), res.Header.Get("Idempotency-Key"), res.Header}
 }
 
-func (w *world) overHTTP(who, method, path, body, key string) answer {
+func (w *harness) overHTTP(who, method, path, body, key string) answer {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.http.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -275,7 +275,7 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-func (w *world) ask(subject string, into any) {
+func (w *harness) ask(subject string, into any) {
 	w.t.Helper()
 	res, err := w.conn.Request(subject, nil, 5*time.Second)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
+	"sundial/internal/secrets"
 	"sundial/internal/testing/enginetest"
 	"sundial/internal/vault"
 )

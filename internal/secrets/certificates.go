@@ -20,7 +20,7 @@ type AddCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (a AddCertificate) prepare(ctx context.Context, c *Custody, account string) (prepared, error) {
+func (a AddCertificate) prepare(ctx context.Context, c *Keeper, account string) (prepared, error) {
 	app, err := c.living(ctx, account, a.App)
 	if err != nil {
 		return prepared{}, err
@@ -33,7 +33,7 @@ func (a AddCertificate) prepare(ctx context.Context, c *Custody, account string)
 }
 
 // sealNew gives a new certificate its id, and seals it.
-func (c *Custody) sealNew(
+func (c *Keeper) sealNew(
 	ctx context.Context, app *domain.App, cmd domain.AddCertificate, fields map[string]jsontext.Value,
 ) (domain.Command, func(context.Context), error) {
 	var parsed pushcert.Parsed
@@ -69,7 +69,7 @@ type EditCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (e EditCertificate) prepare(ctx context.Context, c *Custody, account string) (prepared, error) {
+func (e EditCertificate) prepare(ctx context.Context, c *Keeper, account string) (prepared, error) {
 	app, err := c.living(ctx, account, e.App)
 	if err != nil {
 		return prepared{}, err
@@ -83,7 +83,7 @@ func (e EditCertificate) prepare(ctx context.Context, c *Custody, account string
 }
 
 // sealChange makes what a certificate is to hold of what it holds, and seals it.
-func (c *Custody) sealChange(
+func (c *Keeper) sealChange(
 	ctx context.Context, app *domain.App, cmd domain.EditCertificate, fields map[string]jsontext.Value,
 ) (domain.Command, error) {
 	present := app.Certificate(cmd.Certificate)
@@ -104,7 +104,7 @@ func (c *Custody) sealChange(
 }
 
 // given tells what was sent of a certificate from everything else.
-func (c *Custody) given(ctx context.Context, app domain.AppID, platform string, fields map[string]jsontext.Value) ([]byte, error) {
+func (c *Keeper) given(ctx context.Context, app domain.AppID, platform string, fields map[string]jsontext.Value) ([]byte, error) {
 	text, err := json.Marshal(fields, json.Deterministic(true))
 	if err == nil {
 		err = (*jsontext.Value)(&text).Canonicalize()
@@ -120,7 +120,7 @@ func (c *Custody) given(ctx context.Context, app domain.AppID, platform string, 
 var givenPlace = vault.Place{Event: "app.certificate", Field: "given"}
 
 // sealCertificate makes what the log keeps of a certificate; prints are those of the secrets that it had.
-func (c *Custody) sealCertificate(
+func (c *Keeper) sealCertificate(
 	ctx context.Context, app domain.AppID, id domain.CertificateID, event string, p pushcert.Parsed, prints map[string][]byte,
 ) (domain.CertificateContent, error) {
 	content, err := c.printCertificate(ctx, app, p, prints)
@@ -132,7 +132,7 @@ func (c *Custody) sealCertificate(
 }
 
 // printCertificate is sealCertificate, but for what is sealed.
-func (c *Custody) printCertificate(
+func (c *Keeper) printCertificate(
 	ctx context.Context, app domain.AppID, p pushcert.Parsed, prints map[string][]byte,
 ) (domain.CertificateContent, error) {
 	content := domain.CertificateContent{
@@ -154,7 +154,7 @@ func (c *Custody) printCertificate(
 }
 
 // sealSecrets seals the secret fields of a certificate.
-func (c *Custody) sealSecrets(
+func (c *Keeper) sealSecrets(
 	ctx context.Context, app domain.AppID, id domain.CertificateID, event string, p pushcert.Parsed,
 ) (map[string][]byte, error) {
 	all := make(map[string][]byte, len(p.Secrets))
@@ -169,7 +169,7 @@ func (c *Custody) sealSecrets(
 }
 
 // Warnings says what is worth knowing of a certificate that was accepted.
-func (c *Custody) Warnings(app *domain.App, k *domain.Certificate) []domain.FieldError {
+func (c *Keeper) Warnings(app *domain.App, k *domain.Certificate) []domain.FieldError {
 	var found []domain.FieldError
 	for _, w := range pushcert.Warnings(k.Platform, k.Fields, app.CertificateState(k) == domain.PushInactive, c.now()) {
 		found = append(found, domain.FieldError{Field: w.Field, Code: w.Code, Detail: w.Detail})
@@ -177,7 +177,7 @@ func (c *Custody) Warnings(app *domain.App, k *domain.Certificate) []domain.Fiel
 	return found
 }
 
-func (c *Custody) now() time.Time { return c.config.Engine.Now().Time() }
+func (c *Keeper) now() time.Time { return c.config.Engine.Now().Time() }
 
 // invalid makes the domain's error of what is wrong with a certificate's fields.
 func invalid(err error, prefix string) error {

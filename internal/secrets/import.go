@@ -29,7 +29,7 @@ type GivenCertificate struct {
 
 // prepare makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
 // that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
-func (i ImportApp) prepare(ctx context.Context, c *Custody, _ string) (prepared, error) {
+func (i ImportApp) prepare(ctx context.Context, c *Keeper, _ string) (prepared, error) {
 	cmd := i.ImportApp
 	if len(i.Keys)+len(i.Certificates) > 0 {
 		cmd.Keys, cmd.Certificates = nil, nil
@@ -63,7 +63,7 @@ func (i ImportApp) prepare(ctx context.Context, c *Custody, _ string) (prepared,
 }
 
 // seal seals what a new app comes with. For one that is there nothing is needed: its import is silence, or refused.
-func (i ImportApp) seal(ctx context.Context, c *Custody, cmd domain.ImportApp, parsed []pushcert.Parsed) (domain.Command, error) {
+func (i ImportApp) seal(ctx context.Context, c *Keeper, cmd domain.ImportApp, parsed []pushcert.Parsed) (domain.Command, error) {
 	if _, found, err := c.config.Store.AccountOf(ctx, cmd.App); found || err != nil {
 		return cmd, err
 	}

@@ -55,7 +55,7 @@ func (k GivenKey) parse() (key usersig.SigningKey, public string, err error) {
 }
 
 // make draws a key of an algorithm.
-func (c *Custody) make(algorithm domain.Algorithm) (GivenKey, error) {
+func (c *Keeper) make(algorithm domain.Algorithm) (GivenKey, error) {
 	var text string
 	var err error
 	if algorithm == domain.HMAC {
@@ -67,7 +67,7 @@ func (c *Custody) make(algorithm domain.Algorithm) (GivenKey, error) {
 }
 
 // printKey makes what the log keeps of a key, but for what is sealed.
-func (c *Custody) printKey(ctx context.Context, app domain.AppID, k GivenKey) (domain.NewKey, error) {
+func (c *Keeper) printKey(ctx context.Context, app domain.AppID, k GivenKey) (domain.NewKey, error) {
 	_, public, err := k.parse()
 	if err != nil {
 		return domain.NewKey{}, err
@@ -78,7 +78,7 @@ func (c *Custody) printKey(ctx context.Context, app domain.AppID, k GivenKey) (d
 }
 
 // newKey makes a key for an app that exists and is not deleted, so that no keys are made for numbers that are no apps.
-func (c *Custody) newKey(ctx context.Context, account string, app domain.AppID, algorithm domain.Algorithm) (domain.NewKey, error) {
+func (c *Keeper) newKey(ctx context.Context, account string, app domain.AppID, algorithm domain.Algorithm) (domain.NewKey, error) {
 	if _, err := c.living(ctx, account, app); err != nil {
 		return domain.NewKey{}, err
 	}
@@ -95,7 +95,7 @@ func (c *Custody) newKey(ctx context.Context, account string, app domain.AppID, 
 }
 
 // living gives an app of an account as it is projected, and refuses one that is not there, another account's, or deleted.
-func (c *Custody) living(ctx context.Context, account string, id domain.AppID) (*domain.App, error) {
+func (c *Keeper) living(ctx context.Context, account string, id domain.AppID) (*domain.App, error) {
 	app, found, err := c.config.Store.App(ctx, id)
 	switch {
 	case err != nil:
@@ -111,7 +111,7 @@ func (c *Custody) living(ctx context.Context, account string, id domain.AppID) (
 // RotateKey is the domain's, with a secret that custody makes.
 type RotateKey struct{ domain.RotateKey }
 
-func (k RotateKey) prepare(_ context.Context, c *Custody, account string) (prepared, error) {
+func (k RotateKey) prepare(_ context.Context, c *Keeper, account string) (prepared, error) {
 	cmd := k.RotateKey
 	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
 		cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
@@ -122,7 +122,7 @@ func (k RotateKey) prepare(_ context.Context, c *Custody, account string) (prepa
 // UpgradeKeyAlgorithm is the domain's, with a secret that custody makes.
 type UpgradeKeyAlgorithm struct{ domain.UpgradeKeyAlgorithm }
 
-func (k UpgradeKeyAlgorithm) prepare(_ context.Context, c *Custody, account string) (prepared, error) {
+func (k UpgradeKeyAlgorithm) prepare(_ context.Context, c *Keeper, account string) (prepared, error) {
 	cmd := k.UpgradeKeyAlgorithm
 	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
 		cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
@@ -139,7 +139,7 @@ type Revealed struct {
 
 // Reveal puts on record that somebody sees the app's present key, and then gives it. It is a command: sent again by the
 // same actor with its id it gives the same key.
-func (c *Custody) Reveal(ctx context.Context, req engine.Request) (Revealed, engine.Answer, error) {
+func (c *Keeper) Reveal(ctx context.Context, req engine.Request) (Revealed, engine.Answer, error) {
 	app, err := c.living(ctx, req.Account, req.Command.Subject())
 	if err != nil {
 		return Revealed{}, engine.Answer{}, err
@@ -178,12 +178,12 @@ func shownTo(actor string, events []domain.Event) bool {
 }
 
 // open unseals the secret of one of an app's keys.
-func (c *Custody) open(ctx context.Context, app *domain.App, key *domain.Key) (vault.Secret, error) {
+func (c *Keeper) open(ctx context.Context, app *domain.App, key *domain.Key) (vault.Secret, error) {
 	return c.config.Vault.Unseal(ctx, signer(app.ID), keyPlace, key.Sealed)
 }
 
 // withKey gives the app of a request with its key, which is made now if it was not needed before.
-func (c *Custody) withKey(ctx context.Context, req engine.Request) (*domain.App, error) {
+func (c *Keeper) withKey(ctx context.Context, req engine.Request) (*domain.App, error) {
 	app, err := c.living(ctx, req.Account, req.Command.Subject())
 	if err != nil || app.CurrentKey() != nil {
 		return app, err
@@ -204,7 +204,7 @@ func (c *Custody) withKey(ctx context.Context, req engine.Request) (*domain.App,
 
 // Sign makes a UserSig with the app's present key. The request says for which app and on whose behalf; nothing of the
 // signature is recorded.
-func (c *Custody) Sign(ctx context.Context, req engine.Request, claims usersig.Claims) (string, domain.Algorithm, error) {
+func (c *Keeper) Sign(ctx context.Context, req engine.Request, claims usersig.Claims) (string, domain.Algorithm, error) {
 	app, err := c.withKey(ctx, req)
 	if err != nil {
 		return "", "", err
@@ -227,7 +227,7 @@ func (c *Custody) Sign(ctx context.Context, req engine.Request, claims usersig.C
 const AppStopped usersig.Result = "app_stopped"
 
 // Verify judges a UserSig for a user of an app, now.
-func (c *Custody) Verify(ctx context.Context, account string, id domain.AppID, user, sig string) (usersig.Result, error) {
+func (c *Keeper) Verify(ctx context.Context, account string, id domain.AppID, user, sig string) (usersig.Result, error) {
 	app, err := c.living(ctx, account, id)
 	if err != nil {
 		return "", err
@@ -252,7 +252,7 @@ func (c *Custody) Verify(ctx context.Context, account string, id domain.AppID, u
 	return found, nil
 }
 
-func (c *Custody) verifying(ctx context.Context, app *domain.App, key *domain.Key) (usersig.VerifyingKey, error) {
+func (c *Keeper) verifying(ctx context.Context, app *domain.App, key *domain.Key) (usersig.VerifyingKey, error) {
 	if key.Algorithm == domain.ECDSA {
 		return usersig.ParsePublicKey(key.Public)
 	}

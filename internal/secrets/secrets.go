@@ -2,7 +2,7 @@
 // command before the engine sees it, and destroys the keys of what was deleted.
 //
 // Commands that bring secrets are those of the domain with the secrets beside them ([RotateKey], [AddCertificate], …):
-// hand them to [Custody.Execute], as all other commands. What comes out of here in the clear is a UserSig, and a key whose
+// hand them to [Keeper.Execute], as all other commands. What comes out of here in the clear is a UserSig, and a key whose
 // reveal is on record.
 package secrets
 
@@ -31,8 +31,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Custody is safe for concurrent use.
-type Custody struct {
+// Keeper is safe for concurrent use.
+type Keeper struct {
 	config  Config
 	reading chan struct{} // a place for each certificate that is read at once
 	wake    chan struct{} // something that was deleted still has keys
@@ -42,17 +42,17 @@ type Custody struct {
 var maxReading = max(runtime.GOMAXPROCS(0)/2, 1)
 
 // New makes custody of its parts.
-func New(config Config) *Custody {
+func New(config Config) *Keeper {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Custody{config, make(chan struct{}, maxReading), make(chan struct{}, 1)}
+	return &Keeper{config, make(chan struct{}, maxReading), make(chan struct{}, 1)}
 }
 
 // secretive is a command that comes with what is secret in the clear.
 type secretive interface {
 	domain.Command
-	prepare(ctx context.Context, c *Custody, account string) (prepared, error)
+	prepare(ctx context.Context, c *Keeper, account string) (prepared, error)
 }
 
 // prepared is a command that may have been committed before.
@@ -66,7 +66,7 @@ type prepared struct {
 
 // Execute seals what a command brings, hands it to the engine, and destroys the keys of what it deleted before it
 // answers. Its errors are the engine's, and the vault's where a secret is needed.
-func (c *Custody) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
+func (c *Keeper) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
 	undo := func(context.Context) {}
 	if brings, ok := req.Command.(secretive); ok {
 		ready, err := brings.prepare(ctx, c, req.Account)
@@ -118,7 +118,7 @@ const forgetPatience = 10 * time.Second
 
 // forget destroys the keys of what events say was deleted, also when whoever asked for it is gone. What fails is left to the
 // sweep.
-func (c *Custody) forget(ctx context.Context, events []domain.Event) {
+func (c *Keeper) forget(ctx context.Context, events []domain.Event) {
 	ctx, cancel := context.WithTimeout(ctx, forgetPatience)
 	defer cancel()
 	for _, event := range events {
@@ -150,7 +150,7 @@ const (
 
 // Run destroys, at its start and then every hour, the keys of what was deleted and still has some: a crash came between.
 // It ends with the context.
-func (c *Custody) Run(ctx context.Context) error {
+func (c *Keeper) Run(ctx context.Context) error {
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
@@ -173,7 +173,7 @@ func (c *Custody) Run(ctx context.Context) error {
 
 // Sweep destroys the keys of what was deleted and still has some. It looks when the projections have what is in the log:
 // after a crash the deletion may be the last that is there.
-func (c *Custody) Sweep(ctx context.Context) error {
+func (c *Keeper) Sweep(ctx context.Context) error {
 	if err := c.config.Engine.Settle(ctx); err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (c *Custody) Sweep(ctx context.Context) error {
 }
 
 // read lends a place to read a certificate in.
-func (c *Custody) read(ctx context.Context, read func() error) error {
+func (c *Keeper) read(ctx context.Context, read func() error) error {
 	select {
 	case c.reading <- struct{}{}:
 		defer func() { <-c.reading }()
@@ -204,7 +204,7 @@ func (c *Custody) read(ctx context.Context, read func() error) error {
 }
 
 // deleted says whether what has keys was deleted. What is not in the log yet was not.
-func (c *Custody) deleted(ctx context.Context, h vault.Holder) (bool, error) {
+func (c *Keeper) deleted(ctx context.Context, h vault.Holder) (bool, error) {
 	app, found, err := c.config.Store.App(ctx, domain.AppID(h.App))
 	if err != nil || !found || app.DeletedAt != 0 || h.Item == "" {
 		return found && err == nil && app.DeletedAt != 0, err

@@ -79,7 +79,7 @@ func (p *Past) scan(ctx context.Context, id string) ([]domain.Past, error) {
 		if err != nil {
 			return nil, fmt.Errorf("time travel: reading account %s: %w", id, err)
 		}
-		if err := b.take(1); err != nil {
+		if err := b.spend(1); err != nil {
 			return nil, err
 		}
 		commit, events, err := p.decode(m.Sequence, m.Payload)

@@ -47,10 +47,10 @@ func (l *life) fork(policy func(domain.Instant) domain.Policy) {
 	l.would.Rerun = l.was.Fork(policy, l.would.hear)
 }
 
-func (l *life) take(at domain.Instant, e domain.Event) {
-	l.was.Take(at, e)
+func (l *life) count(at domain.Instant, e domain.Event) {
+	l.was.Count(at, e)
 	if l.would != nil {
-		l.would.Take(at, e)
+		l.would.Count(at, e)
 	}
 }
 

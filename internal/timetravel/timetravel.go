@@ -92,7 +92,7 @@ func (p *Past) leave() { p.places.Release(1) }
 // budget is how many commits an answer may still take.
 type budget struct{ left int }
 
-func (b *budget) take(n int) error {
+func (b *budget) spend(n int) error {
 	if b.left -= n; b.left < 0 {
 		return ErrTooLong
 	}
@@ -148,7 +148,7 @@ func (p *Past) entries(ctx context.Context, id domain.AppID, by domain.Instant, 
 		if err != nil || len(page) == 0 {
 			return all, err
 		}
-		if err := b.take(len(page)); err != nil {
+		if err := b.spend(len(page)); err != nil {
 			return nil, err
 		}
 		before = page[len(page)-1].Position

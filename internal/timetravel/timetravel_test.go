@@ -20,20 +20,20 @@ import (
 	"sundial/projections"
 )
 
-// world is an engine with what reads its past.
-type world struct {
+// harness is an engine with what reads its past.
+type harness struct {
 	*enginetest.Node
 	past *timetravel.Past
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *harness {
 	t.Helper()
 	n := enginetest.Start(t).Node(t, t.TempDir(), true)
-	return &world{n, n.Past(t, n.Time)}
+	return &harness{n, n.Past(t, n.Time)}
 }
 
 // owing makes an app that is in arrears.
-func (w *world) owing(t *testing.T, account string) domain.AppID {
+func (w *harness) owing(t *testing.T, account string) domain.AppID {
 	t.Helper()
 	order := &domain.OrderTerms{ID: "o", Edition: domain.Pro, Amount: domain.Money{Currency: "CNY", Minor: 1}}
 	n := w.Commits(t, account)

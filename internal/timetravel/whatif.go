@@ -190,7 +190,7 @@ func (p *pass) run(ctx context.Context, after, upTo uint64, progress func(at uin
 			return err
 		}
 		for i := range messages {
-			if err := p.take(&messages[i]); err != nil {
+			if err := p.replay(&messages[i]); err != nil {
 				return err
 			}
 		}
@@ -199,8 +199,8 @@ func (p *pass) run(ctx context.Context, after, upTo uint64, progress func(at uin
 	return nil
 }
 
-// take replays a commit of an account that this pass has.
-func (p *pass) take(m *eventstore.Message) error {
+// replay replays a commit of an account that this pass has.
+func (p *pass) replay(m *eventstore.Message) error {
 	if p.question.Account != "" && m.Account != p.question.Account {
 		return nil
 	}
@@ -253,7 +253,7 @@ func (p *pass) events(m *eventstore.Message, commit *eventstore.Commit) error {
 		if at.At >= p.question.From {
 			l.fork(p.would)
 		}
-		l.take(at.At, e)
+		l.count(at.At, e)
 	}
 	return nil
 }

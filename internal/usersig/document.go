@@ -222,8 +222,8 @@ func (m *members) ecdsa() document {
 
 func (m *members) want(ok bool) { m.wrong = m.wrong || !ok }
 
-// take gives a member of a kind as JSON has it, nil if it is absent or of another kind.
-func (m *members) take(name string, kind jsontext.Kind) jsontext.Value {
+// member gives a member of a kind as JSON has it, nil if it is absent or of another kind.
+func (m *members) member(name string, kind jsontext.Kind) jsontext.Value {
 	v, there := m.values[name]
 	if !there || v.Kind() != kind {
 		m.wrong = true
@@ -234,12 +234,12 @@ func (m *members) take(name string, kind jsontext.Kind) jsontext.Value {
 }
 
 func (m *members) text(name string) string {
-	b, err := jsontext.AppendUnquote(nil, m.take(name, '"'))
+	b, err := jsontext.AppendUnquote(nil, m.member(name, '"'))
 	m.want(err == nil)
 	return string(b)
 }
 
-func (m *members) number(name string) string { return string(m.take(name, '0')) }
+func (m *members) number(name string) string { return string(m.member(name, '0')) }
 
 // unsigned reads a number in the one spelling in which it is signed.
 func (m *members) unsigned(text string) uint64 {

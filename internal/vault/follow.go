@@ -31,7 +31,7 @@ type following struct {
 	lost     chan nats.Status // receives when the connection breaks: a subscription does not tell
 	consumer jetstream.Consumer
 	messages jetstream.MessagesContext
-	order    order
+	order    gapCheck
 }
 
 // subscribe begins after what the stream holds.
@@ -73,7 +73,7 @@ func (v *Vault) follow(ctx context.Context, f *following) {
 	defer close(v.done)
 	for {
 		v.cache.follow(true)
-		err := v.take(ctx, f)
+		err := v.applyChanges(ctx, f)
 		v.cache.follow(false)
 		f.close()
 		for f = nil; f == nil; {
@@ -93,8 +93,8 @@ func (v *Vault) resubscribe(ctx context.Context) (*following, error) {
 	return v.subscribe(asking)
 }
 
-// take takes in what happens until something fails.
-func (v *Vault) take(ctx context.Context, f *following) error {
+// applyChanges takes in what happens until something fails.
+func (v *Vault) applyChanges(ctx context.Context, f *following) error {
 	connected, cancel := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -111,7 +111,7 @@ func (v *Vault) take(ctx context.Context, f *following) error {
 		if err != nil {
 			return cmp.Or(context.Cause(connected), err)
 		}
-		m, err := f.order.take(next)
+		m, err := f.order.next(next)
 		if err != nil {
 			return err
 		}

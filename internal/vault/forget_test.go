@@ -33,7 +33,7 @@ func wrapped(t testing.TB, m *jetstream.RawStreamMsg) [][]byte {
 }
 
 // inFiles counts those of the given bytes that are in a file of the server.
-func inFiles(t testing.TB, w *world, what [][]byte) int {
+func inFiles(t testing.TB, w *harness, what [][]byte) int {
 	t.Helper()
 	found := 0
 	for _, b := range what {
@@ -268,7 +268,7 @@ func TestHolders(t *testing.T) {
 
 // crashed puts back what a process leaves that dies after publishing a record and before overwriting the one that it
 // replaces.
-func crashed(t testing.TB, w *world, subject string, before *jetstream.RawStreamMsg) {
+func crashed(t testing.TB, w *harness, subject string, before *jetstream.RawStreamMsg) {
 	t.Helper()
 	after := w.stored(t, subject)
 	for _, data := range [][]byte{before.Data, after.Data} {
@@ -281,10 +281,10 @@ func crashed(t testing.TB, w *world, subject string, before *jetstream.RawStream
 func TestACrashBeforeTheOverwritingIsMadeGood(t *testing.T) {
 	for _, c := range []struct {
 		what string
-		good func(t *testing.T, w *world, v *vault.Vault)
+		good func(t *testing.T, w *harness, v *vault.Vault)
 	}{
-		{"by opening", func(t *testing.T, w *world, _ *vault.Vault) { w.open(t) }},
-		{"by forgetting again", func(t *testing.T, _ *world, v *vault.Vault) {
+		{"by opening", func(t *testing.T, w *harness, _ *vault.Vault) { w.open(t) }},
+		{"by forgetting again", func(t *testing.T, _ *harness, v *vault.Vault) {
 			if err := v.Forget(t.Context(), app); err != nil {
 				t.Fatal(err)
 			}

@@ -211,7 +211,7 @@ func (s store) walk(
 			return
 		}
 		defer s.drop(ctx, c)
-		var order order
+		var order gapCheck
 		for idle := 0; idle < walkPatience; idle++ {
 			batch, err := c.Fetch(walkBatch, jetstream.FetchMaxWait(walkWait))
 			if err != nil {
@@ -220,7 +220,7 @@ func (s store) walk(
 			}
 			for m := range batch.Messages() {
 				idle = -1
-				next, err := order.take(m)
+				next, err := order.next(m)
 				if err == nil && next.sequence > info.State.LastSeq || !yield(next, err) || err != nil || next.after == 0 {
 					return
 				}
@@ -257,10 +257,10 @@ func (s store) drop(ctx context.Context, c jetstream.Consumer) {
 	_ = s.stream.DeleteConsumer(asking, c.CachedInfo().Name)
 }
 
-// order sees to it that a consumer's messages come without a gap.
-type order struct{ delivered uint64 }
+// gapCheck sees to it that a consumer's messages come without a gap.
+type gapCheck struct{ delivered uint64 }
 
-func (o *order) take(m jetstream.Msg) (message, error) {
+func (o *gapCheck) next(m jetstream.Msg) (message, error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return message{}, unavailable("reading the keys", err)

@@ -23,17 +23,17 @@ var (
 	place       = vault.Place{Event: "app.created.v1", Field: "key"}
 )
 
-// world is a server with its files, and a root key.
-type world struct {
+// harness is a server with its files, and a root key.
+type harness struct {
 	dir    string
 	server *natsd.Server
 	js     jetstream.JetStream
 	root   vault.Root
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *harness {
 	t.Helper()
-	w := &world{dir: t.TempDir()}
+	w := &harness{dir: t.TempDir()}
 	var err error
 	if w.server, err = natsd.Start(natsd.Config{Dir: w.dir}); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) connect(t testing.TB) jetstream.JetStream {
+func (w *harness) connect(t testing.TB) jetstream.JetStream {
 	t.Helper()
 	nc, err := w.server.Connect()
 	if err != nil {
@@ -68,7 +68,7 @@ func newRoot(t testing.TB) vault.Root {
 }
 
 // open opens a vault with its own connection; without roots, with the world's.
-func (w *world) open(t testing.TB, roots ...vault.Root) *vault.Vault {
+func (w *harness) open(t testing.TB, roots ...vault.Root) *vault.Vault {
 	t.Helper()
 	if len(roots) == 0 {
 		roots = []vault.Root{w.root}
@@ -110,7 +110,7 @@ func refuses(t testing.TB, v *vault.Vault, h vault.Holder, sealed []byte, want e
 }
 
 // stored gives what stands in the stream for a holder.
-func (w *world) stored(t testing.TB, subject string) *jetstream.RawStreamMsg {
+func (w *harness) stored(t testing.TB, subject string) *jetstream.RawStreamMsg {
 	t.Helper()
 	s, err := w.js.Stream(t.Context(), "SUNDIAL_KEYS")
 	if err != nil {
@@ -123,7 +123,7 @@ func (w *world) stored(t testing.TB, subject string) *jetstream.RawStreamMsg {
 	return m
 }
 
-func (w *world) state(t testing.TB) jetstream.StreamState {
+func (w *harness) state(t testing.TB) jetstream.StreamState {
 	t.Helper()
 	s, err := w.js.Stream(t.Context(), "SUNDIAL_KEYS")
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/archive"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
-	"sundial/internal/timetravel"
 	"sundial/internal/natsd"
+	"sundial/internal/secrets"
+	"sundial/internal/timetravel"
 	"sundial/internal/vault"
 	"sundial/projections"
 )
@@ -124,7 +124,7 @@ func (n *Node) Past(t testing.TB, now func() time.Time) *timetravel.Past {
 }
 
 // Custody gives an engine somebody to keep its secrets, with a root key of its own. It ends with the test.
-func (s *Server) Custody(t testing.TB, e *engine.Engine, store *projections.Store) *secrets.Custody {
+func (s *Server) Custody(t testing.TB, e *engine.Engine, store *projections.Store) *secrets.Keeper {
 	t.Helper()
 	root, err := vault.CreateRootFile(filepath.Join(t.TempDir(), "root.key"))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"sundial/internal/testing/oracle"
 )
 
-// world is what stands around the domain in the program, as little of it as a test needs: a log per account, a command
+// harness is what stands around the domain in the program, as little of it as a test needs: a log per account, a command
 // at a time, and a scheduler that fires what is due. Every command that it runs is held against the promises that all
 // commands make.
-type world struct {
+type harness struct {
 	policy   Policy
 	decreed  bool // the policy has changed
 	accounts map[string]*Account
@@ -37,11 +37,11 @@ type failer interface {
 	Fatalf(format string, args ...any)
 }
 
-func newWorld(policy Policy) *world {
-	return &world{policy: policy, accounts: map[string]*Account{}, log: map[string][]commit{}, fired: map[string]bool{}}
+func newWorld(policy Policy) *harness {
+	return &harness{policy: policy, accounts: map[string]*Account{}, log: map[string][]commit{}, fired: map[string]bool{}}
 }
 
-func (w *world) account(id string) *Account {
+func (w *harness) account(id string) *Account {
 	if w.accounts[id] == nil {
 		w.accounts[id] = NewAccount(id)
 	}
@@ -49,7 +49,7 @@ func (w *world) account(id string) *Account {
 }
 
 // run decides a command and records its events.
-func (w *world) run(t failer, account string, now Instant, role Role, c Command) ([]Event, error) {
+func (w *harness) run(t failer, account string, now Instant, role Role, c Command) ([]Event, error) {
 	t.Helper()
 	acc := w.account(account)
 	before := acc.Clone()
@@ -67,8 +67,8 @@ func (w *world) run(t failer, account string, now Instant, role Role, c Command)
 	return events, nil
 }
 
-// take records a fact of the feed; the feeds of these tests have none that must be refused.
-func (w *world) take(t failer, now Instant, fact oracle.Fact) {
+// deliver records a fact of the feed; the feeds of these tests have none that must be refused.
+func (w *harness) deliver(t failer, now Instant, fact oracle.Fact) {
 	t.Helper()
 	if _, err := w.run(t, fact.Account, now, Billing, commandOf(fact)); err != nil {
 		t.Fatalf("the fact %+v was not taken in: %v", fact, err)
@@ -76,7 +76,7 @@ func (w *world) take(t failer, now Instant, fact oracle.Fact) {
 }
 
 // bring imports an app, with the orders that came along.
-func (w *world) bring(t failer, now Instant, app oracle.App, orders []oracle.Fact) {
+func (w *harness) bring(t failer, now Instant, app oracle.App, orders []oracle.Fact) {
 	t.Helper()
 	c := ImportApp{
 		App: AppID(app.ID), AppName: app.Name, CreatedAt: Instant(app.CreatedAt), Edition: Edition(app.Edition),
@@ -91,7 +91,7 @@ func (w *world) bring(t failer, now Instant, app oracle.App, orders []oracle.Fac
 
 // sweep is a tick of the scheduler: it fires all that is due by now, in due order within a batch and from batch to
 // batch, and everything twice, as two schedulers would.
-func (w *world) sweep(t failer, now Instant) {
+func (w *harness) sweep(t failer, now Instant) {
 	t.Helper()
 	for batch := w.due(now); len(batch) > 0; batch = w.due(now) {
 		for _, c := range batch {
@@ -120,7 +120,7 @@ type dueCommand struct {
 	FireTransition
 }
 
-func (w *world) due(now Instant) []dueCommand {
+func (w *harness) due(now Instant) []dueCommand {
 	var all []dueCommand
 	for _, acc := range w.accounts {
 		for _, app := range acc.Apps {
@@ -141,7 +141,7 @@ func (w *world) due(now Instant) []dueCommand {
 }
 
 // checkPromises holds the events of one command against what the lifecycle promises of all of them.
-func (w *world) checkPromises(t failer, before, after *Account, now Instant, c Command, events []Event) {
+func (w *harness) checkPromises(t failer, before, after *Account, now Instant, c Command, events []Event) {
 	t.Helper()
 	_, byTime := c.(FireTransition)
 	for _, e := range events {
@@ -192,7 +192,7 @@ func checkStop(t failer, app *App, now Instant, byTime bool, cause Cause, effect
 }
 
 // checkReinstatement: every reinstatement has a cause, and time is none.
-func (w *world) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
+func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
 	t.Helper()
 	causes := map[Cause][]By{
 		CauseArrears:     {bySettlement, byVoiding, byOrder},
@@ -217,7 +217,7 @@ func (w *world) checkReinstatement(t failer, app *App, byTime bool, cause Cause,
 }
 
 // replayed folds the log of an account anew, from its bytes.
-func (w *world) replayed(t failer, account string) *Account {
+func (w *harness) replayed(t failer, account string) *Account {
 	t.Helper()
 	acc := NewAccount(account)
 	for _, c := range w.log[account] {
@@ -268,7 +268,7 @@ func kept(t failer, app *App) *App {
 }
 
 // checkReplay: replay equals live, and rows give back what was put into them.
-func (w *world) checkReplay(t failer) {
+func (w *harness) checkReplay(t failer) {
 	t.Helper()
 	for id, acc := range w.accounts {
 		if diff := gocmp.Diff(acc, w.replayed(t, id)); diff != "" {
@@ -343,7 +343,7 @@ func viewOf(app *App) oracle.View {
 }
 
 // checkView holds an app against the second opinion.
-func (w *world) checkView(t failer, app oracle.App, facts []oracle.Fact, now Instant) {
+func (w *harness) checkView(t failer, app oracle.App, facts []oracle.Fact, now Instant) {
 	t.Helper()
 	want := oracle.State(app, facts, int64(now), w.policy.Grace.Milliseconds())
 	compareViews(t, want, viewOf(w.account(app.Account).Apps[AppID(app.ID)]), facts, now)

@@ -17,17 +17,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/domain"
-	"sundial/internal/query"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
-	"sundial/internal/testing/enginetest"
 	"sundial/internal/ingest"
+	"sundial/internal/query"
+	"sundial/internal/testing/enginetest"
 	"sundial/scheduler"
 )
 
-// world is the API over real parts: an embedded NATS server, projections on disk, HTTP on a port of its own. Its clock
+// harness is the API over real parts: an embedded NATS server, projections on disk, HTTP on a port of its own. Its clock
 // is a sandbox's.
-type world struct {
+type harness struct {
 	t       testing.TB
 	node    *enginetest.Node
 	engine  *engine.Engine
@@ -39,10 +39,10 @@ type world struct {
 }
 
 // start starts a world; change may change the API's configuration.
-func start(t testing.TB, change func(*Config)) *world {
+func start(t testing.TB, change func(*Config)) *harness {
 	t.Helper()
 	server := enginetest.Start(t)
-	w := &world{t: t, node: server.Node(t, t.TempDir(), true), secrets: map[string]string{}}
+	w := &harness{t: t, node: server.Node(t, t.TempDir(), true), secrets: map[string]string{}}
 	var err error
 	if w.sandbox, err = scheduler.OpenSandbox(filepath.Join(t.TempDir(), "clock"), enginetest.Began); err != nil {
 		t.Fatal(err)
@@ -78,8 +78,8 @@ func start(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	config := Config{
-		Custody: server.Custody(t, w.engine, w.node.Store),
-		Past:    w.node.Past(t, w.sandbox.Now), Asking: reader,
+		Secrets: server.Custody(t, w.engine, w.node.Store),
+		Past:    w.node.Past(t, w.sandbox.Now), Query: reader,
 		Engine: w.engine, Store: w.node.Store, Scheduler: sched, Tokens: w.tokens, Head: w.node.Log.Head,
 		Intake: intake, Metrics: prometheus.NewRegistry(),
 	}
@@ -109,7 +109,7 @@ func start(t testing.TB, change func(*Config)) *world {
 }
 
 // token makes a token; one of a role that is not for one account leaves the account out.
-func (w *world) token(role auth.Role, account string) string {
+func (w *harness) token(role auth.Role, account string) string {
 	w.t.Helper()
 	if !role.OfOneAccount() {
 		account = ""
@@ -133,7 +133,7 @@ type answer struct {
 }
 
 // ask sends a request as somebody: a role, or "" for nobody. Headers come in pairs.
-func (w *world) ask(who, method, path, body string, headers ...string) answer {
+func (w *harness) ask(who, method, path, body string, headers ...string) answer {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
 	if err != nil {
@@ -176,7 +176,7 @@ func (w *world) ask(who, method, path, body string, headers ...string) answer {
 }
 
 // must asks and fails the test if the status is another.
-func (w *world) must(status int, who, method, path, body string, headers ...string) answer {
+func (w *harness) must(status int, who, method, path, body string, headers ...string) answer {
 	w.t.Helper()
 	a := w.ask(who, method, path, body, headers...)
 	if a.status != status {
@@ -186,7 +186,7 @@ func (w *world) must(status int, who, method, path, body string, headers ...stri
 }
 
 // create makes an app of acme and gives its path.
-func (w *world) create(body string) (path string) {
+func (w *harness) create(body string) (path string) {
 	w.t.Helper()
 	a := w.must(201, "owner", "POST", "/v1/accounts/acme/apps", body)
 	return "/v1/apps/" + number(a.app.App)

@@ -16,8 +16,8 @@ import (
 	"sundial/internal/auth"
 )
 
-// exchange is a request on its way to an answer.
-type exchange struct {
+// call is a request on its way to an answer.
+type call struct {
 	api     *API
 	rt      *route
 	w       http.ResponseWriter
@@ -26,7 +26,7 @@ type exchange struct {
 	request string // its id, for the log and as the correlation of what it leads to
 	key     string // its Idempotency-Key, of a command
 	who     auth.Principal
-	guest   *guest
+	caller  *caller
 	query   url.Values
 	scratch *[]byte // of the pool; the answer's body may be in it
 }
@@ -36,7 +36,7 @@ const minPositionPatience = 5 * time.Second
 
 // admit lets a request in: what it must have is there, whoever sends it is known, and neither sends too much. Whether
 // it may do this to this account is asked where the account is known.
-func (x *exchange) admit() (problem reply, admitted bool) {
+func (x *call) admit() (problem reply, admitted bool) {
 	if x.rt.command() {
 		var wrong []domain.FieldError
 		if x.key, wrong = commandKey(x.r.Header[headerKey]); wrong != nil {
@@ -49,11 +49,11 @@ func (x *exchange) admit() (problem reply, admitted bool) {
 			return errorReply(err), false
 		}
 		x.who = who
-		guest := x.api.limits.guest(who.TokenID)
-		if !guest.enter(x.started) {
+		caller := x.api.limits.caller(who.TokenID)
+		if !caller.enter(x.started) {
 			return tooFast.reply(), false
 		}
-		x.guest = guest
+		x.caller = caller
 	}
 	if rep, fine := x.readQuery(); !fine {
 		x.leave()
@@ -66,10 +66,10 @@ func (x *exchange) admit() (problem reply, admitted bool) {
 	return reply{}, true
 }
 
-func (x *exchange) leave() {
-	if x.guest != nil {
-		x.guest.leave()
-		x.guest = nil
+func (x *call) leave() {
+	if x.caller != nil {
+		x.caller.leave()
+		x.caller = nil
 	}
 }
 
@@ -116,7 +116,7 @@ func bearer(given []string) string {
 }
 
 // readQuery refuses a query that is not one, and parameters that the route does not know or that are given twice.
-func (x *exchange) readQuery() (problem reply, fine bool) {
+func (x *call) readQuery() (problem reply, fine bool) {
 	if x.r.URL.RawQuery == "" {
 		return reply{}, true
 	}
@@ -148,7 +148,7 @@ func (x *exchange) readQuery() (problem reply, fine bool) {
 }
 
 // await waits until the projections have the position that the request names.
-func (x *exchange) await() (problem reply, fine bool) {
+func (x *call) await() (problem reply, fine bool) {
 	given := x.r.Header[headerMinPosition]
 	if len(given) == 0 || x.rt.open {
 		return reply{}, true
@@ -169,7 +169,7 @@ func (x *exchange) await() (problem reply, fine bool) {
 }
 
 // address is where a request came from, as the connection has it.
-func (x *exchange) address() string {
+func (x *call) address() string {
 	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
 	if err != nil {
 		return ""
@@ -178,7 +178,7 @@ func (x *exchange) address() string {
 }
 
 // allowed asks the table of roles; account is the one that the request is about, "" for none in particular.
-func (x *exchange) allowed(account string, absent fault) (problem reply, fine bool) {
+func (x *call) allowed(account string, absent fault) (problem reply, fine bool) {
 	return permit(x.who, x.rt.action, account, absent)
 }
 
@@ -196,7 +196,7 @@ func permit(who auth.Principal, action auth.Action, account string, absent fault
 }
 
 // account gives the account in the path, if the token may do this to it.
-func (x *exchange) account() (id string, problem reply, fine bool) {
+func (x *call) account() (id string, problem reply, fine bool) {
 	id = x.r.PathValue("account")
 	if problem, fine = x.allowed(id, noAccount); !fine {
 		return "", problem, false
@@ -208,7 +208,7 @@ func (x *exchange) account() (id string, problem reply, fine bool) {
 }
 
 // app gives the number of the app in the path and the account that it belongs to, if the token may do this to it.
-func (x *exchange) app() (id domain.AppID, account string, problem reply, fine bool) {
+func (x *call) app() (id domain.AppID, account string, problem reply, fine bool) {
 	id, isApp := appID(x.r.PathValue("app"))
 	if isApp {
 		owner, found, err := x.api.config.Store.AccountOf(x.r.Context(), id)
@@ -225,7 +225,7 @@ func (x *exchange) app() (id domain.AppID, account string, problem reply, fine b
 
 // noApp answers about an app that does not exist: who could do nothing with any app learns that first, and a tenant
 // gets the answer that it gets about another's.
-func (x *exchange) noApp() reply {
+func (x *call) noApp() reply {
 	if !x.who.Role.OfOneAccount() {
 		if problem, fine := x.allowed("", appNotFound); !fine {
 			return problem
@@ -272,7 +272,7 @@ func wrongAccount() domain.FieldError {
 }
 
 // buffer gives an empty buffer of the pool for the answer's body; it is given back once that is written.
-func (x *exchange) buffer() []byte {
+func (x *call) buffer() []byte {
 	if x.scratch == nil {
 		x.scratch = x.api.buffers.Get().(*[]byte)
 	}
@@ -282,7 +282,7 @@ func (x *exchange) buffer() []byte {
 // maxPooled keeps a large list from staying in memory for good, in bytes.
 const maxPooled = 64 << 10
 
-func (a *API) release(x *exchange) {
+func (a *API) release(x *call) {
 	if x.scratch == nil {
 		return
 	}
@@ -293,7 +293,7 @@ func (a *API) release(x *exchange) {
 }
 
 // written answers with what was built in the exchange's buffer.
-func (x *exchange) written(b []byte) reply {
+func (x *call) written(b []byte) reply {
 	if x.scratch != nil {
 		*x.scratch = b
 	}

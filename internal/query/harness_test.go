@@ -6,21 +6,21 @@ import (
 	"testing"
 
 	"sundial/domain"
-	"sundial/internal/query"
 	"sundial/internal/engine"
+	"sundial/internal/query"
 	"sundial/internal/testing/enginetest"
 )
 
-// world is a reader over real parts.
-type world struct {
+// harness is a reader over real parts.
+type harness struct {
 	*enginetest.Node
 	t      testing.TB
 	reader *query.Reader
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *harness {
 	t.Helper()
-	w := &world{Node: enginetest.Start(t).Node(t, t.TempDir(), true), t: t}
+	w := &harness{Node: enginetest.Start(t).Node(t, t.TempDir(), true), t: t}
 	var err error
 	if w.reader, err = query.New(w.Log, w.Store); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func newWorld(t testing.TB) *world {
 }
 
 // fill makes commits, of one event each, of accounts a0, a1 and so on at the same time.
-func (w *world) fill(accounts, each int) {
+func (w *harness) fill(accounts, each int) {
 	w.t.Helper()
 	var writers sync.WaitGroup
 	for i := range accounts {
@@ -46,7 +46,7 @@ func (w *world) fill(accounts, each int) {
 }
 
 // quota makes a commit, the nth of its account.
-func (w *world) quota(account string, n int) {
+func (w *harness) quota(account string, n int) {
 	_, err := w.Execute(w.t.Context(), engine.Request{
 		Account: account, ID: fmt.Sprint(n), Command: domain.SetQuota{Apps: 200 + n}, Role: domain.Operator, Actor: "operator:test",
 	})
@@ -56,4 +56,4 @@ func (w *world) quota(account string, n int) {
 }
 
 // began is when the world's clock began, in milliseconds.
-func (w *world) began() int64 { return enginetest.Began.UnixMilli() }
+func (w *harness) began() int64 { return enginetest.Began.UnixMilli() }

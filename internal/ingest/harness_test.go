@@ -15,21 +15,21 @@ import (
 	"sundial/internal/testing/enginetest"
 )
 
-// world is a NATS server with a log, on which nodes can be started.
-type world struct {
+// harness is a NATS server with a log, on which nodes can be started.
+type harness struct {
 	t testing.TB
 	*enginetest.Server
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *harness {
 	t.Helper()
-	return &world{t, enginetest.Start(t)}
+	return &harness{t, enginetest.Start(t)}
 }
 
 // node is an engine with an intake.
 type node struct {
 	*Intake
-	world    *world
+	world    *harness
 	engine   *enginetest.Node
 	commands int
 	cancel   context.CancelFunc
@@ -38,7 +38,7 @@ type node struct {
 }
 
 // node starts an engine and an intake that does not run yet; change may alter its configuration.
-func (w *world) node(change ...func(*Config)) *node {
+func (w *harness) node(change ...func(*Config)) *node {
 	w.t.Helper()
 	n := &node{world: w, engine: w.Node(w.t, w.t.TempDir(), false)}
 	config := Config{JetStream: w.JetStream, Engine: n.engine.Engine, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))}
@@ -121,7 +121,7 @@ func (n *node) look(account string, app domain.AppID) *domain.App {
 }
 
 // publish sends events over NATS, and wants each stored.
-func (w *world) publish(subject string, events ...string) {
+func (w *harness) publish(subject string, events ...string) {
 	w.t.Helper()
 	for _, e := range events {
 		if _, err := w.JetStream.Publish(w.t.Context(), subject, []byte(e)); err != nil {
@@ -169,7 +169,7 @@ func until(t testing.TB, what string, ok func() bool) {
 }
 
 // fill puts events into the billing stream, a thousand with one sync.
-func (w *world) fill(count int, event func(n int) (subject, body string)) {
+func (w *harness) fill(count int, event func(n int) (subject, body string)) {
 	w.t.Helper()
 	for n := 0; n < count; {
 		id := nats.NewInbox()[7:]

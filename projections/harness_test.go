@@ -18,8 +18,8 @@ import (
 // begin is when the tests' time begins.
 var begin = domain.InstantOf(time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC))
 
-// world is a log on a real server, and all that was appended to it, folded as it was decided.
-type world struct {
+// harness is a log on a real server, and all that was appended to it, folded as it was decided.
+type harness struct {
 	t        testing.TB
 	dir      string
 	server   *natsd.Server
@@ -35,9 +35,9 @@ type world struct {
 	head     uint64
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *harness {
 	t.Helper()
-	w := &world{
+	w := &harness{
 		t: t, dir: t.TempDir(), accounts: map[string]*Row{}, policy: domain.DefaultPolicy(), now: begin, next: domain.FirstApp,
 		held: map[domain.CertificateID]domain.AppID{},
 	}
@@ -55,7 +55,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) start() {
+func (w *harness) start() {
 	w.t.Helper()
 	server, nc, err := startServer(w.dir)
 	if err != nil {
@@ -79,7 +79,7 @@ func startServer(dir string) (*natsd.Server, *nats.Conn, error) {
 	return server, nc, err
 }
 
-func (w *world) use(log *eventstore.Log) {
+func (w *harness) use(log *eventstore.Log) {
 	w.log = log
 	w.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -90,7 +90,7 @@ func (w *world) use(log *eventstore.Log) {
 	})
 }
 
-func (w *world) account(id string) *Row {
+func (w *harness) account(id string) *Row {
 	row := w.accounts[id]
 	if row == nil {
 		row = &Row{Account: domain.NewAccount(id)}
@@ -100,13 +100,13 @@ func (w *world) account(id string) *Row {
 }
 
 // do decides a command and appends what it leads to; it gives the position, 0 for silence and refusals.
-func (w *world) do(account string, cmd domain.Command) uint64 {
+func (w *harness) do(account string, cmd domain.Command) uint64 {
 	w.t.Helper()
 	w.commands++
 	return w.doAs(account, fmt.Sprintf("command-%d", w.commands), cmd)
 }
 
-func (w *world) doAs(account, id string, cmd domain.Command) uint64 {
+func (w *harness) doAs(account, id string, cmd domain.Command) uint64 {
 	w.t.Helper()
 	row := w.account(account)
 	at := domain.Moment{Now: max(w.now, row.Account.RecordedAt), Policy: w.policy, NewApp: w.next, Role: domain.Operator}
@@ -131,7 +131,7 @@ func (w *world) doAs(account, id string, cmd domain.Command) uint64 {
 	return seq
 }
 
-func (w *world) commit(account, id, command string, at domain.Instant, events []domain.Event) eventstore.Commit {
+func (w *harness) commit(account, id, command string, at domain.Instant, events []domain.Event) eventstore.Commit {
 	w.t.Helper()
 	c := eventstore.Commit{
 		Account: account, ID: id, Command: command, Actor: "tester", RecordedAt: int64(at), Previous: w.account(account).Hash,
@@ -147,7 +147,7 @@ func (w *world) commit(account, id, command string, at domain.Instant, events []
 }
 
 // append appends a commit behind what is expected, and remembers it as its account's last.
-func (w *world) append(c eventstore.Commit, expected uint64) uint64 {
+func (w *harness) append(c eventstore.Commit, expected uint64) uint64 {
 	w.t.Helper()
 	payload, err := c.Encode()
 	if err != nil {
@@ -163,10 +163,12 @@ func (w *world) append(c eventstore.Commit, expected uint64) uint64 {
 	return seq
 }
 
-func (w *world) config() Config { return Config{Dir: filepath.Join(w.dir, "projections"), Log: w.log} }
+func (w *harness) config() Config {
+	return Config{Dir: filepath.Join(w.dir, "projections"), Log: w.log}
+}
 
 // open opens the projections without following the log.
-func (w *world) open() *Store {
+func (w *harness) open() *Store {
 	w.t.Helper()
 	s, err := Open(w.t.Context(), w.config())
 	if err != nil {
@@ -177,7 +179,7 @@ func (w *world) open() *Store {
 }
 
 // follow runs a store until the function it gives is called; that function gives what Run returned.
-func (w *world) follow(s *Store) (stop func() error) {
+func (w *harness) follow(s *Store) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -196,7 +198,7 @@ func (w *world) follow(s *Store) (stop func() error) {
 }
 
 // serve opens and follows.
-func (w *world) serve() *Store {
+func (w *harness) serve() *Store {
 	w.t.Helper()
 	s := w.open()
 	w.follow(s)
@@ -204,7 +206,7 @@ func (w *world) serve() *Store {
 }
 
 // wait waits until the store has everything that was appended.
-func (w *world) wait(s *Store) {
+func (w *harness) wait(s *Store) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
 	defer cancel()
@@ -213,6 +215,6 @@ func (w *world) wait(s *Store) {
 	}
 }
 
-func (w *world) order(id string, edition domain.Edition, from, until domain.Instant) domain.OrderTerms {
+func (w *harness) order(id string, edition domain.Edition, from, until domain.Instant) domain.OrderTerms {
 	return domain.OrderTerms{ID: id, Edition: edition, EffectiveAt: from, PaidUntil: until, Amount: domain.Money{Currency: "CNY", Minor: 100}}
 }

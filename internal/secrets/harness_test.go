@@ -18,8 +18,8 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"sundial/domain"
-	"sundial/internal/secrets"
 	"sundial/internal/engine"
+	"sundial/internal/secrets"
 	"sundial/internal/testing/enginetest"
 	"sundial/internal/vault"
 )
@@ -30,8 +30,8 @@ const (
 	firstID  = domain.FirstCertificate
 )
 
-// world is one or more nodes on one server, each with custody of the same secrets.
-type world struct {
+// harness is one or more nodes on one server, each with custody of the same secrets.
+type harness struct {
 	*enginetest.Server
 	root  vault.Root
 	nodes []*node
@@ -39,17 +39,17 @@ type world struct {
 
 type node struct {
 	*enginetest.Node
-	*secrets.Custody
+	*secrets.Keeper
 	vault *vault.Vault
 }
 
-func newWorld(t testing.TB, nodes int) *world {
+func newWorld(t testing.TB, nodes int) *harness {
 	t.Helper()
 	root, err := vault.CreateRootFile(filepath.Join(t.TempDir(), "root.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Server: enginetest.Start(t), root: root}
+	w := &harness{Server: enginetest.Start(t), root: root}
 	for range nodes {
 		w.start(t, t.TempDir(), nodes == 1)
 	}
@@ -57,7 +57,7 @@ func newWorld(t testing.TB, nodes int) *world {
 }
 
 // start starts a node on a directory for its projections.
-func (w *world) start(t testing.TB, dir string, alone bool) *node {
+func (w *harness) start(t testing.TB, dir string, alone bool) *node {
 	t.Helper()
 	n := &node{Node: w.Node(t, dir, alone)}
 	var err error
@@ -65,7 +65,7 @@ func (w *world) start(t testing.TB, dir string, alone bool) *node {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.vault.Close)
-	n.Custody = secrets.New(secrets.Config{Engine: n.Engine, Store: n.Store, Vault: n.vault, Random: rand.Reader})
+	n.Keeper = secrets.New(secrets.Config{Engine: n.Engine, Store: n.Store, Vault: n.vault, Random: rand.Reader})
 	w.nodes = append(w.nodes, n)
 	return n
 }
@@ -73,7 +73,7 @@ func (w *world) start(t testing.TB, dir string, alone bool) *node {
 // do gives custody a command of acme's owner.
 func (n *node) do(t testing.TB, id string, cmd domain.Command) (engine.Answer, error) {
 	t.Helper()
-	return n.Custody.Execute(t.Context(), request(id, cmd))
+	return n.Keeper.Execute(t.Context(), request(id, cmd))
 }
 
 func request(id string, cmd domain.Command) engine.Request {
@@ -91,7 +91,7 @@ func (n *node) must(t testing.TB, id string, cmd domain.Command) engine.Answer {
 }
 
 // stored counts the records in the stream of keys.
-func (w *world) stored(t testing.TB) uint64 {
+func (w *harness) stored(t testing.TB) uint64 {
 	t.Helper()
 	stream, err := w.JetStream.Stream(t.Context(), "SUNDIAL_KEYS")
 	if err != nil {

@@ -29,13 +29,13 @@ const (
 	replayEvery = 10 * time.Minute
 )
 
-// term is the time in which this node takes in from NATS.
+// session is the time in which this node takes in from NATS.
 //
 // The stream holds what waits. A work queue would be the obvious kind, but the server then writes, and syncs, a mark
 // for each message that is acknowledged: 4,000 to 6,000 a second, at the expense of the log. So the stream keeps its
 // messages until they are purged, up to the first one that is not yet taken in: 150,000 a second. Its beginning is all
 // that is remembered; what comes again after a crash is told apart by its command's id.
-type term struct {
+type session struct {
 	intake *Intake
 	window *window
 	out    chan *message.Message // to the router
@@ -62,7 +62,7 @@ func (i *Intake) Run(ctx context.Context) error {
 		i.log.Warn("cannot reach the billing stream, trying again", "error", err)
 		pause(ctx, reconnectPause)
 	}
-	t := &term{
+	t := &session{
 		intake: i, window: newWindow(first - 1), ctx: ctx,
 		out: make(chan *message.Message), over: make(chan struct{}),
 	}
@@ -108,7 +108,7 @@ func (i *Intake) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 }
 
 // fetch brings messages from the stream into the window until the term ends.
-func (t *term) fetch() {
+func (t *session) fetch() {
 	for t.ctx.Err() == nil {
 		if err := t.fetchOnce(); err != nil && t.ctx.Err() == nil {
 			t.intake.log.Warn("fetching billing events was interrupted, going on", "error", err)
@@ -117,7 +117,7 @@ func (t *term) fetch() {
 	}
 }
 
-func (t *term) fetchOnce() error {
+func (t *session) fetchOnce() error {
 	t.window.mu.Lock()
 	from := t.window.seen + 1
 	t.window.mu.Unlock()
@@ -154,7 +154,7 @@ func (t *term) fetchOnce() error {
 }
 
 // work takes lanes that are ready, one after the other, and hands their first message to the router.
-func (t *term) work() {
+func (t *session) work() {
 	for {
 		select {
 		case l := <-t.window.ready:
@@ -165,7 +165,7 @@ func (t *term) work() {
 	}
 }
 
-func (t *term) one(l *lane) {
+func (t *session) one(l *lane) {
 	e := t.window.head(l)
 	data := e.data
 	if data == nil {
@@ -191,7 +191,7 @@ func (t *term) one(l *lane) {
 	}
 }
 
-func (t *term) failed(l *lane, err error) {
+func (t *session) failed(l *lane, err error) {
 	if err == nil {
 		err = errors.New("the handler gave up without saying why")
 	}
@@ -202,7 +202,7 @@ func (t *term) failed(l *lane, err error) {
 }
 
 // read reads a message again that was let go.
-func (t *term) read(sequence uint64) ([]byte, error) {
+func (t *session) read(sequence uint64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, requestTimeout)
 	defer cancel()
 	m, err := t.intake.stream.GetMsg(ctx, sequence)
@@ -213,7 +213,7 @@ func (t *term) read(sequence uint64) ([]byte, error) {
 }
 
 // purge removes from the stream what was taken in, now and then.
-func (t *term) purge(every time.Duration) {
+func (t *session) purge(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	done := uint64(0)
@@ -227,7 +227,7 @@ func (t *term) purge(every time.Duration) {
 	}
 }
 
-func (t *term) purgeTo(ctx context.Context, done uint64) uint64 {
+func (t *session) purgeTo(ctx context.Context, done uint64) uint64 {
 	floor := t.window.floor()
 	if floor <= done {
 		return done
@@ -243,7 +243,7 @@ func (t *term) purgeTo(ctx context.Context, done uint64) uint64 {
 	return floor
 }
 
-func (t *term) retry() {
+func (t *session) retry() {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	replay := time.NewTicker(replayEvery)
