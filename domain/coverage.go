@@ -2,22 +2,6 @@ package domain
 
 import "fmt"
 
-// Cause says why an app lapsed or is stopped.
-type Cause string
-
-// The causes of holds, in the order in which they are shown when several began at one instant. CauseRefund and
-// CausePlanExpired are also the causes of a lapse.
-const (
-	CauseArrears     Cause = "arrears"
-	CauseRefund      Cause = "refund"
-	CausePlanExpired Cause = "plan_expired"
-	CauseManual      Cause = "manual"
-	CauseOperator    Cause = "operator"
-)
-
-// byRule says whether a hold of this cause follows from the facts by time, not from what people do.
-func (c Cause) byRule() bool { return c != CauseManual && c != CauseOperator }
-
 // coverage is what the orders make of an app at an instant: the edition, and the lapse if none of them covers it.
 type coverage struct {
 	edition Edition

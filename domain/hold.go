@@ -18,23 +18,21 @@ type Stop struct {
 // holds lists the holds in force, in the order in which causes are shown.
 func (a *App) holds() []Stop {
 	var holds []Stop
-	if a.Arrears.HeldAt != 0 {
-		holds = append(holds, Stop{CauseArrears, a.Arrears.StopDue, a.Arrears.HeldAt})
-	}
-	if a.Lapse.HeldAt != 0 {
-		holds = append(holds, Stop{a.Lapse.Cause, a.Lapse.StopDue, a.Lapse.HeldAt})
-	}
-	if a.Manual.EffectiveAt != 0 {
-		holds = append(holds, Stop{CauseManual, a.Manual.EffectiveAt, a.Manual.RecordedAt})
-	}
-	if a.Operator.EffectiveAt != 0 {
-		holds = append(holds, Stop{CauseOperator, a.Operator.EffectiveAt, a.Operator.RecordedAt})
+	for i := range causes {
+		if h := causes[i].held(a); h.RecordedAt != 0 {
+			holds = append(holds, Stop{causes[i].Cause, h.EffectiveAt, h.RecordedAt})
+		}
 	}
 	return holds
 }
 
 func (a *App) stopped() bool {
-	return a.Arrears.HeldAt != 0 || a.Lapse.HeldAt != 0 || a.Manual.EffectiveAt != 0 || a.Operator.EffectiveAt != 0
+	for i := range causes {
+		if causes[i].held(a).RecordedAt != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Stop gives the hold that is shown: the one effective first, and at one instant the first in the order of causes. It
@@ -54,15 +52,8 @@ func (a *App) Stop() (Stop, bool) {
 }
 
 func (a *App) setHold(cause Cause, effectiveAt, recordedAt Instant) {
-	switch cause {
-	case CauseArrears:
-		a.Arrears.HeldAt = recordedAt
-	case CauseRefund, CausePlanExpired:
-		a.Lapse.HeldAt = recordedAt
-	case CauseManual:
-		a.Manual = Hold{effectiveAt, recordedAt}
-	case CauseOperator:
-		a.Operator = Hold{effectiveAt, recordedAt}
+	if row := cause.row(); row != nil {
+		row.set(a, effectiveAt, recordedAt)
 	}
 }
 

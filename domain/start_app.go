@@ -15,9 +15,10 @@ func (c StartApp) decide(d *draft) error {
 		return err
 	}
 	why := trigger{byStart, d.at.Now}
-	d.release(app, CauseManual, why)
-	if d.at.Role == Operator {
-		d.release(app, CauseOperator, why)
+	for _, c := range Causes() {
+		if c.liftedBy(d.at.Role) {
+			d.release(app, c.Cause, why)
+		}
 	}
 	if len(d.events) == 0 && app.stopped() {
 		return refuse(StartNotYours)

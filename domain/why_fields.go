@@ -29,22 +29,12 @@ func (w *inquiry) status() string {
 func (w *inquiry) stop() string {
 	app := w.app
 	stop, stopped := app.Stop()
-	switch {
-	case !stopped:
+	if !stopped {
 		w.since(func(a *App) any { _, stopped := a.Stop(); return stopped })
 		w.remark("no hold is in force")
 		return none
-	case stop.Cause == CauseArrears:
-		w.arrears()
-		w.add(w.changed(func(a *App) any { return a.Arrears.HeldAt }))
-	case stop.Cause == CauseManual:
-		w.since(func(a *App) any { return a.Manual })
-	case stop.Cause == CauseOperator:
-		w.since(func(a *App) any { return a.Operator })
-	default:
-		w.lapse()
-		w.add(w.changed(func(a *App) any { return a.Lapse.HeldAt }))
 	}
+	stop.Cause.row().explain(w)
 	return fmt.Sprintf("%s since %s", stop.Cause, stop.EffectiveAt)
 }
 

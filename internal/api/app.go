@@ -51,14 +51,14 @@ type Invoice struct {
 
 // AppLapse is the time for which no order covers the app.
 type AppLapse struct {
-	Cause   domain.Cause   `json:"cause" enum:"refund,plan_expired"`
+	Cause   lapseCause     `json:"cause"`
 	Since   domain.Instant `json:"since"`
 	StopDue domain.Instant `json:"stop_due"`
 }
 
 // AppStop is why and since when an app is stopped.
 type AppStop struct {
-	Cause       domain.Cause   `json:"cause" enum:"arrears,refund,plan_expired,manual,operator"`
+	Cause       stopCause      `json:"cause"`
 	EffectiveAt domain.Instant `json:"effective_at"`
 	RecordedAt  domain.Instant `json:"recorded_at"`
 }
@@ -67,7 +67,7 @@ type AppStop struct {
 type NextTransition struct {
 	To    string         `json:"to" doc:"A status, or edition: and an edition" example:"stopped"`
 	Due   domain.Instant `json:"due"`
-	Cause domain.Cause   `json:"cause" enum:"arrears,refund,plan_expired"`
+	Cause dueCause       `json:"cause"`
 }
 
 // AppKey is what may be shown of a signing key.

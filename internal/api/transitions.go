@@ -17,7 +17,7 @@ type Transition struct {
 	From      string         `json:"from" doc:"A status, or edition: and an edition" example:"expired"`
 	To        string         `json:"to" doc:"A status, or edition: and an edition" example:"stopped"`
 	Due       domain.Instant `json:"due"`
-	Cause     domain.Cause   `json:"cause" enum:"arrears,refund,plan_expired"`
+	Cause     dueCause       `json:"cause"`
 	Prevented Prevention     `json:"prevented_by" doc:"The facts that would keep it from happening"`
 }
 
