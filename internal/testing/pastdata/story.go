@@ -459,8 +459,8 @@ const lateBills = 120
 // late has bills published all at once, in one batch that the server acknowledges as one, and ends the program.
 func (s *story) late() {
 	app := s.create("operator", lateAccount, plan("late", "ord-late", "pro", ""))
-	var expires string // one more that has expired and is not stopped, and one in arrears that is not due
-	expires = s.create("acme", "acme", plan("expired by now", "ord-expired", "flagship", "2021-03-05T06:00:00Z"))
+	// One more that has expired and is not stopped, and one in arrears that is not due.
+	expires := s.create("acme", "acme", plan("expired by now", "ord-expired", "flagship", "2021-03-05T06:00:00Z"))
 	owes := s.create("acme", "acme", plan("owes since a day", "ord-owes", "pro", ""))
 	s.clock("2021-03-06T00:00:00Z")
 	s.bill("accepted", event("up-40", "billing.invoice.overdue", about("acme", owes)+`,"invoice":"inv-owes","version":1,"effective_at":"2021-03-05T00:00:00Z","amount":`+cny, ""))
