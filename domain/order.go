@@ -260,7 +260,7 @@ func (t OrderTerms) agreesWith(ordered OrderTerms) bool {
 
 // canonical is the terms as JSON in one fixed form: members in the order of the struct, absent ones left away.
 func (t OrderTerms) canonical() []byte {
-	b, err := json.Marshal(t)
+	b, err := json.Marshal(t, json.Deterministic(true))
 	if err != nil {
 		return nil // strings that are not UTF-8 were refused before
 	}

@@ -142,7 +142,7 @@ func (l *Log) subject(account string) string { return l.config.Subject + "." + a
 func (l *Log) read(ctx context.Context, q query) (Message, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	request, err := json.Marshal(q)
+	request, err := json.Marshal(q, json.Deterministic(true))
 	if err != nil {
 		return Message{}, fmt.Errorf("eventstore: %w", err)
 	}
@@ -200,7 +200,7 @@ func (l *Log) readLeader(ctx context.Context, request []byte) (Message, error) {
 func (l *Log) readBatch(ctx context.Context, q query) (batch []Message, more bool, err error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	request, err := json.Marshal(q)
+	request, err := json.Marshal(q, json.Deterministic(true))
 	if err != nil {
 		return nil, false, fmt.Errorf("eventstore: %w", err)
 	}

@@ -39,7 +39,7 @@ var ErrCursor = errors.New("projections: the cursor is not one of this list: beg
 // A cursor names the last item of its page, so that what is written between two pages neither repeats nor hides an
 // item that was there all along. It is base64url of the list's name and a JSON value.
 func cursor(list string, last any) (string, error) {
-	b, err := json.Marshal(last)
+	b, err := json.Marshal(last, json.Deterministic(true))
 	if err != nil {
 		return "", fmt.Errorf("projections: making a cursor: %w", err)
 	}

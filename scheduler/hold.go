@@ -114,7 +114,7 @@ func (w *clockWatch) returned(wall time.Time, elapsed time.Duration) bool {
 }
 
 func (w *clockWatch) keep(ctx context.Context, hold ClockHold) error {
-	value, err := json.Marshal(hold)
+	value, err := json.Marshal(hold, json.Deterministic(true))
 	if err == nil {
 		_, err = w.bucket.Put(ctx, holdKey, value)
 	}

@@ -85,7 +85,7 @@ func (b *benchCmd) Run(ctx context.Context, c *console) error {
 	if b.JSON {
 		body, err := json.Marshal(struct {
 			Figures []bench.Result `json:"figures"`
-		}{append(figures, limits...)}, jsontext.Multiline(true))
+		}{append(figures, limits...)}, jsontext.Multiline(true), json.Deterministic(true))
 		if err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ type sender struct {
 }
 
 func (s *sender) send(ctx context.Context, events []jsontext.Value) error {
-	body, err := json.Marshal(events)
+	body, err := json.Marshal(events, json.Deterministic(true))
 	if err != nil {
 		return fmt.Errorf("writing the batch: %w", err)
 	}

@@ -142,7 +142,7 @@ func (c *client) open(ctx context.Context, with *http.Client, r request) (*http.
 	case []byte:
 		body = bytes.NewReader(b)
 	default:
-		text, err := json.Marshal(b)
+		text, err := json.Marshal(b, json.Deterministic(true))
 		if err != nil {
 			return nil, fmt.Errorf("writing the request: %w", err)
 		}

@@ -129,7 +129,7 @@ func (c *control) work(
 ) {
 	l := c.attended()
 	tell := func(t told) {
-		if line, err := json.Marshal(t); err == nil {
+		if line, err := json.Marshal(t, json.Deterministic(true)); err == nil {
 			_, _ = w.Write(append(line, '\n')) // who ordered is gone if it fails, and the context with it
 			_ = http.NewResponseController(w).Flush()
 		}
@@ -208,7 +208,7 @@ var errNotServing = errors.New("no engine serves from this directory")
 
 // ask sends an order to the process that serves from a directory.
 func (d dirPath) ask(ctx context.Context, order string, with any) (*http.Response, error) {
-	body, err := json.Marshal(with)
+	body, err := json.Marshal(with, json.Deterministic(true))
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func equal(a, b expectedState) bool {
 
 func differs(got, want expectedState, known bool) string {
 	text := func(e expectedState) string {
-		b, err := json.Marshal(e)
+		b, err := json.Marshal(e, json.Deterministic(true))
 		if err != nil {
 			return err.Error()
 		}

@@ -57,7 +57,7 @@ func importOf(line jsontext.Value, reason string) (importing, error) {
 		return importing{}, errors.New("want one JSON object with an account, and the app's members (docs/import.md)")
 	}
 	if reason != "" && in.Rest["reason"] == nil {
-		text, err := json.Marshal(reason)
+		text, err := json.Marshal(reason, json.Deterministic(true))
 		if err != nil {
 			return importing{}, fmt.Errorf("--reason: %w", err)
 		}

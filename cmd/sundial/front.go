@@ -106,7 +106,7 @@ func unserved(w http.ResponseWriter, r *http.Request, o outage) {
 		Detail string `json:"detail"`
 		Code   string `json:"code"`
 		Fix    string `json:"fix"`
-	}{"urn:sundial:problem:" + o.code, "Unavailable", http.StatusServiceUnavailable, o.detail, o.code, o.fix})
+	}{"urn:sundial:problem:" + o.code, "Unavailable", http.StatusServiceUnavailable, o.detail, o.code, o.fix}, json.Deterministic(true))
 	if err != nil { // the texts are ours
 		body = []byte(`{"status":503,"code":"unavailable"}`)
 	}

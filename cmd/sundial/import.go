@@ -80,7 +80,7 @@ func (f *importFlags) run(ctx context.Context, c *console, r *remote, file, reas
 
 // tell prints the report, and writes it where it is wanted.
 func (f *importFlags) tell(c *console, asJSON bool, report *estateReport) error {
-	text, err := json.Marshal(report)
+	text, err := json.Marshal(report, json.Deterministic(true))
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (v *rebuildCmd) report(c *console, differences []projections.Difference) er
 		}
 		text, err := json.Marshal(struct {
 			Differences []differenceView `json:"differences"`
-		}{rows})
+		}{rows}, json.Deterministic(true))
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func (l *logLife) whatIf(ctx context.Context, order whatIfOrder, now time.Time, 
 
 func (v *whatIfCmd) report(c *console, r *timetravel.Report) error {
 	if v.JSON {
-		text, err := json.Marshal(r)
+		text, err := json.Marshal(r, json.Deterministic(true))
 		if err != nil {
 			return err
 		}

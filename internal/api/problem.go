@@ -241,7 +241,7 @@ func field(name, code, detail string) domain.FieldError {
 func problemReply(p Problem) reply {
 	p.Type = "urn:sundial:problem:" + p.Code
 	p.Title = title(p.Code)
-	body, err := json.Marshal(p)
+	body, err := json.Marshal(p, json.Deterministic(true))
 	if err != nil { // its texts are ours and UTF-8
 		body = []byte(`{"status":500,"code":"internal"}`)
 	}

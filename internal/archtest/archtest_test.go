@@ -150,6 +150,10 @@ func TestBreaches(t *testing.T) {
 		{"internal/engine/x.go", `package engine; import "flag"`, "internal/engine may not import flag"},
 		{"internal/engine/x.go", `package engine; import "os"; var H = os.Getenv("HOME")`, "internal/engine may not use os.Getenv"},
 		{"internal/engine/x.go", `package engine; import "os"; var F = os.ReadFile`, ""},
+		{"internal/api/x.go", `package api; import "github.com/go-json-experiment/json"; var B, E = json.Marshal(1)`, "json.Marshal writes a map"},
+		{"internal/api/x.go", `package api; import j "github.com/go-json-experiment/json"; var E = j.MarshalWrite(nil, 1, j.Deterministic(false))`, "json.MarshalWrite writes a map"},
+		{"internal/api/x.go", `package api; import "github.com/go-json-experiment/json"; var B, E = json.Marshal(1, json.Deterministic(true))`, ""},
+		{"internal/api/x.go", `package api; import "encoding/json"; var B, E = json.Marshal(1)`, ""},
 		{"internal/utils/x.go", `package utils`, "says nothing of what is in it"},
 		{"internal/helper/x_test.go", `package helper`, "says nothing of what is in it"},
 	} {
@@ -310,6 +314,9 @@ func (s source) breaches() []string {
 			say("%s may not import %s: flags are read in cmd/sundial and handed down", room, imported)
 		}
 	}
+	for _, call := range s.unordered() {
+		say("%s writes a map in an order of chance: give it json.Deterministic(true), also where no map is written yet", call)
+	}
 	uses := s.uses()
 	if room == "domain" {
 		for _, u := range uses.of(impure) {
@@ -324,11 +331,47 @@ func (s source) breaches() []string {
 	return out
 }
 
+// jsonPackage writes maps in an order of chance unless it is told otherwise.
+const jsonPackage = "github.com/go-json-experiment/json"
+
+// unordered lists the calls that write JSON without json.Deterministic(true). What leaves the program, and what is
+// hashed, has one order; which values hold a map the sources of one file do not tell, so every call says it.
+func (s source) unordered() []string {
+	called := s.called()
+	is := func(e ast.Expr, names ...string) bool {
+		sel, ok := e.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		x, ok := sel.X.(*ast.Ident)
+		return ok && called[x.Name] == jsonPackage && slices.Contains(names, sel.Sel.Name)
+	}
+	var out []string
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || !is(call.Fun, "Marshal", "MarshalWrite", "MarshalEncode") {
+			return true
+		}
+		if !slices.ContainsFunc(call.Args, func(arg ast.Expr) bool {
+			option, ok := arg.(*ast.CallExpr)
+			if !ok || !is(option.Fun, "Deterministic") || len(option.Args) != 1 {
+				return false
+			}
+			on, ok := option.Args[0].(*ast.Ident)
+			return ok && on.Name == "true"
+		}) {
+			out = append(out, "json."+call.Fun.(*ast.SelectorExpr).Sel.Name)
+		}
+		return true
+	})
+	return out
+}
+
 // members are names of packages' members, by import path.
 type members map[string][]string
 
-// uses collects the members of imported packages that the file names, whatever it calls the packages.
-func (s source) uses() members {
+// called gives the import path of each package by the name that the file has for it.
+func (s source) called() map[string]string {
 	called := map[string]string{}
 	for _, spec := range s.file.Imports {
 		imported, _ := strconv.Unquote(spec.Path.Value)
@@ -338,6 +381,12 @@ func (s source) uses() members {
 		}
 		called[name] = imported
 	}
+	return called
+}
+
+// uses collects the members of imported packages that the file names, whatever it calls the packages.
+func (s source) uses() members {
+	called := s.called()
 	found := members{}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok {

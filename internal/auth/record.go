@@ -33,7 +33,7 @@ func (e *entry) encode() ([]byte, error) {
 	return json.Marshal(record{
 		Hash: hex.EncodeToString(e.hash[:]), Role: e.Role, Account: e.Account, Name: e.Name,
 		CreatedAt: e.CreatedAt, ExpiresAt: e.ExpiresAt, RevokedAt: e.RevokedAt,
-	})
+	}, json.Deterministic(true))
 }
 
 // decode reads what encode wrote. It is strict, unknown members included: what it does not know could be a restriction

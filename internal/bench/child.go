@@ -95,7 +95,7 @@ func (c *child) end(signal syscall.Signal) error {
 func (c *child) ask(ctx context.Context, method, path string, body any) (int, []byte, error) {
 	var reader io.Reader
 	if body != nil {
-		text, err := json.Marshal(body)
+		text, err := json.Marshal(body, json.Deterministic(true))
 		if err != nil {
 			return 0, nil, err
 		}

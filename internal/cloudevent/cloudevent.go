@@ -107,7 +107,7 @@ func (t *Translator) Events(commit *eventstore.Commit, position uint64) ([]Event
 // shown gives an event's data for those outside: as it is stored, unless it is veiled or of an old shape.
 func (t *Translator) shown(stored eventstore.Event, event domain.Event) (eventstore.Event, error) {
 	if veiled, is := event.(Veiled); is {
-		data, err := json.Marshal(veiled.Shown())
+		data, err := json.Marshal(veiled.Shown(), json.Deterministic(true))
 		if err == nil && (len(data) == 0 || data[0] != '{') {
 			err = errors.New("what it shows is not a JSON object")
 		}

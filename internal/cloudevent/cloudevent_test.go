@@ -1,12 +1,15 @@
 package cloudevent
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
 	"sundial/eventstore"
@@ -70,6 +73,64 @@ func TestWhatIsSealedIsNotShown(t *testing.T) {
 	if _, err := tr.Events(&eventstore.Commit{Events: []eventstore.Event{{Type: "app.unheard_of.v1", Data: []byte(`{}`)}}}, 1); err == nil {
 		t.Error("an event of no known type was shown")
 	}
+}
+
+// TestEveryReadingIsTheSame shows every golden event a hundred times: consumers compare and hash what they are told, and
+// a map in an order of chance would be another event to them.
+func TestEveryReadingIsTheSame(t *testing.T) {
+	tr, err := New("log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(goldenFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, file := range files {
+		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "-")
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown[NameOf(name)] = true
+		commit := eventstore.Commit{Account: "acme", ID: "c-1", Events: []eventstore.Event{{Type: name, Data: compact(t, golden)}}}
+		var first []byte
+		for reading := range 100 {
+			events, err := tr.Events(&commit, 1)
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			told, err := tr.Append(nil, &commit, &events[0])
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if first == nil {
+				first = told
+			}
+			if !bytes.Equal(first, told) {
+				t.Errorf("%s: reading %d differs from the first:\n %s\n %s", file, reading+1, told, first)
+				break
+			}
+		}
+	}
+	for _, name := range tr.Names() {
+		if !shown[name] {
+			t.Errorf("no golden event %s was read", name)
+		}
+	}
+}
+
+// goldenFiles match one event of each type as the log has it, with every member, and more where a form differs.
+const goldenFiles = "../../domain/testdata/events/*.json"
+
+func compact(t *testing.T, text []byte) []byte {
+	t.Helper()
+	v := jsontext.Value(text)
+	if err := v.Compact(); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // TestEveryEventThatSealsIsVeiled looks through every event of the domain for members that hold what is sealed, by name

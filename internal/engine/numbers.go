@@ -181,7 +181,7 @@ func (n *numbers) lease(ctx context.Context) error {
 			return errors.New("engine: all numbers are used: no more can be created")
 		}
 		mine := block{Node: n.config.Node, From: from, To: from + blockSize}
-		body, err := json.Marshal(mine)
+		body, err := json.Marshal(mine, json.Deterministic(true))
 		if err != nil {
 			return fmt.Errorf("engine: %w", err)
 		}

@@ -159,7 +159,7 @@ func (t *session) reply(m *nats.Msg) {
 	for account, why := range stuck {
 		reply.Stuck[account] = why.Error()
 	}
-	if b, err := json.Marshal(reply); err == nil {
+	if b, err := json.Marshal(reply, json.Deterministic(true)); err == nil {
 		_ = m.Respond(b) // the asker asks again
 	}
 }

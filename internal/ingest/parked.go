@@ -129,7 +129,7 @@ func (p *Parked) encode() (string, error) {
 	if len(p.Text) > maxText {
 		p.Text = p.Text[:maxText]
 	}
-	b, err := json.Marshal(p, jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true))
+	b, err := json.Marshal(p, json.Deterministic(true), jsontext.EscapeForJS(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return "", fmt.Errorf("ingest: encoding a parked event: %w", err)
 	}

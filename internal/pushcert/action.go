@@ -62,7 +62,7 @@ func readAction(value jsontext.Value) (string, *Code) {
 	if len(members) != count {
 		return "", &invalidAction
 	}
-	text, err := json.Marshal(a)
+	text, err := json.Marshal(a, json.Deterministic(true))
 	if err != nil { // it holds ASCII alone
 		return "", &invalidAction
 	}

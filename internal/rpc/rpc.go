@@ -230,7 +230,7 @@ func refuse(code, detail, fix string) Reply {
 		Detail string `json:"detail"`
 		Code   string `json:"code"`
 		Fix    string `json:"fix"`
-	}{"urn:sundial:problem:" + code, strings.ToUpper(code[:1]) + code[1:], status, detail, code, fix})
+	}{"urn:sundial:problem:" + code, strings.ToUpper(code[:1]) + code[1:], status, detail, code, fix}, json.Deterministic(true))
 	if err != nil {
 		body = nil // it is ours and UTF-8
 	}

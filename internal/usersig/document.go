@@ -122,7 +122,7 @@ func (d document) pack(to io.Writer) error {
 	w := writers.Get().(*zlib.Writer)
 	defer writers.Put(w)
 	w.Reset(to)
-	if err := json.MarshalWrite(w, d.json()); err != nil {
+	if err := json.MarshalWrite(w, d.json(), json.Deterministic(true)); err != nil {
 		return err
 	}
 	return w.Close()

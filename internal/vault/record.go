@@ -26,7 +26,7 @@ type rootRecord struct {
 }
 
 func encode(r any) ([]byte, error) {
-	data, err := json.Marshal(r)
+	data, err := json.Marshal(r, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}

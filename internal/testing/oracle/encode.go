@@ -71,7 +71,7 @@ func encodeEvent(fact Fact, form int) []byte {
 
 // mustEncode is for values made of strings and numbers only, which cannot fail to encode.
 func mustEncode(value any) []byte {
-	encoded, err := json.Marshal(value)
+	encoded, err := json.Marshal(value, json.Deterministic(true))
 	if err != nil {
 		panic(err)
 	}
