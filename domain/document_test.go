@@ -195,6 +195,9 @@ func (d *describer) values(t reflect.Type) string {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
+// goldenFolder has an event of each type as the log has it, with every member.
+const goldenFolder = "../internal/codec/testdata/events"
+
 func golden(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(goldenFolder, name+".json"))

@@ -6,85 +6,14 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json/jsontext"
 	gocmp "github.com/google/go-cmp/cmp"
-
-	"sundial/eventstore"
 )
-
-// goldenFolder holds one event of each type as the log has it, and more where a form differs: TYPE.json and
-// TYPE-FORM.json. A file here is what some log may hold: files are added, never edited. What a test says about an old
-// file is mended in the code, by an upcast if need be.
-const goldenFolder = "testdata/events"
-
-// TestEveryEventIsReadAsItWasWritten reads what older programs wrote, and writes it as they did.
-func TestEveryEventIsReadAsItWasWritten(t *testing.T) {
-	whole := map[string]bool{}
-	files, err := os.ReadDir(goldenFolder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		t.Run(f.Name(), func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join(goldenFolder, f.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := jsontext.Value(text)
-			if err := golden.Compact(); err != nil {
-				t.Fatal(err)
-			}
-			name, form, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".json"), "-")
-			event, err := codec.Decode(eventstore.Event{Type: name, Data: golden})
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := codec.Encode(event)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := gocmp.Diff(string(golden), string(again.Data)); diff != "" || again.Type != name {
-				t.Errorf("written again as %s (-golden +now):\n%s", again.Type, diff)
-			}
-			if form == "" {
-				whole[name] = true
-				if empty := emptyField(reflect.ValueOf(event)); empty != "" {
-					t.Errorf("%s is absent: the file named as the type has every field", empty)
-				}
-			}
-		})
-	}
-	for _, e := range Prototypes() {
-		if !whole[e.Type()] {
-			t.Errorf("%s has no golden file: add %s/%s.json with every field", e.Type(), goldenFolder, e.Type())
-		}
-	}
-}
-
-// emptyField finds a field that a value leaves out.
-func emptyField(v reflect.Value) string {
-	switch v.Kind() {
-	case reflect.Pointer:
-		return emptyField(v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).IsZero() {
-				return v.Type().Name() + "." + v.Type().Field(i).Name
-			}
-			if at := emptyField(v.Field(i)); at != "" {
-				return at
-			}
-		}
-	}
-	return ""
-}
 
 // TestEveryEventHasAPrototype: an event that the codec does not know could not be stored. It also holds the stored
 // names to their form, and each to one event.
@@ -179,44 +108,4 @@ func sources(t *testing.T, set *token.FileSet) []*ast.File {
 		files = append(files, file)
 	}
 	return files
-}
-
-// FuzzDecodeEvent: whatever bytes stand under an event's name, decoding them fails or gives an event that is written
-// and read again as the same, and that any account can take without a panic.
-func FuzzDecodeEvent(f *testing.F) {
-	files, err := os.ReadDir(goldenFolder)
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(goldenFolder, file.Name()))
-		if err != nil {
-			f.Fatal(err)
-		}
-		name, _, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".json"), "-")
-		f.Add(name, text)
-	}
-	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		event, err := codec.Decode(eventstore.Event{Type: name, Data: data})
-		if err != nil {
-			return
-		}
-		encoded, err := codec.Encode(event)
-		if err != nil {
-			return // it lacks a time that its type needs, so no log holds it
-		}
-		again, err := codec.Encode(stored(t, event))
-		if diff := gocmp.Diff(string(encoded.Data), string(again.Data)); diff != "" || err != nil {
-			t.Fatalf("written, read and written again (%v):\n%s", err, diff)
-		}
-		acc := NewAccount(acme)
-		acc.Apply(Recorded{day(0), 1}, event, event)
-		for _, app := range acc.Apps {
-			app.Status()
-			app.Stop()
-			app.Dues()
-			app.OpenInvoices()
-			app.PaidUntil()
-		}
-	})
 }

@@ -230,7 +230,7 @@ func (w *harness) replayed(t failer, account string) *Account {
 	return acc
 }
 
-// codec is the one that the program makes.
+// codec knows today's shapes. The program's, which internal/codec makes over these, knows those before as well.
 var codec = func() *eventstore.Codec[Event] {
 	c, err := eventstore.NewCodec(Prototypes())
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/eventstore"
+	"sundial/internal/codec"
 )
 
 // Difference is something in which the serving projections are not what the log makes of them.
@@ -58,7 +58,7 @@ const MaxDifferences = 1000
 // as of the position of the serving ones. It only reads, so a server may be running on them; meanwhile that one's
 // write-ahead log grows, by some kilobytes for each commit. Progress is told in commits of the fold, and may be nil.
 func Check(ctx context.Context, config Config, progress func(done, total uint64)) ([]Difference, error) {
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		return nil, err
 	}

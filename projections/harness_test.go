@@ -12,6 +12,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 	"sundial/internal/natsd"
 )
 
@@ -47,7 +48,7 @@ func newWorld(t testing.TB) *harness {
 		t.Fatal(err)
 	}
 	w.use(log)
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 )
 
 // Limits of a build, where nobody waits for a batch: a row that many commits change is written once for all commits
@@ -30,7 +31,7 @@ const closeEnough = 2000
 // place. The directory must not be open in a Store (ErrInUse): a running server uses Store.Rebuild. Progress is told
 // in commits, and may be nil.
 func Rebuild(ctx context.Context, config Config, progress func(done, total uint64)) error {
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		return err
 	}

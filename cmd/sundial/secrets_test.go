@@ -16,6 +16,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 	"sundial/internal/engine"
 	"sundial/internal/vault"
 	"sundial/projections"
@@ -268,7 +269,7 @@ type sealedValue struct {
 // sealedIn lists every secret in the log of an account: keys, and certificates as they were added.
 func sealedIn(t *testing.T, life *logLife, account string) (all []sealedValue) {
 	t.Helper()
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
-	"sundial/internal/engine"
+	"sundial/internal/codec"
 )
 
 const (
@@ -387,7 +387,7 @@ func checkTorturedSecrets(t *testing.T, life *logLife, writers []*tortureWriter)
 // twice is an error.
 func commitsByID(t *testing.T, log *eventstore.Log) map[string]uint64 {
 	t.Helper()
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}

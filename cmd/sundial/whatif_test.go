@@ -10,7 +10,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
-	"sundial/internal/engine"
+	"sundial/internal/codec"
 	"sundial/internal/timetravel"
 )
 
@@ -43,7 +43,7 @@ type stopped struct {
 // stops lists an engine's stops for money.
 func stops(t *testing.T, l *engineLife) (all []stopped) {
 	t.Helper()
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}

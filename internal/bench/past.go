@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sundial/domain"
-	"sundial/internal/engine"
+	"sundial/internal/codec"
 )
 
 // PastID asks for the run of Past.
@@ -102,7 +102,7 @@ const day = 24 * time.Hour
 
 // seedRounds gives every app its history.
 func (p *past) seedRounds(ctx context.Context, n *node) error {
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (s *served) fetch(ctx context.Context, path string) error {
 
 // long reads the past of an account with a very long history; what it costs is told, not judged.
 func (p *past) long(ctx context.Context, n *node, s *served) error {
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 	"sundial/internal/engine"
 	"sundial/projections"
 )
@@ -258,7 +259,7 @@ func (s *scale) lateness(ctx context.Context, dir string) error {
 
 // lateness gives, for each expiry in the log after a position, the time from its due to its being on disk.
 func (n *node) lateness(ctx context.Context, after uint64) ([]time.Duration, error) {
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 	"sundial/internal/engine"
 )
 
@@ -19,7 +20,7 @@ const seeders = 1000
 // seed gives accounts their history, as fast as the log takes it: what the commands lead to is decided as the engine
 // does it, and appended directly. Script gives one account's commands; now is when all of them are recorded.
 func (n *node) seed(ctx context.Context, accounts int, now domain.Instant, script func(account int) iter.Seq[engine.Request]) error {
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 )
 
 const (
@@ -40,20 +41,22 @@ type Translator struct {
 }
 
 // New makes a translator for the log of this identity.
-func New(log string) (*Translator, error) { return newTranslator(log, domain.Prototypes()) }
-
-func newTranslator(log string, prototypes []domain.Event) (*Translator, error) {
-	codec, err := eventstore.NewCodec(prototypes)
+func New(log string) (*Translator, error) {
+	codec, err := codec.New()
 	if err != nil {
 		return nil, fmt.Errorf("cloudevent: %w", err)
 	}
+	return newTranslator(log, codec), nil
+}
+
+func newTranslator(log string, codec *eventstore.Codec[domain.Event]) *Translator {
 	t := &Translator{codec: codec, source: sourcePrefix + log}
 	for _, name := range codec.Types() {
 		t.names = append(t.names, NameOf(name))
 	}
 	slices.Sort(t.names)
 	t.names = slices.Compact(t.names)
-	return t, nil
+	return t
 }
 
 // NameOf is an event's stored name without its version.

@@ -32,10 +32,11 @@ func (k keyMade) Shown() any {
 }
 
 func TestWhatIsSealedIsNotShown(t *testing.T) {
-	tr, err := newTranslator("log", append(domain.Prototypes(), keyMade{}))
+	codec, err := eventstore.NewCodec(append(domain.Prototypes(), keyMade{}))
 	if err != nil {
 		t.Fatal(err)
 	}
+	tr := newTranslator("log", codec)
 	commit := eventstore.Commit{
 		Account: "acme", ID: "c-1", Command: "rotate_key", Actor: "owner:ann", Reason: `it "leaked"`, RecordedAt: 1612137600000,
 		Events: []eventstore.Event{
@@ -82,12 +83,15 @@ func TestEveryReadingIsTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(goldenFiles)
+	files, err := filepath.Glob(goldenFolder + "*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := map[string]bool{}
 	for _, file := range files {
+		if strings.Contains(file, ".as.") {
+			continue // not what a log holds, but what comes of it
+		}
 		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "-")
 		golden, err := os.ReadFile(file)
 		if err != nil {
@@ -121,8 +125,8 @@ func TestEveryReadingIsTheSame(t *testing.T) {
 	}
 }
 
-// goldenFiles match one event of each type as the log has it, with every member, and more where a form differs.
-const goldenFiles = "../../domain/testdata/events/*.json"
+// goldenFolder has an event of each type as the log has it, with every member, and more where a form differs.
+const goldenFolder = "../codec/testdata/events/"
 
 func compact(t *testing.T, text []byte) []byte {
 	t.Helper()
@@ -143,7 +147,7 @@ func TestEveryEventThatSealsIsVeiled(t *testing.T) {
 				continue
 			}
 			// A golden file has every member.
-			golden, err := os.ReadFile("../../domain/testdata/events/" + e.Type() + ".json")
+			golden, err := os.ReadFile(goldenFolder + e.Type() + ".json")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 	"sundial/projections"
 )
 
@@ -75,14 +76,9 @@ type Engine struct {
 	onAppear []func(account string, app domain.AppID)
 }
 
-// Codec is how events are stored: every event of the domain by its name.
-func Codec() (*eventstore.Codec[domain.Event], error) {
-	return eventstore.NewCodec(domain.Prototypes())
-}
-
 // New makes an engine. It starts nothing of its own.
 func New(config Config) (*Engine, error) {
-	codec, err := Codec()
+	codec, err := codec.New()
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/cloudevent"
+	"sundial/internal/codec"
 	"sundial/internal/natsd"
 )
 
@@ -67,7 +68,7 @@ func (w *harness) connect() (*nats.Conn, jetstream.JetStream) {
 // commit appends events to the log.
 func (w *harness) commit(account string, events ...domain.Event) uint64 {
 	w.t.Helper()
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		w.t.Fatal(err)
 	}

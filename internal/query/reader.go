@@ -12,6 +12,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/cloudevent"
+	"sundial/internal/codec"
 	"sundial/projections"
 )
 
@@ -37,7 +38,7 @@ func New(log *eventstore.Log, store *projections.Store) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/archive"
+	"sundial/internal/codec"
 	"sundial/projections"
 )
 
@@ -49,7 +50,7 @@ type Past struct {
 
 // New makes what answers. It starts nothing.
 func New(config Config) (*Past, error) {
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		return nil, fmt.Errorf("time travel: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/codec"
 )
 
 // Limits of a replay.
@@ -106,7 +107,7 @@ type Report struct {
 // show, both with the facts as they arrived and with each due on time: what differs is the policy's doing alone, not the
 // scheduler's. It reads the log and nothing else. Progress is told in commits, and may be nil.
 func WhatIf(ctx context.Context, q Question, progress func(done, total uint64)) (*Report, error) {
-	codec, err := eventstore.NewCodec(domain.Prototypes())
+	codec, err := codec.New()
 	if err != nil {
 		return nil, fmt.Errorf("time travel: %w", err)
 	}

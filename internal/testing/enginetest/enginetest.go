@@ -18,6 +18,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/archive"
+	"sundial/internal/codec"
 	"sundial/internal/engine"
 	"sundial/internal/natsd"
 	"sundial/internal/secrets"
@@ -166,7 +167,7 @@ func (n *Node) Must(t testing.TB, account, id string, role domain.Role, cmd doma
 // Events lists the events of an account in the log.
 func (n *Node) Events(t testing.TB, account string) (events []domain.Event) {
 	t.Helper()
-	codec, err := engine.Codec()
+	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}
