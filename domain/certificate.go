@@ -107,7 +107,8 @@ func (c CertificateContent) check(p *problems) {
 	if len(c.Fields)+len(c.Prints) > maxCertificateFields || size > maxCertificateSealed {
 		p.add("fields", "too_long", fmt.Sprintf("must be at most %d fields and %d bytes of secrets", maxCertificateFields, maxCertificateSealed))
 	}
-	for name, value := range c.Fields {
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		value := c.Fields[name]
 		if len(value) > maxCertificateField || !printable(value, true) {
 			p.add("fields."+name, "too_long", fmt.Sprintf("must be at most %d bytes, none of them a control character", maxCertificateField))
 		}

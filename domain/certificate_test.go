@@ -2,6 +2,7 @@ package domain
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 )
@@ -137,6 +138,25 @@ func TestCertificateState(t *testing.T) {
 		c.do(t, w)
 		if got, want := states(), (map[string]CertificateState{"apns_p12": c.vendors, TPNSPlatform: c.mobile}); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", c.what, got, want)
+		}
+	}
+}
+
+// TestWrongFieldsAreNamedInOneOrder: a refusal is told to people and to programs that compare it.
+func TestWrongFieldsAreNamedInOneOrder(t *testing.T) {
+	content := CertificateContent{Platform: "oppo", Fields: map[string]string{}}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		content.Fields[name] = "\x00"
+	}
+	for range 100 {
+		var p problems
+		content.check(&p)
+		var named []string
+		for _, wrong := range p {
+			named = append(named, wrong.Field)
+		}
+		if !slices.IsSorted(named) || len(named) != 5 {
+			t.Fatalf("named are %q", named)
 		}
 	}
 }

@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,7 +127,8 @@ func (x *call) readQuery() (problem reply, fine bool) {
 		return malformedQuery.reply(), false
 	}
 	var wrong []domain.FieldError
-	for name, values := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
 		shown := name
 		if !looksLikeName(name) {
 			shown = "?"

@@ -135,3 +135,22 @@ func TestLists(t *testing.T) {
 	}
 	w.pages("newcomer", "/v1/accounts/newcomer/apps", 0)
 }
+
+// TestARefusalIsTheSameEveryTime: several things are wrong, and are named in one order.
+func TestARefusalIsTheSameEveryTime(t *testing.T) {
+	w := start(t, nil)
+	path := w.create(`{"name":"shop"}`)
+	for _, url := range []string{
+		"/v1/apps?a=1&b=2&c=3&d=4",
+		path + "?as_of=then&known_at=soon",
+		path + "/history?from=then&to=soon",
+	} {
+		first := w.must(422, "owner", "GET", url, "").body
+		for range 100 {
+			if again := w.must(422, "owner", "GET", url, "").body; again != first {
+				t.Errorf("%s:\n %s\n %s", url, first, again)
+				break
+			}
+		}
+	}
+}

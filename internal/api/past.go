@@ -32,10 +32,13 @@ var historyTooLong = fault{
 
 // clocks reads as_of and known_at; asked is false where the question is about the present.
 func (a *API) clocks(query url.Values) (c timetravel.Clocks, asked bool, wrong []domain.FieldError) {
-	for name, into := range map[string]*domain.Instant{"as_of": &c.AsOf, "known_at": &c.KnownAt} {
-		if query.Has(name) {
+	for _, p := range []struct {
+		name string
+		into *domain.Instant
+	}{{"as_of", &c.AsOf}, {"known_at", &c.KnownAt}} {
+		if query.Has(p.name) {
 			asked = true
-			wrong = append(wrong, instantOf(query, name, into)...)
+			wrong = append(wrong, instantOf(query, p.name, p.into)...)
 		}
 	}
 	if !asked || wrong != nil {

@@ -86,16 +86,13 @@ func (a *API) statementOf(x *call, account string, app domain.AppID) reply {
 
 // windowOf reads a span of recorded time.
 func windowOf(query url.Values) (w query.Window, wrong []domain.FieldError) {
-	for name, into := range map[string]*domain.Instant{"from": &w.From, "to": &w.To} {
-		if !query.Has(name) {
-			continue
+	for _, p := range []struct {
+		name string
+		into *domain.Instant
+	}{{"from", &w.From}, {"to", &w.To}} {
+		if query.Has(p.name) {
+			wrong = append(wrong, instantOf(query, p.name, p.into)...)
 		}
-		at, err := domain.ParseInstant(query.Get(name))
-		if err != nil {
-			wrong = append(wrong, field(name, "invalid_time",
-				"must be a time as RFC 3339 with a zone, such as 2021-01-01T00:00:00.000Z, its + written %2B"))
-		}
-		*into = at
 	}
 	if w.To != 0 && w.From > w.To {
 		wrong = append(wrong, field("to", "out_of_range", "must not be before from"))
