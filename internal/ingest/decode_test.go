@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 )
 
 // overdueEvent is a plain event, written as the example feed has it.
@@ -322,7 +323,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if !ValidAccount(fact.Account) || fact.Source == "" || fact.ID == "" || fact.Command == nil {
+		if !accountid.Valid(fact.Account) || fact.Source == "" || fact.ID == "" || fact.Command == nil {
 			t.Fatalf("accepted as %+v", fact)
 		}
 		// The canonical form of an event is the same event.

@@ -13,6 +13,7 @@ import (
 // maxExactInteger is the largest integer that every JSON implementation reads exactly (2^53 - 1).
 const maxExactInteger = 1<<53 - 1
 
+// The oracle shares no code with what it judges: rules that stand elsewhere too are written here again.
 var (
 	accountID    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 	currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
