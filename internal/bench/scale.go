@@ -15,6 +15,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/engine"
+	"sundial/internal/pause"
 	"sundial/projections"
 )
 
@@ -234,7 +235,10 @@ func (s *scale) expire(ctx context.Context, c *child) error {
 			return fmt.Errorf("creating an app: %d: %s", status, answer)
 		}
 	}
-	return pause(ctx, time.Until(begin.Add(within+5*time.Second))) //nolint:forbidigo // waits for the program's clock, which is the machine's
+	if !pause.For(ctx, time.Until(begin.Add(within+5*time.Second))) { //nolint:forbidigo // waits for the program's clock, which is the machine's
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // lateness reads from the log when those apps expired.
