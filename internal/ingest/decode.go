@@ -279,7 +279,7 @@ func instantOf(v jsontext.Value, at string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
+	t, err := domain.ParseTime(s)
 	if err != nil || t.UTC().Year() < 0 || t.UTC().Year() > 9999 {
 		return nil, malformed("invalid_time", at, "must be a time as RFC 3339 with a zone")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -160,10 +161,13 @@ func (d eventData) version(fact *Fact, needed bool) error {
 	return nil
 }
 
+// dateTime is date-time of RFC 3339, section 5.6. The calendar is left to time.Parse, which knows no leap seconds.
+var dateTime = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // parseInstant reads RFC 3339 with a zone; what is finer than a millisecond is cut off.
 func parseInstant(text string) (int64, error) {
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
+	if err != nil || !dateTime.MatchString(text) {
 		return 0, errors.New("needs a time in RFC 3339 with a zone")
 	}
 	if at.UnixMilli() <= 0 {
