@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,8 @@ type Instant int64
 
 // MaxInstant is the last instant that RFC 3339 can write: the last millisecond of the year 9999.
 const MaxInstant = Instant(253402300799999)
+
+var errTime = errors.New("want a time as RFC 3339 with a zone, such as 2021-01-01T00:00:00.000Z")
 
 var errInstant = errors.New("want a time as RFC 3339 with a zone, between 1970-01-01T00:00:00.001Z and the year 9999, such as 2021-01-01T00:00:00.000Z")
 
@@ -23,11 +26,11 @@ func InstantOf(t time.Time) Instant {
 	return Instant(t.UnixMilli())
 }
 
-// ParseInstant reads RFC 3339 with a zone; digits beyond the millisecond are cut off. Any other form, and a time that
-// an Instant cannot hold, is an error.
+// ParseInstant reads a time as ParseTime does; digits beyond the millisecond are cut off. Any other form, and a time
+// that an Instant cannot hold, is an error.
 func ParseInstant(s string) (Instant, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || !strict(s) {
+	t, err := ParseTime(s)
+	if err != nil {
 		return 0, errInstant
 	}
 	i := InstantOf(t)
@@ -35,6 +38,17 @@ func ParseInstant(s string) (Instant, error) {
 		return 0, errInstant
 	}
 	return i, nil
+}
+
+// ParseTime reads a date-time of RFC 3339 (section 5.6) and nothing else: with a zone, T and Z also in small letters, of
+// the years 0 to 9999 in its own zone. Digits beyond the nanosecond are cut off. A leap second (23:59:60) is an error.
+func ParseTime(s string) (time.Time, error) {
+	upper := strings.ToUpper(s) // a copy only where there is something to change
+	t, err := time.Parse(time.RFC3339Nano, upper)
+	if err != nil || !strict(upper) {
+		return time.Time{}, errTime
+	}
+	return t, nil
 }
 
 // strict refuses what time.Parse reads beyond RFC 3339 (go.dev/issue/54580): an hour of one digit, a comma before the

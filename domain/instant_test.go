@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -25,7 +27,9 @@ func TestParseInstant(t *testing.T) {
 		"2021-01-01T00:00:00,000Z":       "", // another sign than RFC 3339 has
 		"2021-01-01T1:00:00.000Z":        "",
 		"2021-01-01 00:00:00.000Z":       "",
-		"2021-01-01t00:00:00.000z":       "",
+		"2021-01-01t00:00:00.000z":       "2021-01-01T00:00:00.000Z", // section 5.6: either case
+		"2021-01-01t08:00:00+08:00":      "2021-01-01T00:00:00.000Z",
+		"2021-01-01T00:00:00z":           "2021-01-01T00:00:00.000Z",
 		"2021-01-01":                     "",
 		"1609459200000":                  "",
 		"":                               "",
@@ -33,6 +37,10 @@ func TestParseInstant(t *testing.T) {
 		"02021-01-01T00:00:00.000Z":      "",
 		"2021-01-01T00:00:00.000\u00a0Z": "",
 		"2021-01-01T00:00:00.000+24:00":  "",
+		"2021-01-01T00:00:00.000-24:00":  "",
+		"2021-01-01t1:00:00z":            "",
+		"2021-01-01T1:00:00+08:00":       "",
+		"2021-01-01T00:00:00,5+08:00":    "",
 	} {
 		got, err := ParseInstant(text)
 		var again Instant
@@ -47,6 +55,108 @@ func TestParseInstant(t *testing.T) {
 			t.Errorf("%q was read as %s (%v) and %s (%v), want %s", text, got, err, again, textErr, want)
 		}
 	}
+}
+
+// exactly are times as RFC 3339 writes them, each with the same time in UTC, and others, which nothing stands beside.
+var exactly = map[string]string{
+	"2021-01-01T00:00:00Z":                 "2021-01-01T00:00:00Z",
+	"2021-01-01t00:00:00z":                 "2021-01-01T00:00:00Z",
+	"2021-01-01T00:00:00.1Z":               "2021-01-01T00:00:00.1Z",
+	"2021-01-01T00:00:00.123456789Z":       "2021-01-01T00:00:00.123456789Z",
+	"2021-01-01T00:00:00.1234567899Z":      "2021-01-01T00:00:00.123456789Z", // cut off
+	"2021-01-01T23:59:59.9999999999+23:59": "2021-01-01T00:00:59.999999999Z",
+	"2021-01-01T00:00:00-23:59":            "2021-01-01T23:59:00Z",
+	"2021-01-01T00:00:00-00:00":            "2021-01-01T00:00:00Z", // section 4.3: the zone is not known
+	"0000-01-01T00:00:00Z":                 "0000-01-01T00:00:00Z",
+	"1969-07-20T20:17:40Z":                 "1969-07-20T20:17:40Z",
+	"1985-04-12T23:20:50.52Z":              "1985-04-12T23:20:50.52Z", // section 5.8
+	"1996-12-19T16:39:57-08:00":            "1996-12-20T00:39:57Z",
+	"1937-01-01T12:00:27.87+00:20":         "1937-01-01T11:40:27.87Z",
+	"2000-02-29T00:00:00Z":                 "2000-02-29T00:00:00Z",
+	"1900-02-29T00:00:00Z":                 "",
+	"1990-12-31T23:59:60Z":                 "", // a leap second
+	"2021-01-01T00:00:00,1Z":               "",
+	"2021-01-01T00:00:00.Z":                "",
+	"2021-01-01T00:00:00.1.1Z":             "",
+	"2021-01-01T1:00:00Z":                  "",
+	"2021-01-01T1:00:00.00Z":               "",
+	"2021-1-01T00:00:00Z":                  "",
+	"2021-01-1T00:00:00Z":                  "",
+	"2021-01-01T24:00:00Z":                 "",
+	"2021-01-01T00:60:00Z":                 "",
+	"2021-01-01T00:00:00+24:00":            "",
+	"2021-01-01T00:00:00+23:60":            "",
+	"2021-01-01T00:00:00+0800":             "",
+	"2021-01-01T00:00:00+08":               "",
+	"2021-01-01T00:00:00UTC":               "",
+	"2021-01-01T00:00:00":                  "",
+	"2021-01-01T00:00Z":                    "",
+	"2021-01-01 00:00:00Z":                 "",
+	"20210101T000000Z":                     "",
+	"12021-01-01T00:00:00Z":                "",
+	"-021-01-01T00:00:00Z":                 "",
+	"2021-01-01T00:00:00Z\n":               "",
+	"":                                     "",
+	"Z":                                    "",
+	"t":                                    "",
+}
+
+func TestParseTime(t *testing.T) {
+	for text, want := range exactly {
+		got, err := ParseTime(text)
+		if ok := want != ""; (err == nil) != ok || ok && got.UTC().Format(time.RFC3339Nano) != want {
+			t.Errorf("%q was read as %s (%v), want %q", text, got.UTC().Format(time.RFC3339Nano), err, want)
+		}
+	}
+}
+
+// dateTime is date-time of RFC 3339, section 5.6.
+var dateTime = regexp.MustCompile(`^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?([Zz]|([+-])(\d{2}):(\d{2}))$`)
+
+// readDateTime reads by that grammar and the calendar, and gives the seconds since 1970.
+func readDateTime(text string) (unix int, ok bool) {
+	m := dateTime.FindStringSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	number := func(i int) int { n, _ := strconv.Atoi(m[i]); return n }
+	year, month, day, hour, minute, second := number(1), number(2), number(3), number(4), number(5), number(6)
+	leap := year%4 == 0 && (year%100 != 0 || year%400 == 0)
+	months := [...]int{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+	if leap {
+		months[1]++
+	}
+	if month < 1 || month > 12 || day < 1 || day > months[month-1] || hour > 23 || minute > 59 || second > 59 ||
+		number(10) > 23 || number(11) > 59 {
+		return 0, false
+	}
+	const to1970 = 1970*365 + 1970/4 - 1970/100 + 1970/400 + 1 // days since 0000-01-01, itself in a leap year
+	days := year*365 + day - 1 - to1970
+	if year > 0 {
+		days += 1 + (year-1)/4 - (year-1)/100 + (year-1)/400
+	}
+	for _, length := range months[:month-1] {
+		days += length
+	}
+	zone := (number(10)*60 + number(11)) * 60
+	if m[9] == "-" {
+		zone = -zone
+	}
+	return ((days*24+hour)*60+minute)*60 + second - zone, true
+}
+
+// FuzzParseTime: what is read is RFC 3339, all that is RFC 3339 is read, and it is read as the calendar has it.
+func FuzzParseTime(f *testing.F) {
+	for text := range exactly {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		want, ok := readDateTime(text)
+		got, err := ParseTime(text)
+		if (err == nil) != ok || ok && got.Unix() != int64(want) {
+			t.Fatalf("%q was read as %d (%v), want %d, %t", text, got.Unix(), err, want, ok)
+		}
+	})
 }
 
 func TestInstant(t *testing.T) {

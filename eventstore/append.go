@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"sundial/internal/atomicbatch"
 )
 
 // The limits of group commit, see the ADR on it. A single publish costs one fsync; an atomic batch one too, and about
@@ -18,14 +19,11 @@ const (
 	// batchMin is from how many appends, waiting and in flight, a batch is faster than single publishes, pipelined.
 	batchMin = 24
 
-	// batchMax is the server's limit on a batch (streamDefaultMaxAtomicBatchSize).
-	batchMax = 1000
-
 	// batchBytes bounds a batch of large commits: the server stages them and then writes them.
 	batchBytes = 16 << 20
 
 	// queueMax bounds the appends that wait; more block their callers until there is room or their context ends.
-	queueMax = 4 * batchMax
+	queueMax = 4 * atomicbatch.MaxMessages
 
 	// After a batch its writers are waited for, so that the next one holds most of them and of those that wait
 	// already. Otherwise the first to come back go alone, and then two halves take turns for good, each paying for
@@ -88,7 +86,7 @@ type appender struct {
 	sub    *nats.Subscription
 	status chan nats.Status
 	prefix string // of reply subjects
-	batch  string // prefix of batch ids
+	ids    *atomicbatch.IDs
 
 	// An account is in lanes while an append of it is ready or in flight; the others of it wait there.
 	lanes  map[string][]*request
@@ -114,13 +112,13 @@ func newAppender(nc *nats.Conn, config Config, recheck func(context.Context) err
 		nc:        nc,
 		recheck:   recheck,
 		rechecked: make(chan error, 1),
-		in:        make(chan *request, batchMax),
+		in:        make(chan *request, atomicbatch.MaxMessages),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),
 		// One acknowledgement for each flight; were it full, the connection would drop some.
-		acks:    make(chan *nats.Msg, 4*batchMax),
+		acks:    make(chan *nats.Msg, 4*atomicbatch.MaxMessages),
 		prefix:  nc.NewInbox() + ".",
-		batch:   rand.Text()[:12] + "-",
+		ids:     atomicbatch.NewIDs(),
 		lanes:   make(map[string][]*request),
 		flights: make(map[uint64]*flight),
 		header:  make(nats.Header, 8),
@@ -365,7 +363,7 @@ func (a *appender) dispatch() {
 	}
 	switch n := len(a.ready); {
 	case n >= batchMin:
-		a.sendBatch(a.pick(batchMax))
+		a.sendBatch(a.pick(atomicbatch.MaxMessages))
 	case n+len(a.flights) < batchMin:
 		a.sendSingly(a.pick(n))
 	}

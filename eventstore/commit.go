@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
+
+	"sundial/internal/accountid"
 )
 
 // Hash is the SHA-256 of a commit's payload, of the bytes as they are stored, never of a re-encoding.
@@ -245,17 +247,9 @@ func appendTime(b []byte, ms int64) []byte {
 // digits appends a number of two digits.
 func digits(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
-// maxAccount follows the rule of account ids: [a-z0-9][a-z0-9_-]{0,62}, safe as a token of a subject.
-const maxAccount = 63
-
 func checkAccount(a string) error {
-	ok := len(a) > 0 && len(a) <= maxAccount && a[0] != '_' && a[0] != '-'
-	for i := 0; ok && i < len(a); i++ {
-		c := a[i]
-		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
-	}
-	if !ok {
-		return errors.New("eventstore: an account id is 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit: got " + strconv.Quote(a[:min(len(a), maxAccount+1)]))
+	if !accountid.Valid(a) {
+		return errors.New("eventstore: an account id is 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit: got " + strconv.Quote(a[:min(len(a), accountid.MaxLength+1)]))
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"sundial/internal/atomicbatch"
 )
 
 // flight is what one acknowledgement will answer: a single publish or a batch.
@@ -44,7 +46,7 @@ func (a *appender) sendBatch(batch []*request) {
 		return
 	}
 	token := a.token()
-	id := a.batchID(token)
+	id := a.ids.Next()
 	for i, r := range batch {
 		final, reply := i == len(batch)-1, ""
 		if final {
@@ -111,18 +113,7 @@ func (a *appender) reply(token uint64) string {
 	return string(a.scratch)
 }
 
-// batchID is unique among all nodes, and short: it is stored with every message.
-func (a *appender) batchID(token uint64) string {
-	a.scratch = strconv.AppendUint(append(a.scratch[:0], a.batch...), token, 36)
-	return string(a.scratch)
-}
-
-const (
-	headerExpected = "Nats-Expected-Last-Subject-Sequence"
-	headerBatch    = "Nats-Batch-Id"
-	headerBatchSeq = "Nats-Batch-Sequence"
-	headerCommit   = "Nats-Batch-Commit"
-)
+const headerExpected = "Nats-Expected-Last-Subject-Sequence"
 
 // publish hands a message to the connection, which copies it.
 func (a *appender) publish(r *request, reply, batch string, number int, final bool) error {
@@ -133,11 +124,7 @@ func (a *appender) publish(r *request, reply, batch string, number int, final bo
 	}
 	h[headerExpected] = []string{strconv.FormatUint(r.expected, 10)}
 	if batch != "" {
-		h[headerBatch] = []string{batch}
-		h[headerBatchSeq] = []string{strconv.Itoa(number)}
-		if final {
-			h[headerCommit] = []string{"1"}
-		}
+		atomicbatch.Mark(h, batch, number, final)
 	}
 	return a.nc.PublishMsg(&nats.Msg{Subject: a.config.Subject + "." + r.account, Reply: reply, Header: h, Data: r.payload})
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/semaphore"
 
+	"sundial/internal/accountid"
 	"sundial/internal/api"
-	"sundial/internal/ingest"
 )
 
 const (
@@ -129,7 +129,7 @@ type estateLine struct {
 // say is a problem of the line.
 func (l *estateLine) say(field, code, reason, fix string) lineProblem {
 	p := lineProblem{l.n, "", l.app, field, code, reason, fix}
-	if ingest.ValidAccount(l.account) { // else it may be anything
+	if accountid.Valid(l.account) { // else it may be anything
 		p.Account = l.account
 	}
 	return p

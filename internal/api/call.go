@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/internal/auth"
 )
 
@@ -204,7 +205,7 @@ func (x *call) account() (id string, problem reply, fine bool) {
 	if problem, fine = x.allowed(id, noAccount); !fine {
 		return "", problem, false
 	}
-	if !accountID(id) {
+	if !accountid.Valid(id) {
 		return "", invalid.with(wrongAccount()), false
 	}
 	return id, reply{}, true
@@ -255,19 +256,6 @@ func appID(s string) (domain.AppID, bool) {
 		id = id*10 + domain.AppID(c-'0')
 	}
 	return id, true
-}
-
-// accountID says whether a text can be the id of an account, which is a token of a NATS subject.
-func accountID(s string) bool {
-	if len(s) == 0 || len(s) > 63 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (i == 0 || (c != '_' && c != '-')) {
-			return false
-		}
-	}
-	return true
 }
 
 func wrongAccount() domain.FieldError {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 )
 
 type requestDeletion struct{ Reasoned }
@@ -118,7 +119,7 @@ func (x *call) narrowed() (account string, problem reply, fine bool) {
 	if problem, fine = x.allowed(account, noAccount); !fine {
 		return "", problem, false
 	}
-	if x.query.Has("account") && !accountID(account) {
+	if x.query.Has("account") && !accountid.Valid(account) {
 		return "", invalid.with(wrongAccount()), false
 	}
 	return account, reply{}, true

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/internal/auth"
 	"sundial/internal/ingest"
 )
@@ -29,8 +30,7 @@ const (
 	// version is the contract's, not the program's: it changes with what clients can rely on.
 	version = "1.0.0"
 
-	schemaPrefix   = "#/components/schemas/"
-	accountPattern = "^[a-z0-9][a-z0-9_-]{0,62}$"
+	schemaPrefix = "#/components/schemas/"
 )
 
 // instantText describes domain.Instant.
@@ -295,7 +295,7 @@ func pathParameter(name string) *huma.Param {
 	p := &huma.Param{Name: name, In: "path", Required: true}
 	switch name {
 	case "account":
-		p.Schema, p.Example = &huma.Schema{Type: huma.TypeString, Pattern: accountPattern}, "acme"
+		p.Schema, p.Example = &huma.Schema{Type: huma.TypeString, Pattern: accountid.Pattern}, "acme"
 	case "app":
 		p.Description = "The SDKAppID"
 		p.Schema = &huma.Schema{

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/internal/query"
 )
 
@@ -55,7 +56,7 @@ func (a *API) readEvents(x *call) reply {
 	}
 	streams := accepts(x.r.Header, streamType)
 	feed, wrong := a.feedOf(x, streams)
-	if x.query.Has("account") && !accountID(account) {
+	if x.query.Has("account") && !accountid.Valid(account) {
 		wrong = append(wrong, wrongAccount())
 	}
 	if wrong != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 )
@@ -98,7 +99,7 @@ func (a *API) called(
 	if problem, fine := permit(who, row.action, call.Account, noAccount); !fine {
 		return problem, who
 	}
-	if !accountID(call.Account) {
+	if !accountid.Valid(call.Account) {
 		return invalid.with(wrongAccount()), who
 	}
 	if len(call.Body) > MaxBody {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 )
 
 // FuzzBodies gives any text to every command's body, as HTTP and as NATS have it: it becomes a command, or a problem
@@ -162,7 +163,7 @@ func FuzzHeaders(f *testing.F) {
 		if id, is := appID(text); is && (id < domain.MinApp || id > domain.MaxApp) {
 			t.Fatalf("app %q is out of range", text)
 		}
-		if accountID(text) && (len(text) > 63 || text[0] == '-' || text[0] == '_') {
+		if accountid.Valid(text) && (len(text) > 63 || text[0] == '-' || text[0] == '_') {
 			t.Fatalf("account %q", text)
 		}
 		bearer([]string{text})

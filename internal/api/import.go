@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 )
 
 // CheckImport says what is wrong with the body of an import before it is sent: all that account and body alone tell, without
@@ -28,7 +29,7 @@ func CheckImport(account string, body []byte, at domain.Moment) []domain.FieldEr
 			}
 		}
 	}
-	if !accountID(account) {
+	if !accountid.Valid(account) {
 		say(wrongAccount())
 	}
 	say(joined(b.missing(), checkReason(b.Reason))...)

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/internal/auth"
 	"sundial/internal/timetravel"
 )
@@ -77,7 +78,7 @@ var (
 	}, paging...)
 
 	accountParameter = parameter{
-		"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern},
+		"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountid.Pattern},
 	}
 	typesParameter = parameter{"types", "Only events of these types, separated by commas: with sundial. in front or without", "app.stopped,app.reinstated", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxTypes)}}
 
@@ -204,7 +205,7 @@ var pages = map[auth.Action]page{
 		query: append([]parameter{
 			{"after", "Only what stands behind this position, or behind the event of this id", "1234", huma.Schema{Type: huma.TypeString, Pattern: placePattern}},
 			typesParameter,
-			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountPattern}},
+			{"account", "Only this account's; a token for one account sees that one's", "acme", huma.Schema{Type: huma.TypeString, Pattern: accountid.Pattern}},
 		}, paging...),
 		headers: []parameter{{headerLastEvent, "Of a stream: the id of the event seen last; it goes before after", "1234.0", huma.Schema{Type: huma.TypeString, Pattern: placePattern}}},
 		answer:  reflect.TypeFor[eventPage](), also: []string{streamType}, serve: (*API).readEvents,

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/projections"
 )
 
@@ -81,7 +82,7 @@ func (x *call) due() (filter projections.DueFilter, wrong []domain.FieldError, p
 		return filter, nil, problem, false
 	}
 	filter.Account = account
-	if x.query.Has("account") && !accountID(account) {
+	if x.query.Has("account") && !accountid.Valid(account) {
 		wrong = append(wrong, wrongAccount())
 	}
 	if x.query.Has("after") {

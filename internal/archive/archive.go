@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"sundial/eventstore"
+	"sundial/internal/pause"
 )
 
 // The files. The first holds the commits one after another behind a header that names the log; the second holds for each
@@ -237,16 +238,7 @@ func (a *Archive) Run(ctx context.Context) error {
 			return nil
 		}
 		a.config.Logger.Error("commits could not be copied to the archive; the past is read from the log itself, which is slower", "error", err)
-		pause(ctx, retryAfter)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+		pause.For(ctx, retryAfter)
 	}
 }
 
@@ -268,7 +260,7 @@ func (a *Archive) follow(ctx context.Context) error {
 			return err
 		}
 		if len(messages) < batch {
-			pause(ctx, patience)
+			pause.For(ctx, patience)
 		}
 	}
 }

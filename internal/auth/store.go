@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/streams"
 )
 
 const (
@@ -68,19 +70,16 @@ func Open(ctx context.Context, js jetstream.JetStream, config Config) (*Store, e
 	}
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	config.tendEvery = cmp.Or(config.tendEvery, tendEvery)
-	kv, err := js.KeyValue(ctx, bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket:       bucket,
-			Description:  "hashes of Sundial's access tokens",
-			History:      1,
-			MaxValueSize: maxRecord,
-			Storage:      jetstream.FileStorage,
-			Replicas:     max(config.Replicas, 1),
-		})
-	}
+	kv, err := streams.OpenBucket(ctx, js, jetstream.KeyValueConfig{
+		Bucket:       bucket,
+		Description:  "hashes of Sundial's access tokens",
+		History:      1,
+		MaxValueSize: maxRecord,
+		Storage:      jetstream.FileStorage,
+		Replicas:     max(config.Replicas, 1),
+	})
 	if err != nil {
-		return nil, fmt.Errorf("auth: opening the bucket %s: %w", bucket, err)
+		return nil, fmt.Errorf("auth: %w", err)
 	}
 	s := &Store{
 		kv: kv, config: config, done: make(chan struct{}),

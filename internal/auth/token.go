@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"sundial/internal/accountid"
 )
 
 const (
@@ -106,7 +108,7 @@ func (n NewToken) validate(now time.Time) error {
 	switch {
 	case !known:
 		say("role", "want one of "+roleNames())
-	case bound && !validAccount(n.Account):
+	case bound && !accountid.Valid(n.Account):
 		say("account", "want the account that the token is for: a-z, 0-9, _ and -, at most 63, the first a letter or a digit")
 	case !bound && n.Account != "":
 		say("account", "leave it out: a token of this role is not for one account")
@@ -124,20 +126,4 @@ func (n NewToken) validate(now time.Time) error {
 		return &InvalidError{wrong}
 	}
 	return nil
-}
-
-// validAccount judges an account id: a token of a NATS subject. The domain has the same rule; this package stands alone.
-func validAccount(id string) bool {
-	if len(id) == 0 || len(id) > 63 {
-		return false
-	}
-	for i, c := range []byte(id) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-		case i > 0 && (c == '_' || c == '-'):
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"sundial/internal/pause"
 )
 
 // child is the program as a process of its own.
@@ -63,8 +65,8 @@ func spawn(ctx context.Context, program, dir string) (c *child, err error) {
 		if status == http.StatusOK {
 			break
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
-			return nil, err
+		if !pause.For(ctx, 5*time.Millisecond) {
+			return nil, context.Cause(ctx)
 		}
 	}
 	c.ready = elapsed()
@@ -165,8 +167,8 @@ func (c *child) rest(ctx context.Context) (int, error) {
 		if now > restMost {
 			return 0, fmt.Errorf("the program was not at rest after %s", restMost)
 		}
-		if err := pause(ctx, time.Second); err != nil {
-			return 0, err
+		if !pause.For(ctx, time.Second) {
+			return 0, context.Cause(ctx)
 		}
 	}
 }
@@ -193,13 +195,4 @@ func (c *child) processorTime() (time.Duration, error) {
 	}
 	const second = 100 // ticks, on every Linux that Go runs on
 	return time.Duration(ticks) * time.Second / second, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/codec"
+	"sundial/internal/pause"
 )
 
 // PastID asks for the run of Past.
@@ -156,8 +157,8 @@ func (p *past) copied(ctx context.Context, n *node, s *served) error {
 	}
 	elapsed := watch()
 	for s.archive.Position() < head {
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
-			return err
+		if !pause.For(ctx, 10*time.Millisecond) {
+			return context.Cause(ctx)
 		}
 	}
 	p.say("the archive had it %.1f s later", elapsed().Seconds())

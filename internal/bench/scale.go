@@ -16,6 +16,7 @@ import (
 	"sundial/eventstore"
 	"sundial/internal/codec"
 	"sundial/internal/engine"
+	"sundial/internal/pause"
 	"sundial/projections"
 )
 
@@ -235,7 +236,10 @@ func (s *scale) expire(ctx context.Context, c *child) error {
 			return fmt.Errorf("creating an app: %d: %s", status, answer)
 		}
 	}
-	return pause(ctx, time.Until(begin.Add(within+5*time.Second))) //nolint:forbidigo // waits for the program's clock, which is the machine's
+	if !pause.For(ctx, time.Until(begin.Add(within+5*time.Second))) { //nolint:forbidigo // waits for the program's clock, which is the machine's
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // lateness reads from the log when those apps expired.

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 )
 
 // bill is the data of an event: of all types together, since they share most members.
@@ -107,7 +108,7 @@ func (e *event) member(name string, v jsontext.Value) (taken bool, err error) {
 	switch name {
 	case "account":
 		b.account, err = unquote(v, at)
-		if err == nil && !ValidAccount(b.account) {
+		if err == nil && !accountid.Valid(b.account) {
 			err = malformed("invalid_account", at, "must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit")
 		}
 		if err == nil {
@@ -231,19 +232,6 @@ func (e *event) extra() (jsontext.Value, error) {
 		return nil, malformed("too_large", "", "holds more than 64 KiB beyond what is understood of it")
 	}
 	return b, nil
-}
-
-// ValidAccount tells whether a text is an account id: [a-z0-9][a-z0-9_-]{0,62}, safe as a token of a subject.
-func ValidAccount(s string) bool {
-	if len(s) < 1 || len(s) > 63 || s[0] == '_' || s[0] == '-' {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 // integer reads a whole number, however it is spelled, that every reader of JSON holds exactly.

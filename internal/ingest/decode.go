@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 	"sundial/internal/engine"
 )
 
@@ -117,7 +118,7 @@ func (e *event) peek() {
 	_, _ = canonicalMembers(e.data, "data", 2, func(name string, v jsontext.Value) (bool, error) {
 		switch name {
 		case "account":
-			if s, err := unquote(v, name); err == nil && ValidAccount(s) {
+			if s, err := unquote(v, name); err == nil && accountid.Valid(s) {
 				e.fact.Account = s
 			}
 		case "app":
@@ -278,7 +279,7 @@ func instantOf(v jsontext.Value, at string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
+	t, err := domain.ParseTime(s)
 	if err != nil || t.UTC().Year() < 0 || t.UTC().Year() > 9999 {
 		return nil, malformed("invalid_time", at, "must be a time as RFC 3339 with a zone")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sundial/domain"
+	"sundial/internal/accountid"
 )
 
 // overdueEvent is a plain event, written as the example feed has it.
@@ -59,6 +60,9 @@ func TestDecode(t *testing.T) {
 			domain.NoteTRTCStopped{App: 1400000001, EffectiveAt: at, Report: report("")}},
 		{"sundial.trtc.app.started", `"effective_at":null,"region":"x"`, ``,
 			domain.NoteTRTCStarted{App: 1400000001, Report: report(`{"data":{"region":"x"}}`)}},
+		// RFC 3339 allows small letters.
+		{"invoice.settled", `"invoice":"v","version":2,"effective_at":"2021-01-01t03:24:32.0009+01:00"`, `"time":"2021-01-01t02:24:32.0000005z"`,
+			domain.SettleArrears{App: 1400000001, Invoice: "v", Version: 2, EffectiveAt: at, Report: report(`{"attributes":{"time":"2021-01-01T02:24:32.0000005Z"}}`)}},
 		// What is not understood is kept: attributes, members of data and of the amount.
 		{"invoice.overdue", `"invoice":"v","version":0,"effective_at":"2021-01-01T02:24:32Z","amount":{"minor":28843,"currency":"CNY","tax":1.50},"order":{"b":[1,{"y":1,"x":2}],"a":null}`,
 			`"time":"2021-01-01T03:24:32+01:00","subject":"x","traceparent":"00-1","gone":null`,
@@ -133,6 +137,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{"control character in a name", replace(t, `"version": 1`, `"version": 1, "a\u0007b": 1`), "control_character", "data"},
 		{"long id", replace(t, "up-1", strings.Repeat("x", 513)), "too_long", "id"},
 		{"event time without a zone", replace(t, `"time": "2021-01-01T02:24:32.000Z"`, `"time": "2021-01-01T02:24:32"`), "invalid_time", "time"},
+		{"event time with an hour of one digit", replace(t, `"time": "2021-01-01T02:24:32.000Z"`, `"time": "2021-01-01T2:24:32Z"`), "invalid_time", "time"},
+		{"event time with a comma", replace(t, `"time": "2021-01-01T02:24:32.000Z"`, `"time": "2021-01-01T02:24:32,5Z"`), "invalid_time", "time"},
+		{"event time with an offset of a day", replace(t, `"time": "2021-01-01T02:24:32.000Z"`, `"time": "2021-01-01T02:24:32+24:00"`), "invalid_time", "time"},
+		{"event time with an offset of sixty minutes", replace(t, `"time": "2021-01-01T02:24:32.000Z"`, `"time": "2021-01-01T02:24:32+01:60"`), "invalid_time", "time"},
+		{"time with an hour of one digit", replace(t, `"effective_at": "2021-01-01T02:24:32.000Z"`, `"effective_at": "2021-01-01T2:24:32Z"`), "invalid_time", "data.effective_at"},
+		{"time with a comma", replace(t, `"effective_at": "2021-01-01T02:24:32.000Z"`, `"effective_at": "2021-01-01T02:24:32,5Z"`), "invalid_time", "data.effective_at"},
+		{"time with an offset of a day", replace(t, `"effective_at": "2021-01-01T02:24:32.000Z"`, `"effective_at": "2021-01-01T02:24:32+24:00"`), "invalid_time", "data.effective_at"},
 		{"no account", replace(t, `"account"`, `"accountant"`), "missing_field", "data.account"},
 		{"account in capitals", replace(t, `acct-1`, `Acct-1`), "invalid_account", "data.account"},
 		{"empty account", replace(t, `"acct-1"`, `""`), "invalid_account", "data.account"},
@@ -322,7 +333,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if !ValidAccount(fact.Account) || fact.Source == "" || fact.ID == "" || fact.Command == nil {
+		if !accountid.Valid(fact.Account) || fact.Source == "" || fact.ID == "" || fact.Command == nil {
 			t.Fatalf("accepted as %+v", fact)
 		}
 		// The canonical form of an event is the same event.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+
+	"sundial/internal/pause"
 )
 
 const (
@@ -44,7 +46,7 @@ func (i *Intake) Drain(ctx context.Context) (stuck map[string]error, err error) 
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("draining the billing events: %w", ctx.Err())
 			}
-			pause(ctx, lookEvery) // another node is about to take over
+			pause.For(ctx, lookEvery) // another node is about to take over
 		}
 	}
 	some, err := i.replays.drain(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"sundial/domain"
+	"sundial/internal/atomicbatch"
 	"sundial/internal/engine"
 	"sundial/internal/testing/enginetest"
 )
@@ -171,23 +172,22 @@ func until(t testing.TB, what string, ok func() bool) {
 // fill puts events into the billing stream, a thousand with one sync.
 func (w *harness) fill(count int, event func(n int) (subject, body string)) {
 	w.t.Helper()
+	ids := atomicbatch.NewIDs()
 	for n := 0; n < count; {
-		id := nats.NewInbox()[7:]
-		size := min(1000, count-n)
+		id := ids.Next()
+		size := min(atomicbatch.MaxMessages, count-n)
 		for k := 1; k <= size; k++ {
 			subject, body := event(n)
 			n++
 			m := nats.NewMsg(subject)
 			m.Data = []byte(body)
-			m.Header.Set("Nats-Batch-Id", id)
-			m.Header.Set("Nats-Batch-Sequence", fmt.Sprint(k))
+			atomicbatch.Mark(m.Header, id, k, k == size)
 			if k < size {
 				if err := w.Conn.PublishMsg(m); err != nil {
 					w.t.Fatal(err)
 				}
 				continue
 			}
-			m.Header.Set("Nats-Batch-Commit", "1")
 			reply, err := w.Conn.RequestMsg(m, 30*time.Second)
 			if err != nil {
 				w.t.Fatal(err)

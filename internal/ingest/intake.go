@@ -81,7 +81,7 @@ func Open(ctx context.Context, config Config) (*Intake, error) {
 	if n := config.JetStream.Conn().MaxPayload(); n > 0 {
 		largest = min(largest, n-headerRoom) // what comes in must find room in the parking place
 	}
-	stream, err := ensureStream(opening, config.JetStream, jetstream.StreamConfig{
+	stream, err := openStream(opening, config.JetStream, jetstream.StreamConfig{
 		Name:               billingStream,
 		Description:        "Billing events that wait to be taken in. What was taken in is purged.",
 		Subjects:           []string{billingSubject + ">"},

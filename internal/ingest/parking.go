@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/internal/jserror"
+	"sundial/internal/pause"
+	"sundial/internal/streams"
 )
 
 const (
@@ -56,7 +58,7 @@ type parking struct {
 }
 
 func openParking(ctx context.Context, js jetstream.JetStream, replicas int, log *slog.Logger) (*parking, error) {
-	stream, err := ensureStream(ctx, js, jetstream.StreamConfig{
+	stream, err := openStream(ctx, js, jetstream.StreamConfig{
 		Name:              parkedStream,
 		Description:       "Billing events that were not taken in, with their reasons. What waits here is bounded by the program.",
 		Subjects:          []string{parkedSubject + "*"},
@@ -76,18 +78,12 @@ func openParking(ctx context.Context, js jetstream.JetStream, replicas int, log 
 	}, nil
 }
 
-// ensureStream opens a stream and makes it where it is absent. One that is there may be larger or smaller than ours, as
+// openStream opens a stream and makes it where it is absent. One that is there may be larger or smaller than ours, as
 // its operator likes, but not another kind.
-func ensureStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, config.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, config)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // by another node, now
-			stream, err = js.Stream(ctx, config.Name)
-		}
-	}
+func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := streams.Open(ctx, js, config)
 	if err != nil {
-		return nil, fmt.Errorf("opening the stream %s: %w", config.Name, err)
+		return nil, err
 	}
 	is := stream.CachedInfo().Config
 	if is.Retention != config.Retention || is.Discard != config.Discard || is.MaxAge != 0 ||
@@ -180,7 +176,7 @@ func (p *parking) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := p.followOnce(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("following the parked events was interrupted, going on", "error", err)
-			pause(ctx, reconnectPause)
+			pause.For(ctx, reconnectPause)
 		}
 	}
 }
@@ -268,14 +264,5 @@ func (p *parking) await(ctx context.Context, done func() bool) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sundial/domain"
+	"sundial/internal/pause"
 )
 
 const (
@@ -115,7 +116,7 @@ func (r *replays) work(ctx context.Context, key appKey) {
 		}
 		if err != nil {
 			r.intake.log.Warn("replaying what waited for an app failed, trying again", "account", key.account, "app", key.app, "error", err)
-			pause(ctx, replayPause)
+			pause.For(ctx, replayPause)
 		}
 	}
 }

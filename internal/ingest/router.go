@@ -9,6 +9,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"sundial/internal/pause"
 )
 
 const (
@@ -95,7 +97,7 @@ func (t *session) again(next message.HandlerFunc) message.HandlerFunc {
 				return produced, err
 			}
 			t.intake.metrics.retries.Inc()
-			pause(t.ctx, patience)
+			pause.For(t.ctx, patience)
 			patience *= 2
 		}
 	}

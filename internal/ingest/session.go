@@ -10,6 +10,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/pause"
 )
 
 const (
@@ -60,7 +62,7 @@ func (i *Intake) Run(ctx context.Context) error {
 			return nil
 		}
 		i.log.Warn("cannot reach the billing stream, trying again", "error", err)
-		pause(ctx, reconnectPause)
+		pause.For(ctx, reconnectPause)
 	}
 	t := &session{
 		intake: i, window: newWindow(first - 1), ctx: ctx,
@@ -112,7 +114,7 @@ func (t *session) fetch() {
 	for t.ctx.Err() == nil {
 		if err := t.fetchOnce(); err != nil && t.ctx.Err() == nil {
 			t.intake.log.Warn("fetching billing events was interrupted, going on", "error", err)
-			pause(t.ctx, reconnectPause)
+			pause.For(t.ctx, reconnectPause)
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/internal/jserror"
+	"sundial/internal/pause"
+	"sundial/internal/streams"
 )
 
 // DefaultTTL is after how long without renewal a dead node's work passes to another one: long enough for a restart of
@@ -82,7 +84,7 @@ func (l *Lease) Run(ctx context.Context, work func(context.Context) error) error
 			l.log.Warn("cannot ask for the lease, trying again", "error", err)
 		}
 		if t == nil {
-			pause(ctx, l.config.TTL/4)
+			pause.For(ctx, l.config.TTL/4)
 			continue
 		}
 		ended, err := l.term(ctx, t, work)
@@ -134,13 +136,8 @@ func (l *Lease) acquire(ctx context.Context) (*tenure, error) {
 	return &tenure{kv: kv, revision: revision, sent: sent}, nil
 }
 
-// bucket opens the bucket and makes it where it is absent.
 func (l *Lease) bucket(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := l.js.KeyValue(ctx, l.config.Bucket)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return kv, err
-	}
-	kv, err = l.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+	return streams.OpenBucket(ctx, l.js, jetstream.KeyValueConfig{
 		Bucket:      l.config.Bucket,
 		Description: "leases among nodes; a key that is not renewed disappears",
 		TTL:         l.config.TTL,
@@ -148,10 +145,6 @@ func (l *Lease) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 		Storage:     jetstream.FileStorage,
 		Replicas:    l.config.Replicas,
 	})
-	if errors.Is(err, jetstream.ErrBucketExists) {
-		return l.js.KeyValue(ctx, l.config.Bucket)
-	}
-	return kv, err
 }
 
 // term does the work while it keeps renewing. It says whether Run is over, with work's own error.
@@ -240,13 +233,4 @@ func (l *Lease) release(t *tenure) {
 // now is the machine's clock with its monotonic reading: a lease measures durations and knows no calendar.
 func now() time.Time {
 	return time.Now() //nolint:forbidigo // a duration between two moments of one process, also under a sandbox
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sundial/eventstore"
+	"sundial/internal/atomicbatch"
+	"sundial/internal/pause"
 )
 
 const (
@@ -104,14 +106,14 @@ func (p *Publisher) Run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, errConflict):
 			p.log.Info("another node publishes too, going on behind it")
-			pause(ctx, linger)
+			pause.For(ctx, linger)
 		case errors.As(err, &checkpoint), errors.As(err, &corrupt), errors.As(err, &gap), errors.As(err, &unknown):
 			p.broken.Set(1)
 			p.log.Error("nothing is published until somebody has looked", "error", err)
-			pause(ctx, lookAfter)
+			pause.For(ctx, lookAfter)
 		default:
 			p.log.Warn("publishing was interrupted, going on", "error", err)
-			pause(ctx, retryAfter)
+			pause.For(ctx, retryAfter)
 		}
 	}
 	return nil
@@ -154,8 +156,8 @@ func (p *Publisher) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if sent < batchMax/2 {
-			pause(ctx, linger-machineTime().Sub(began))
+		if sent < atomicbatch.MaxMessages/2 {
+			pause.For(ctx, linger-machineTime().Sub(began))
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -190,7 +192,7 @@ func (p *Publisher) publish(ctx context.Context, commits []eventstore.Message, d
 			if !item.place.after(done) {
 				continue
 			}
-			if len(out) == batchMax || size > batchBytes {
+			if len(out) == atomicbatch.MaxMessages || size > batchBytes {
 				if err := flush(); err != nil {
 					return sent, err
 				}
@@ -203,18 +205,6 @@ func (p *Publisher) publish(ctx context.Context, commits []eventstore.Message, d
 
 // batchBytes bounds a batch of large events: the server stages it in memory.
 const batchBytes = 8 << 20
-
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
 
 // machineTime measures durations; the engine's clock may stand still under a sandbox.
 func machineTime() time.Time {

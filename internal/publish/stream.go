@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,8 +12,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"sundial/internal/atomicbatch"
 	"sundial/internal/cloudevent"
 	"sundial/internal/jserror"
+	"sundial/internal/streams"
 )
 
 const (
@@ -32,9 +33,8 @@ const (
 	duplicateWindow = 2 * time.Second
 
 	// batchMin is from how many messages one atomic batch, with one sync and some 4 ms to stage, is faster than single
-	// ones; batchMax is the server's limit.
+	// ones.
 	batchMin = 8
-	batchMax = 1000
 
 	requestTimeout = 5 * time.Second
 )
@@ -59,19 +59,18 @@ type stream struct {
 	log      string // identity
 
 	expected uint64 // sequence of the last message
-	batch    string // prefix of batch ids, unique among nodes
-	batches  uint64
+	ids      *atomicbatch.IDs
 }
 
 func newStream(js jetstream.JetStream, replicas int, log string) *stream {
-	return &stream{js: js, replicas: replicas, log: log, batch: rand.Text()[:12] + "-"}
+	return &stream{js: js, replicas: replicas, log: log, ids: atomicbatch.NewIDs()}
 }
 
 // open opens the stream and makes it where it is absent, also after an operator has deleted it.
 func (s *stream) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	config := jetstream.StreamConfig{
+	opened, err := streams.Open(ctx, s.js, jetstream.StreamConfig{
 		Name:        streamName,
 		Description: "What happened to apps and accounts, for whoever must know. Its last message is the publisher's checkpoint: do not purge it whole.",
 		Subjects:    []string{subjectPrefix + "*.*"},
@@ -85,16 +84,9 @@ func (s *stream) open(ctx context.Context) error {
 		// Without direct reads, all are the leader's: a follower's last message may be an old one.
 		AllowDirect:        false,
 		AllowAtomicPublish: true,
-	}
-	opened, err := s.js.Stream(ctx, streamName)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		opened, err = s.js.CreateStream(ctx, config)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			opened, err = s.js.Stream(ctx, streamName)
-		}
-	}
+	})
 	if err != nil {
-		return fmt.Errorf("publish: opening the stream %s: %w", streamName, err)
+		return fmt.Errorf("publish: %w", err)
 	}
 	is := opened.CachedInfo().Config
 	switch {
@@ -155,7 +147,7 @@ func (s *stream) Publish(_ string, messages ...*message.Message) error {
 	ctx := messages[0].Context()
 	if len(messages) >= batchMin {
 		for len(messages) > 0 {
-			n := min(len(messages), batchMax)
+			n := min(len(messages), atomicbatch.MaxMessages)
 			if err := s.publishBatch(ctx, messages[:n]); err != nil {
 				return err
 			}
@@ -181,22 +173,20 @@ var _ message.Publisher = (*stream)(nil)
 
 // publishBatch writes messages as one atomic batch. Only its last one is answered; faults before it show there.
 func (s *stream) publishBatch(ctx context.Context, messages []*message.Message) error {
-	s.batches++
-	id := s.batch + strconv.FormatUint(s.batches, 36)
+	id := s.ids.Next()
 	for i, m := range messages {
 		out := s.message(m, s.expected)
 		if i > 0 {
 			out.Header.Del(jetstream.ExpectedLastSeqHeader)
 		}
-		out.Header["Nats-Batch-Id"] = []string{id}
-		out.Header["Nats-Batch-Sequence"] = []string{strconv.Itoa(i + 1)}
-		if i < len(messages)-1 {
+		last := i == len(messages)-1
+		atomicbatch.Mark(out.Header, id, i+1, last)
+		if !last {
 			if err := s.js.Conn().PublishMsg(out); err != nil {
 				return fmt.Errorf("publish: %w", err)
 			}
 			continue
 		}
-		out.Header["Nats-Batch-Commit"] = []string{"1"}
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		return s.request(ctx, out)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"sundial/internal/pause"
 )
 
 const (
@@ -81,7 +83,7 @@ func (v *Vault) follow(ctx context.Context, f *following) {
 				return
 			}
 			v.log.Warn("the keys cannot be followed just now, so none are kept in memory", "error", err)
-			pause(ctx, followAgain)
+			pause.For(ctx, followAgain)
 			f, err = v.resubscribe(ctx)
 		}
 	}
@@ -147,13 +149,4 @@ func (v *Vault) rootChanged(ctx context.Context) {
 		return
 	}
 	v.metrics.setLocked(err)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/internal/jserror"
+	"sundial/internal/streams"
 )
 
 const (
@@ -48,19 +49,16 @@ type message struct {
 // openStream binds to the stream and makes it where it is absent. It may not deny deletions, and it has no limit: a limit
 // removes messages without overwriting them. Answers come from the leader alone, no replica that lags.
 func openStream(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, streamName)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
-			Name:        streamName,
-			Description: "wrapped keys of Sundial's apps; a message is overwritten on disk when it is replaced",
-			Subjects:    []string{subjects},
-			Storage:     jetstream.FileStorage,
-			MaxMsgSize:  seamMessage + 1024, // with room for headers
-			Replicas:    replicas,
-		})
-	}
+	stream, err := streams.Open(ctx, js, jetstream.StreamConfig{
+		Name:        streamName,
+		Description: "wrapped keys of Sundial's apps; a message is overwritten on disk when it is replaced",
+		Subjects:    []string{subjects},
+		Storage:     jetstream.FileStorage,
+		MaxMsgSize:  seamMessage + 1024, // with room for headers
+		Replicas:    replicas,
+	})
 	if err != nil {
-		return nil, unavailable("opening the stream "+streamName, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return stream, nil
 }
