@@ -119,6 +119,20 @@ func (d *describer) rows(of reflect.Type) {
 	}
 }
 
+// reach finds the parts that a part is made of.
+func (d *describer) reach(of reflect.Type) {
+	if of.Kind() != reflect.Struct {
+		return
+	}
+	for i := range of.NumField() {
+		if f := of.Field(i); f.Anonymous {
+			d.reach(f.Type)
+		} else {
+			d.is(f.Type)
+		}
+	}
+}
+
 // is says in words what a member holds.
 func (d *describer) is(t reflect.Type) string {
 	switch {
@@ -129,7 +143,10 @@ func (d *describer) is(t reflect.Type) string {
 	case t == reflect.TypeFor[jsontext.Value]():
 		return "any JSON"
 	case t.PkgPath() == reflect.TypeFor[App]().PkgPath():
-		d.parts[t.Name()] = t
+		if d.parts[t.Name()] == nil {
+			d.parts[t.Name()] = t
+			d.reach(t)
+		}
 		return fmt.Sprintf("[%s](#%s)", t.Name(), strings.ToLower(t.Name()))
 	}
 	switch t.Kind() {

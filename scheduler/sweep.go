@@ -11,8 +11,8 @@ import (
 	"sundial/projections"
 )
 
-// actor is who the log names for what time did.
-const actor = "scheduler"
+// Actor is who the log names for what time did.
+const Actor = "scheduler"
 
 // round is one sweep: batches of what is due, until none is left that has not been tried.
 type round struct {
@@ -101,7 +101,7 @@ func (r *round) account(ctx context.Context, transitions []projections.Transitio
 	for _, t := range transitions {
 		command := domain.FireTransition{App: t.App, Kind: t.Kind, Episode: t.Episode}
 		answer, err := s.config.Engine.Execute(ctx, engine.Request{
-			Account: t.Account, ID: command.ID(), Command: command, Actor: actor, Durable: true,
+			Account: t.Account, ID: command.ID(), Command: command, Actor: Actor, Durable: true,
 		})
 		if err != nil {
 			r.mu.Lock()

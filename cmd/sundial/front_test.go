@@ -24,7 +24,7 @@ func TestBetweenTwoLivesEverythingIsRefusedWithAProblem(t *testing.T) {
 		status       int
 		contains     string
 	}{
-		{"GET", "/livez", http.StatusOK, `"live":true`},
+		{"GET", "/livez", http.StatusOK, `{"status":"ok"}`},
 		{"GET", "/readyz", http.StatusServiceUnavailable, `"code":"unavailable"`},
 		{"GET", "/v1/apps", http.StatusServiceUnavailable, `"code":"unavailable"`},
 		{"POST", "/v1/accounts/acme/apps", http.StatusServiceUnavailable, "being started anew"},

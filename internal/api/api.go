@@ -206,12 +206,7 @@ func (a *API) answer(x *call) (rep reply) {
 // write sends the answer and says how many bytes its body has.
 func (a *API) write(x *call, rep *reply) int {
 	h := x.w.Header()
-	for i := range secure {
-		h[secure[i].name] = secure[i].value
-	}
-	if x.r.TLS != nil {
-		h["Strict-Transport-Security"] = strictTransport
-	}
+	secured(h, x.r)
 	h[headerRequest] = []string{x.request}
 	rep.headers(h)
 	if rep.status == http.StatusRequestEntityTooLarge { // what is left of the body is not read
@@ -220,6 +215,16 @@ func (a *API) write(x *call, rep *reply) int {
 	x.w.WriteHeader(rep.status)
 	n, _ := x.w.Write(rep.body) // a client that is gone is no error of ours
 	return n
+}
+
+// secured sets the headers of every answer.
+func secured(h http.Header, r *http.Request) {
+	for i := range secure {
+		h[secure[i].name] = secure[i].value
+	}
+	if r.TLS != nil {
+		h["Strict-Transport-Security"] = strictTransport
+	}
 }
 
 // The headers of every answer: what is here is for the client that asked, is what it says it is, and is no page.

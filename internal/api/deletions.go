@@ -77,7 +77,7 @@ type DeletionRequest struct {
 	Status      domain.Status  `json:"status" enum:"active,expired,stopped,deleted" doc:"Of the app"`
 	State       string         `json:"state" enum:"open,approved,rejected,withdrawn"`
 	RequestedAt domain.Instant `json:"requested_at"`
-	By          string         `json:"by" doc:"Who asked" example:"owner:tok_8c02e6d1aa54"`
+	By          string         `json:"by" doc:"Who asked" example:"owner:tok_8c02e6d1aa54b7f30c19"`
 	Reason      string         `json:"reason"`
 	Losses      []string       `json:"losses" doc:"What its approval destroys"`
 }

@@ -23,7 +23,7 @@ type Event struct {
 	Schema      string         `json:"dataschema" doc:"Names the version" example:"urn:sundial:event:app.stopped.v1"`
 	Account     string         `json:"account" example:"acme"`
 	Position    string         `json:"position" doc:"Of the commit: events of one commit share it" example:"1234"`
-	Actor       string         `json:"actor" doc:"Who did it" example:"system:scheduler"`
+	Actor       string         `json:"actor" doc:"Who did it" example:"scheduler"`
 	Correlation string         `json:"correlationid,omitzero" doc:"The id of the request that led to it"`
 	Command     string         `json:"command" doc:"What led to it" example:"fire_transition"`
 	Reason      string         `json:"reason,omitzero" doc:"Why, where somebody said so"`

@@ -17,7 +17,7 @@ type Commit struct {
 	RecordedAt  domain.Instant `json:"recorded_at"`
 	Command     string         `json:"command" example:"stop_app"`
 	CommandID   string         `json:"command_id" doc:"Its Idempotency-Key; for a billing event fact/ with source and id, for what time did auto/"`
-	Actor       string         `json:"actor" doc:"Who did it" example:"system:scheduler"`
+	Actor       string         `json:"actor" doc:"Who did it" example:"scheduler"`
 	Reason      *string        `json:"reason" doc:"Why, where somebody said so"`
 	Correlation *string        `json:"correlation" doc:"The id of the request that led to it"`
 	Events      []CommitEvent  `json:"events"`
@@ -90,7 +90,7 @@ func (a *API) filterHistory(query url.Values) (h query.History, wrong []domain.F
 	window, crooked := windowOf(query)
 	h.Types, h.Window, h.Actor = types, window, query.Get("actor")
 	if query.Has("actor") && (h.Actor == "" || utf8.RuneCountInString(h.Actor) > maxActor) {
-		wrong = append(wrong, field("actor", "out_of_range", "must be 1 to 128 characters: an actor as histories have it, or the part before the colon"))
+		wrong = append(wrong, field("actor", "out_of_range", "must be 1 to 128 characters: an actor as histories have it, the part before the colon, or system"))
 	}
 	return h, joined(wrong, unknown, crooked)
 }

@@ -22,7 +22,7 @@ type Parked struct {
 	Source   *string        `json:"source"`
 	EventID  *string        `json:"event_id"`
 	Subject  *string        `json:"subject" doc:"The NATS subject that it came on; null if it came over HTTP"`
-	Actor    *string        `json:"actor" doc:"Who sent it over HTTP"`
+	Actor    *string        `json:"actor" doc:"Who sent it" example:"billing:nats"`
 	Size     int            `json:"size" doc:"Of the event, in bytes"`
 	Event    jsontext.Value `json:"event" doc:"The event as it came; null if it is no JSON or larger than 16 KiB"`
 	Bytes    []byte         `json:"event_base64,omitzero" doc:"The bytes of an event that is no JSON"`

@@ -172,6 +172,11 @@ var (
 		http.StatusServiceUnavailable, "unavailable", "The log cannot be written or read now; nothing was written.",
 		"Send it again with the same Idempotency-Key.",
 	}
+	corrupt = fault{
+		http.StatusServiceUnavailable, "corrupt",
+		"What is stored does not fit together, so nothing is written until an operator has looked; reads go on.",
+		"Ask the operator: /readyz and the server's log say what is wrong and what to do.",
+	}
 	locked = fault{
 		http.StatusServiceUnavailable, "secrets_locked", "The engine has not got the root key that opens secrets; nothing was written.",
 		"Have an operator start it with the right --root-key; sundial vault status says which.",
@@ -194,13 +199,13 @@ var (
 	}
 )
 
-// faults lists every fault, for the documentation and its test.
+// faults lists every fault with a code of this edge, for the document.
 func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, malformedForm, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, stale, tooLarge, tooMany, wrongType, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
-		unavailable, locked, notAllTaken, parkingFull, unknown, behind,
+		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
+		unavailable, corrupt, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }
 

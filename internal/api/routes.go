@@ -92,7 +92,7 @@ var (
 
 	historyFilter = slices.Concat([]parameter{
 		typesParameter,
-		{"actor", "Only what was done by this actor, such as system:scheduler, or in this capacity, such as operator", "operator", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxActor)}},
+		{"actor", "Only what was done by this actor, such as scheduler, or in this capacity: operator, owner, billing, or system for what time did", "operator", huma.Schema{Type: huma.TypeString, MinLength: pointer(1), MaxLength: pointer(maxActor)}},
 	}, recordedWindow, paging)
 
 	reasonParameter = parameter{"reason", "Why; kept with what it leads to", "", huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxReason)}}

@@ -122,7 +122,7 @@ func (f report) request() engine.Request {
 	sum := sha256.Sum256([]byte(source + "\n" + f.id))
 	r := engine.Request{
 		Account: f.account, ID: engine.FactPrefix + base64.RawURLEncoding.EncodeToString(sum[:]), Role: domain.Billing,
-		Actor: "billing:nats", Correlation: f.id, Durable: true,
+		Actor: ingest.NATSActor, Correlation: f.id, Durable: true,
 	}
 	report := &domain.Report{Source: source, ID: f.id}
 	r.Command = domain.MarkArrears{

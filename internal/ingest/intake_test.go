@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/engine"
 	"sundial/internal/testing/enginetest"
 )
 
@@ -459,18 +460,68 @@ func TestAStuckAccountHoldsOnlyItself(t *testing.T) {
 	})
 }
 
+// wrapped runs a handler on a message as the router would, and gives what is brought back to the lane.
+func (n *node) wrapped(t *testing.T, payload string, handler message.HandlerFunc) (this *attempt, err error) {
+	t.Helper()
+	term := &session{intake: n.Intake, ctx: t.Context()}
+	wrapping, err := term.wrapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range slices.Backward(wrapping) {
+		handler = w(handler)
+	}
+	this = &attempt{subject: "billing.acme"}
+	m := message.NewMessageWithContext(context.WithValue(t.Context(), attemptKey{}, this), "1", []byte(payload))
+	_, err = handler(m)
+	return this, err
+}
+
 func TestAPanicParksTheMessage(t *testing.T) {
 	w := newWorld(t)
 	n := w.node()
-	term := &session{intake: n.Intake, ctx: t.Context()}
-	attempt := &attempt{subject: "billing.acme"}
-	m := message.NewMessageWithContext(context.WithValue(t.Context(), attemptKey{}, attempt), "1", []byte("boom"))
-	if _, err := term.poison(func(*message.Message) ([]*message.Message, error) { panic("boom") })(m); err != nil {
+	calls := 0
+	boom := func(*message.Message) ([]*message.Message, error) { calls++; panic("boom") }
+	if _, err := n.wrapped(t, "boom", boom); err != nil {
 		t.Fatal(err)
 	}
 	items, _, err := n.Parked(t.Context(), "", 10)
 	if err != nil || len(items) != 1 || items[0].Code != codeProcessing || string(items[0].Event) != "boom" || items[0].Subject != "billing.acme" {
 		t.Errorf("parked %+v, %v", items, err)
+	}
+	// Where there is no room the message stays with its lane, which is told why in a line, and nothing is tried at once.
+	n.parking.limits.open = 1
+	calls = 0
+	this, err := n.wrapped(t, "another", boom)
+	if !errors.Is(err, ErrParkedFull) || !errors.Is(this.err, ErrParkedFull) || strings.ContainsAny(this.err.Error(), "\n") {
+		t.Errorf("no room: %v, told the lane: %v", err, this.err)
+	}
+	if calls != 1 {
+		t.Errorf("tried %d times, want once", calls)
+	}
+}
+
+// What fails is tried five times, and then its lane waits; what succeeds meanwhile is taken in.
+func TestAFailureIsTriedAgainAFewTimes(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	for _, row := range []struct{ fails, calls int }{{0, 1}, {1, 2}, {4, 5}, {100, 5}} {
+		calls := 0
+		this, err := n.wrapped(t, "x", func(*message.Message) ([]*message.Message, error) {
+			if calls++; calls <= row.fails {
+				return nil, engine.ErrUnavailable
+			}
+			return nil, nil
+		})
+		if failed := row.fails >= row.calls; errors.Is(err, engine.ErrUnavailable) != failed || errors.Is(this.err, engine.ErrUnavailable) != failed {
+			t.Errorf("%d failures: %v, told the lane: %v", row.fails, err, this.err)
+		}
+		if calls != row.calls {
+			t.Errorf("%d failures: tried %d times, want %d", row.fails, calls, row.calls)
+		}
+	}
+	if items, _, err := n.Parked(t.Context(), "", 10); err != nil || len(items) != 0 {
+		t.Errorf("parked %+v, %v: what can be tried again is not parked", items, err)
 	}
 }
 

@@ -4,20 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
-
-	"sundial/internal/pause"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 )
 
 const (
-	// maxAttempts bounds the attempts at one message before its account counts as stuck, with pauses that double from
-	// firstPause: a third of a second in all, so that whoever drains learns of it soon.
-	maxAttempts = 5
-	firstPause  = 20 * time.Millisecond
+	// maxRetries bounds the attempts at one message, after its first one, before its account counts as stuck: half a
+	// second in all, so that whoever drains learns of it soon.
+	maxRetries = 4
+	// The pauses between them are 20, 80, 160 and 160 ms: the middleware doubles once more for each time it asks
+	// ShouldRetry, so every other pause is never made.
+	firstPause = 10 * time.Millisecond
+	lastPause  = 160 * time.Millisecond
 
 	// closePatience is how long the router waits for handlers at its end; they have all returned by then.
 	closePatience = 30 * time.Second
@@ -26,6 +27,7 @@ const (
 // attempt goes with a message through the router and brings back why it failed.
 type attempt struct {
 	subject string
+	made    int // how often it was given to the handler
 	err     error
 }
 
@@ -46,9 +48,28 @@ func (t *session) router() (*message.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	router.AddMiddleware(t.report, t.again, t.poison)
+	wrapping, err := t.wrapping()
+	if err != nil {
+		return nil, err
+	}
+	router.AddMiddleware(wrapping...)
 	router.AddConsumerHandler("billing", billingSubject+">", t, t.handle)
 	return router, nil
+}
+
+// wrapping is what the handler is wrapped in, from the outside in. The poison queue stands inside the retries, so that
+// what cannot be parked now is tried again like everything else, and takes panics alone: any other error is the
+// engine's, and parking for it would take good bills out of their account's order.
+func (t *session) wrapping() ([]message.HandlerMiddleware, error) {
+	retry := middleware.Retry{
+		MaxRetries: maxRetries, InitialInterval: firstPause, MaxInterval: lastPause, Multiplier: 2,
+		ShouldRetry: func(p middleware.RetryParams) bool { return !errors.Is(p.Err, ErrParkedFull) }, // until a person has made room
+	}
+	poison, err := middleware.PoisonQueueWithFilter(poisonQueue{t.intake}, parkedStream, panicked)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
+	}
+	return []message.HandlerMiddleware{report, retry.Middleware, poison, middleware.Recoverer}, nil
 }
 
 // Subscribe makes the term a Watermill subscriber: it delivers the first message of each lane, and that lane's next one
@@ -62,62 +83,71 @@ func (t *session) Close() error { return nil }
 
 // handle is the router's handler: the one translation, then the judgement.
 func (t *session) handle(m *message.Message) error {
-	subject := attemptOf(m).subject
+	this := attemptOf(m)
+	if this.made++; this.made > 1 {
+		t.intake.metrics.retries.Inc()
+	}
 	fact, unread := Decode(m.Payload)
-	outcome, err := t.intake.judge(m.Context(), m.Payload, fact, unread, natsOrigin(subject))
+	outcome, err := t.intake.judge(m.Context(), m.Payload, fact, unread, natsOrigin(this.subject))
 	if err == nil {
 		t.intake.metrics.count("nats", outcome.Outcome)
 	}
 	return err
 }
 
-// natsActor is who gives the commands of bills that come over NATS: whoever may publish them.
-const natsActor = "billing:nats"
+// NATSActor is who gives the commands of bills that come over NATS: whoever may publish them.
+const NATSActor = "billing:nats"
 
 func natsOrigin(subject string) origin {
-	return origin{subject: subject, account: accountOf(subject), actor: natsActor}
+	return origin{subject: subject, account: accountOf(subject), actor: NATSActor}
 }
 
 // report brings an error back to the lane; the router tells it only that there was one.
-func (t *session) report(next message.HandlerFunc) message.HandlerFunc {
+func report(next message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
 		produced, err := next(m)
+		var unparked *unparkedError
+		if errors.As(err, &unparked) {
+			err = unparked // what it is joined with holds the panic's stack, which is in the log
+		}
 		attemptOf(m).err = err
 		return produced, err
 	}
 }
 
-// again tries a message again a few times; most causes are over by then.
-func (t *session) again(next message.HandlerFunc) message.HandlerFunc {
-	return func(m *message.Message) ([]*message.Message, error) {
-		patience := firstPause
-		for n := 1; ; n++ {
-			produced, err := next(m)
-			if err == nil || n == maxAttempts || t.ctx.Err() != nil || errors.Is(err, ErrParkedFull) {
-				return produced, err
-			}
-			t.intake.metrics.retries.Inc()
-			pause.For(t.ctx, patience)
-			patience *= 2
-		}
-	}
+// panicked tells whether the program failed on a message: it would do so again, and hold its account for ever.
+func panicked(err error) bool {
+	var p middleware.RecoveredPanicError
+	return errors.As(err, &p)
 }
 
-// poison parks a message on which the program panics: it would do so again, and hold its account for ever.
-func (t *session) poison(next message.HandlerFunc) message.HandlerFunc {
-	return func(m *message.Message) (produced []*message.Message, err error) {
-		defer func() {
-			cause := recover()
-			if cause == nil {
-				return
-			}
-			t.intake.log.Error("a defect: a billing event made the program panic, it is parked",
-				"sequence", m.UUID, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-			err = t.intake.keepPoison(m.Context(), m.Payload, natsOrigin(attemptOf(m).subject))
-		}()
-		return next(m)
+// poisonQueue is the parking place as Watermill's publisher: it parks what made the program panic.
+type poisonQueue struct{ intake *Intake }
+
+var _ message.Publisher = poisonQueue{}
+
+// Publish parks messages; the middleware has noted on each what it did. The topic is the one parking place.
+func (q poisonQueue) Publish(_ string, messages ...*message.Message) error {
+	for _, m := range messages {
+		q.intake.log.Error("a defect: a billing event made the program panic, it is parked",
+			"sequence", m.UUID, "panic", m.Metadata.Get(middleware.ReasonForPoisonedKey))
+		if err := q.intake.keepPoison(m.Context(), m.Payload, natsOrigin(attemptOf(m).subject)); err != nil {
+			return &unparkedError{err}
+		}
 	}
+	return nil
 }
+
+// Close is Watermill's; the parking place is the intake's.
+func (poisonQueue) Close() error { return nil }
+
+// unparkedError says why what made the program panic could not be parked.
+type unparkedError struct{ err error }
+
+func (e *unparkedError) Error() string {
+	return "the program panicked on it, and it could not be parked: " + e.err.Error()
+}
+func (e *unparkedError) Unwrap() error { return e.err }
 
 // keepPoison parks an event that made the program panic.
 func (i *Intake) keepPoison(ctx context.Context, b []byte, from origin) error {

@@ -1,15 +1,20 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
@@ -360,4 +365,70 @@ func TestALongBacklogGoesOutInBatches(t *testing.T) {
 	defer w.run(w.publisher())()
 	w.published()
 	t.Logf("%d events in %s", len(w.want), time.Since(began))
+}
+
+// one is a Watermill subscriber that hands over the events of a log as order demands it: each once the one before it was
+// acknowledged.
+type one struct{ messages []*message.Message }
+
+func (o one) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	out := make(chan *message.Message)
+	go func() {
+		defer close(out)
+		for _, m := range o.messages {
+			m.SetContext(ctx)
+			out <- m
+			<-m.Acked()
+		}
+	}()
+	return out, nil
+}
+
+func (one) Close() error { return nil }
+
+// BenchmarkPublish publishes a thousand events in the log's order: through Watermill's router, and in calls of so many
+// of its publisher.
+func BenchmarkPublish(b *testing.B) {
+	const events = 1000
+	run := func(name string, publish func(b *testing.B, s *stream, messages []*message.Message)) {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b)
+			s := w.publisher().stream
+			for b.Loop() {
+				b.StopTimer()
+				messages := make([]*message.Message, events)
+				for i := range messages {
+					messages[i] = message.NewMessage(strconv.FormatUint(rand.Uint64(), 36), bytes.Repeat([]byte("x"), 400))
+					messages[i].SetContext(b.Context())
+					messages[i].Metadata.Set(metaSubject, "lifecycle.acme.account")
+				}
+				b.StartTimer()
+				publish(b, s, messages)
+			}
+			b.ReportMetric(float64(b.N*events)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+	run("router", func(b *testing.B, s *stream, messages []*message.Message) {
+		router, err := message.NewRouter(message.RouterConfig{}, watermill.NopLogger{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		router.AddHandler("publish", "log", one{messages}, streamName, s, func(m *message.Message) ([]*message.Message, error) {
+			out := m.Copy()
+			out.SetContext(m.Context())
+			return []*message.Message{out}, nil
+		})
+		if err := router.Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	})
+	for _, size := range []int{1, 100, 1000} {
+		run(fmt.Sprint("calls of ", size), func(b *testing.B, s *stream, messages []*message.Message) {
+			for part := range slices.Chunk(messages, size) {
+				if err := s.Publish(streamName, part...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

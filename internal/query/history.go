@@ -17,7 +17,7 @@ import (
 // History says what part of a history is wanted; what is absent narrows nothing.
 type History struct {
 	Types  []string // only commits with an event of these names, as ParseTypes gives them
-	Actor  string   // only what this actor did (owner:tok_...), or whoever did it in this capacity (owner)
+	Actor  string   // only what this actor did (owner:tok_..., scheduler), or whoever did it in this capacity (owner, system)
 	Window Window   // of recorded time
 	Before uint64   // only commits before this position, which a page gave; 0: from the latest on
 	Limit  int      // commits at most
@@ -98,10 +98,14 @@ func (a *Reader) history(ctx context.Context, h History, commits iter.Seq2[event
 	return page, nil
 }
 
-// by tells whether an actor is the one wanted, or acted in the capacity wanted.
+// by tells whether an actor is the one wanted, or acted in the capacity wanted: who has none before a colon is a part of
+// the system.
 func by(actor, want string) bool {
-	role, _, _ := strings.Cut(actor, ":")
-	return want == "" || want == actor || want == role
+	capacity, _, has := strings.Cut(actor, ":")
+	if !has {
+		capacity = "system"
+	}
+	return want == "" || want == actor || want == capacity
 }
 
 func (a *Reader) shown(commit *eventstore.Commit, position uint64) (Commit, error) {

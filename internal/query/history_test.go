@@ -9,7 +9,9 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
+	"sundial/internal/ingest"
 	"sundial/internal/query"
+	"sundial/scheduler"
 )
 
 // pages walks a history to its beginning.
@@ -170,5 +172,32 @@ func TestHistoryFilters(t *testing.T) {
 	}
 	if _, err := w.reader.AppHistory(t.Context(), app, query.History{Before: 2, Limit: 10}); err == nil {
 		t.Error("another app's commit was taken for a place in the history")
+	}
+}
+
+// TestWhatTimeDidIsFound finds what the scheduler did by its name in the log, and by the capacity that is named for it.
+func TestWhatTimeDidIsFound(t *testing.T) {
+	w := newWorld(t)
+	for n, actor := range []string{"owner:ann", scheduler.Actor, ingest.NATSActor} {
+		if _, err := w.Execute(t.Context(), engine.Request{
+			Account: "acme", ID: actor, Command: domain.SetQuota{Apps: 200 + n}, Role: domain.Operator, Actor: actor,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, ids := range map[string]string{
+		"scheduler": "[scheduler]", "system": "[scheduler]", "billing": "[billing:nats]", "owner": "[owner:ann]", "system:scheduler": "[]",
+	} {
+		page, err := w.reader.AccountHistory(t.Context(), "acme", query.History{Actor: want, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range page.Commits {
+			got = append(got, c.CommandID)
+		}
+		if fmt.Sprint(got) != ids {
+			t.Errorf("actor=%s: %v, want %s", want, got, ids)
+		}
 	}
 }

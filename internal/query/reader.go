@@ -1,4 +1,4 @@
-// Package asking answers what only an engine that keeps every event can: what happened, in the order in which it did,
+// Package query answers what only an engine that keeps every event can: what happened, in the order in which it did,
 // to whoever may know. It reads the log; it writes nothing and keeps nothing.
 package query
 

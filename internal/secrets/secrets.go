@@ -1,4 +1,4 @@
-// Package custody handles what an app keeps secret: it makes signing keys and uses them, seals what is secret in a
+// Package secrets handles what an app keeps secret: it makes signing keys and uses them, seals what is secret in a
 // command before the engine sees it, and destroys the keys of what was deleted.
 //
 // Commands that bring secrets are those of the domain with the secrets beside them ([RotateKey], [AddCertificate], …):

@@ -1,4 +1,4 @@
-// Package hindsight answers what only a log that keeps everything can: what was true at an instant, as it was known at
+// Package timetravel answers what only a log that keeps everything can: what was true at an instant, as it was known at
 // another; what will be if nothing more happens; why something is as it is; what another policy would have led to. It
 // reads, and changes nothing.
 package timetravel

@@ -29,7 +29,7 @@ type Link struct {
 	EffectiveAt domain.Instant  `json:"effective_at,omitzero" doc:"When it became true in the world, of a fact or a stop"`
 	RecordedAt  domain.Instant  `json:"recorded_at,omitzero"`
 	Position    uint64          `json:"position,omitzero"`
-	Actor       string          `json:"actor,omitempty" example:"billing:tok_51d2b07c93ef"`
+	Actor       string          `json:"actor,omitempty" example:"billing:tok_51d2b07c93ef604a8e12"`
 	Reason      string          `json:"reason,omitempty"`
 	Correlation string          `json:"correlation,omitempty"`
 	Source      string          `json:"source,omitempty" doc:"Of the message that a fact came with" example:"urn:billing:upstream"`
