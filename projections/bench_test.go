@@ -242,11 +242,11 @@ func BenchmarkBatch(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				db, err := openDatabase(path)
+				db, err := openDatabase(path, registered)
 				if err != nil {
 					b.Fatal(err)
 				}
-				folder := newFolder(db.own, checkpoint{}, cachedApps)
+				folder := newFolder(db.own, checkpoint{}, cachedApps, registered)
 				began := processTime()
 				for i := range commits {
 					if err := folder.fold(&commits[i]); err != nil {
