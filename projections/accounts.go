@@ -21,7 +21,7 @@ var accountProjection = projection{
 	}},
 	reads:   []string{accountWithApps},
 	inserts: []insertion{insertAccounts},
-	rows:    func() rows { return new(accountRows) },
+	rows:    func(b *batch) rows { return &accountRows{batch: b} },
 }
 
 // accountWithApps is one statement, and so one snapshot.
@@ -32,8 +32,8 @@ var insertAccounts = insertion{head: `INSERT OR REPLACE INTO accounts (id, posit
 
 type accountRows struct {
 	unconcerned
-	list []accountRow
-	json []byte // the states
+	batch *batch
+	list  []accountRow
 }
 
 type accountRow struct {
@@ -43,15 +43,13 @@ type accountRow struct {
 	state    span
 }
 
-// span is a part of the states of rows.
-type span struct{ from, to int }
-
 func (r *accountRows) account(row *Row) (err error) {
-	from := len(r.json)
-	if r.json, err = appendAccount(r.json, row.Account); err != nil {
+	b := r.batch
+	from := len(b.states)
+	if b.states, err = appendAccount(b.states, row.Account); err != nil {
 		return unwritable("account "+row.Account.ID, row.Sequence, err)
 	}
-	r.list = append(r.list, accountRow{row.Account.ID, row.Sequence, row.Hash, span{from, len(r.json)}})
+	r.list = append(r.list, accountRow{row.Account.ID, row.Sequence, row.Hash, span{from, len(b.states)}})
 	return nil
 }
 
@@ -59,11 +57,11 @@ func (r *accountRows) write(w *writer) error {
 	return w.insert(insertAccounts, len(r.list), func(i int, args []driver.NamedValue) {
 		a := &r.list[i]
 		args[0].Value, args[1].Value, args[2].Value = a.id, int64(a.position), a.hash[:]
-		args[3].Value = r.json[a.state.from:a.state.to]
+		args[3].Value = r.batch.state(a.state)
 	})
 }
 
-func (r *accountRows) reset() { r.list, r.json = r.list[:0], r.json[:0] }
+func (r *accountRows) reset() { r.list = r.list[:0] }
 
 // Row is an account as of its last commit.
 type Row struct {

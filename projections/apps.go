@@ -26,7 +26,7 @@ var appProjection = projection{
 	indexes: []string{`CREATE INDEX IF NOT EXISTS apps_by_account ON apps (account)`},
 	reads:   []string{appOwner, highestApp},
 	inserts: []insertion{insertApps, relistApps, insertAppStates},
-	rows:    func() rows { return new(appRows) },
+	rows:    func(b *batch) rows { return &appRows{batch: b} },
 }
 
 const (
@@ -44,11 +44,11 @@ var (
 
 type appRows struct {
 	unconcerned
+	batch    *batch
 	was      []listing // before the batch, by note; of a new app, none
 	created  []appRow
 	relisted []appRow
 	states   []stateRow
-	json     []byte
 }
 
 // listing is what lists filter by.
@@ -80,11 +80,12 @@ func (r *appRows) before(app *domain.App) {
 }
 
 func (r *appRows) app(nth int, app *domain.App) (err error) {
-	from := len(r.json)
-	if r.json, err = appendApp(r.json, app); err != nil {
+	b := r.batch
+	from := len(b.states)
+	if b.states, err = appendApp(b.states, app); err != nil {
 		return unwritable(fmt.Sprint("app ", app.ID), app.Position, err)
 	}
-	r.states = append(r.states, stateRow{app.ID, span{from, len(r.json)}})
+	r.states = append(r.states, stateRow{app.ID, span{from, len(b.states)}})
 	row := appRow{app.ID, app.Account, listingOf(app)}
 	switch r.was[nth] {
 	case listing{}:
@@ -115,14 +116,12 @@ func (r *appRows) write(w *writer) error {
 	}
 	return w.insert(insertAppStates, len(r.states), func(i int, args []driver.NamedValue) {
 		s := &r.states[i]
-		args[0].Value, args[1].Value = int64(s.id), r.json[s.state.from:s.state.to]
+		args[0].Value, args[1].Value = int64(s.id), r.batch.state(s.state)
 	})
 }
 
 func (r *appRows) reset() {
-	*r = appRows{
-		was: r.was[:0], created: r.created[:0], relisted: r.relisted[:0], states: r.states[:0], json: r.json[:0],
-	}
+	r.was, r.created, r.relisted, r.states = r.was[:0], r.created[:0], r.relisted[:0], r.states[:0]
 }
 
 // loadApp reads an app's state.

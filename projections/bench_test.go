@@ -120,15 +120,17 @@ func BenchmarkRebuild(b *testing.B) {
 			w := newWorld(b)
 			w.load(shape.accounts, shape.commits)
 			b.ResetTimer()
-			var reading, building time.Duration
+			var reading, building, used time.Duration
 			for b.Loop() {
 				reading += w.readAll()
-				began := time.Now()
+				began, before := time.Now(), processTime()
 				if err := Rebuild(b.Context(), w.config(), nil); err != nil {
 					b.Fatal(err)
 				}
 				building += time.Since(began)
+				used += processTime() - before
 			}
+			b.ReportMetric(float64(used.Nanoseconds())/1000/float64(w.head)/float64(b.N), "cpu-us/commit")
 			b.ReportMetric(float64(w.head)*float64(b.N)/reading.Seconds(), "read/s")
 			b.ReportMetric(float64(w.head)*float64(b.N)/building.Seconds(), "built/s")
 			b.ReportMetric(reading.Seconds()/building.Seconds(), "ratio")

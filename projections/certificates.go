@@ -17,7 +17,7 @@ var certificateProjection = projection{
 	}},
 	indexes: []string{`CREATE INDEX IF NOT EXISTS certificates_by_end ON certificates (ends, id) WHERE ends > 0`},
 	inserts: []insertion{insertCertificates},
-	rows:    func() rows { return &certificateRows{came: map[domain.AppID][]domain.CertificateID{}} },
+	rows:    func(*batch) rows { return &certificateRows{came: map[domain.AppID][]domain.CertificateID{}} },
 }
 
 var insertCertificates = insertion{head: `INSERT OR REPLACE INTO certificates (id, app, account, ends)`, columns: 4}

@@ -24,7 +24,7 @@ var commitProjection = projection{
 	indexes: []string{`CREATE INDEX IF NOT EXISTS commits_by_key ON commits (key)`},
 	reads:   []string{commitsByKey, commitKeys, commitAt},
 	inserts: []insertion{insertCommits},
-	rows:    func() rows { return new(commitRows) },
+	rows:    func(*batch) rows { return new(commitRows) },
 }
 
 const (

@@ -17,7 +17,7 @@ var requestProjection = projection{
 	}},
 	writes:  []string{deleteRequest},
 	inserts: []insertion{insertRequests},
-	rows:    func() rows { return new(requestRows) },
+	rows:    func(*batch) rows { return new(requestRows) },
 }
 
 const deleteRequest = `DELETE FROM deletion_requests WHERE app = ?`
@@ -65,7 +65,7 @@ func (r *requestRows) write(w *writer) error {
 }
 
 func (r *requestRows) reset() {
-	*r = requestRows{was: r.was[:0], asked: r.asked[:0], answered: r.answered[:0]}
+	r.was, r.asked, r.answered = r.was[:0], r.asked[:0], r.answered[:0]
 }
 
 // requestKey is a place in the list of deletion requests.

@@ -24,7 +24,7 @@ var dueProjection = projection{
 	reads:   []string{dueNow, backlog},
 	writes:  []string{deleteDue},
 	inserts: []insertion{insertDues},
-	rows:    func() rows { return new(dueRows) },
+	rows:    func(*batch) rows { return new(dueRows) },
 }
 
 const deleteDue = `DELETE FROM dues WHERE at = ? AND account = ? AND app = ? AND kind = ?`
@@ -103,7 +103,7 @@ func (r *dueRows) write(w *writer) error {
 
 func (r *dueRows) reset() {
 	clear(r.was)
-	*r = dueRows{was: r.was[:0], gone: r.gone[:0], due: r.due[:0]}
+	r.was, r.gone, r.due = r.was[:0], r.gone[:0], r.due[:0]
 }
 
 // Transition is something that time will do to an app.

@@ -37,7 +37,8 @@ type folder struct {
 	all bool
 
 	projections []projection
-	batch       *batch
+	noted       noted
+	batch       *batch        // being filled
 	written     atomic.Uint64 // number of the last batch that was committed; set by the writer
 	spare       chan *batch   // that have been written, to be filled again
 }
@@ -55,17 +56,9 @@ type folded struct {
 	batch uint64 // that changed it last
 }
 
-// batch is what some commits changed, which one transaction writes.
-type batch struct {
-	number   uint64
-	position uint64          // of its last commit
-	hash     eventstore.Hash // likewise
-
-	keys    []uint64       // of the commands of its commits
-	changed []domain.AppID // set when it is handed on
-	rows    []rows         // of each projection
-
-	accounts []*folded // while it is filled, as are apps
+// noted is which rows the batch that is being filled changes, each once.
+type noted struct {
+	accounts []*folded
 	apps     []changed
 	index    map[domain.AppID]int // into apps
 }
@@ -77,12 +70,32 @@ type changed struct {
 	nth     int // note that the projections made of it
 }
 
+// batch is what one transaction writes.
+type batch struct {
+	number   uint64
+	position uint64          // of its last commit
+	hash     eventstore.Hash // likewise
+
+	keys    []uint64       // of the commands of its commits
+	changed []domain.AppID // set when it is handed on, as is states
+	rows    []rows         // of each projection
+
+	// states are those of accounts and apps, one after another: by far the most of a batch, so the memory for them
+	// goes from a batch that has been written to the one that is handed on next, not to the one that is being filled.
+	states []byte
+}
+
+// span is a part of a batch's states.
+type span struct{ from, to int }
+
+func (b *batch) state(s span) []byte { return b.states[s.from:s.to] }
+
 func newFolder(from source, at checkpoint, limit int, projections []projection) *folder {
 	f := &folder{
 		from: from, position: at.position, hash: at.hash, accounts: map[string]*list.Element{}, limit: limit,
-		all: at.position == 0, projections: projections, spare: make(chan *batch, 2),
+		all: at.position == 0, projections: projections, noted: noted{index: map[domain.AppID]int{}}, spare: make(chan *batch, 2),
 	}
-	f.next(1)
+	f.batch = f.empty(1)
 	return f
 }
 
@@ -125,7 +138,7 @@ func (f *folder) fold(d *decoded) error {
 	f.apps += len(acc.Account.Apps) - known
 	if acc.batch != f.batch.number {
 		acc.batch = f.batch.number
-		f.batch.accounts = append(f.batch.accounts, acc)
+		f.noted.accounts = append(f.noted.accounts, acc)
 	}
 	acc.Sequence, acc.Hash = m.Sequence, d.hash
 	f.batch.keys = append(f.batch.keys, d.key)
@@ -159,8 +172,8 @@ func (f *folder) account(id string) (*folded, error) {
 // change notes that the batch changes an app, and gives it as it is before: nil if it does not exist yet.
 func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	app := acc.Account.Apps[id]
-	if at, noted := f.batch.index[id]; noted {
-		if f.batch.apps[at].account != acc {
+	if at, noted := f.noted.index[id]; noted {
+		if f.noted.apps[at].account != acc {
 			return nil, appTaken(f.position + 1)
 		}
 		return app, nil
@@ -176,9 +189,9 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 			f.apps++
 		}
 	}
-	nth := len(f.batch.apps)
-	f.batch.index[id] = nth
-	f.batch.apps = append(f.batch.apps, changed{acc, id, nth})
+	nth := len(f.noted.apps)
+	f.noted.index[id] = nth
+	f.noted.apps = append(f.noted.apps, changed{acc, id, nth})
 	for _, r := range f.batch.rows {
 		r.before(app)
 	}
@@ -213,37 +226,41 @@ func (f *folder) done(b *batch) {
 	}
 }
 
-// next begins a batch.
-func (f *folder) next(number uint64) {
+// empty gives a batch to be filled.
+func (f *folder) empty(number uint64) *batch {
+	var b *batch
 	select {
-	case f.batch = <-f.spare:
-		f.batch.keys, f.batch.changed = f.batch.keys[:0], f.batch.changed[:0]
-		for _, r := range f.batch.rows {
+	case b = <-f.spare:
+		b.keys, b.changed = b.keys[:0], b.changed[:0]
+		for _, r := range b.rows {
 			r.reset()
 		}
 	default:
-		f.batch = &batch{index: map[domain.AppID]int{}}
+		b = new(batch)
 		for _, p := range f.projections {
-			f.batch.rows = append(f.batch.rows, p.rows())
+			b.rows = append(b.rows, p.rows(b))
 		}
 	}
-	f.batch.number = number
+	b.number = number
+	return b
 }
 
 // drain hands on the batch with its rows, and begins the next one.
 func (f *folder) drain() (*batch, error) {
-	b := f.batch
-	slices.SortFunc(b.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
-	slices.SortFunc(b.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })
+	b, n := f.batch, &f.noted
+	f.batch = f.empty(b.number + 1)
+	b.states, f.batch.states = f.batch.states[:0], nil
 	b.position, b.hash = f.position, f.hash
-	for _, acc := range b.accounts {
+	slices.SortFunc(n.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
+	slices.SortFunc(n.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })
+	for _, acc := range n.accounts {
 		for _, r := range b.rows {
 			if err := r.account(&acc.Row); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, c := range b.apps {
+	for _, c := range n.apps {
 		app := c.account.Account.Apps[c.id]
 		if app == nil {
 			continue // no event made it
@@ -255,11 +272,10 @@ func (f *folder) drain() (*batch, error) {
 			}
 		}
 	}
-	clear(b.index)
-	clear(b.accounts)
-	clear(b.apps)
-	b.accounts, b.apps = b.accounts[:0], b.apps[:0]
-	f.next(b.number + 1)
+	clear(n.index)
+	clear(n.accounts)
+	clear(n.apps)
+	n.accounts, n.apps = n.accounts[:0], n.apps[:0]
 	return b, nil
 }
 

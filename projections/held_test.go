@@ -18,7 +18,7 @@ var heldProjection = projection{
 	reads:   []string{heldOf},
 	writes:  []string{deleteHeld},
 	inserts: []insertion{insertHeld},
-	rows:    func() rows { return new(heldRows) },
+	rows:    func(*batch) rows { return new(heldRows) },
 }
 
 const (
@@ -66,7 +66,7 @@ func (r *heldRows) write(w *writer) error {
 	})
 }
 
-func (r *heldRows) reset() { *r = heldRows{was: r.was[:0], held: r.held[:0], gone: r.gone[:0]} }
+func (r *heldRows) reset() { r.was, r.held, r.gone = r.was[:0], r.held[:0], r.gone[:0] }
 
 // heldApps lists an account's.
 func (s *Store) heldApps(ctx context.Context, account string) ([]domain.AppID, error) {

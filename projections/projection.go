@@ -26,7 +26,7 @@ type projection struct {
 	writes  []string    // statements prepared where batches are written
 	inserts []insertion // likewise
 
-	rows func() rows // an empty one
+	rows func(b *batch) rows // empty ones, of a batch as long as there is one
 }
 
 // table is made by a statement, and read for a check by a query: its rows in the order of the first columns, the key.
