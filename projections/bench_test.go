@@ -120,15 +120,17 @@ func BenchmarkRebuild(b *testing.B) {
 			w := newWorld(b)
 			w.load(shape.accounts, shape.commits)
 			b.ResetTimer()
-			var reading, building time.Duration
+			var reading, building, used time.Duration
 			for b.Loop() {
 				reading += w.readAll()
-				began := time.Now()
+				began, before := time.Now(), processTime()
 				if err := Rebuild(b.Context(), w.config(), nil); err != nil {
 					b.Fatal(err)
 				}
 				building += time.Since(began)
+				used += processTime() - before
 			}
+			b.ReportMetric(float64(used.Nanoseconds())/1000/float64(w.head)/float64(b.N), "cpu-us/commit")
 			b.ReportMetric(float64(w.head)*float64(b.N)/reading.Seconds(), "read/s")
 			b.ReportMetric(float64(w.head)*float64(b.N)/building.Seconds(), "built/s")
 			b.ReportMetric(reading.Seconds()/building.Seconds(), "ratio")
@@ -242,11 +244,11 @@ func BenchmarkBatch(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				db, err := openDatabase(path)
+				db, err := openDatabase(path, registered)
 				if err != nil {
 					b.Fatal(err)
 				}
-				folder := newFolder(db.own, checkpoint{}, cachedApps)
+				folder := newFolder(db.own, checkpoint{}, cachedApps, registered)
 				began := processTime()
 				for i := range commits {
 					if err := folder.fold(&commits[i]); err != nil {

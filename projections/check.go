@@ -23,7 +23,7 @@ import (
 
 // Difference is something in which the serving projections are not what the log makes of them.
 type Difference struct {
-	Kind    string // account, app, due, commit (what was seen), or file
+	Kind    string // account, app, due, certificate, deletion_request, commit (what was seen), or file
 	Key     string // which one: an id, a position, a place in the due order
 	Field   string // "" where a whole row is missing, or there for no reason
 	Serving string // "" where it is missing
@@ -87,7 +87,7 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{serving: serving, rebuilt: rebuilt.writer.conn}
+	c := &comparison{serving: serving, rebuilt: rebuilt.writer.conn, projections: config.registered()}
 	err = c.all(ctx)
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -135,43 +135,19 @@ var errEnough = errors.New("enough differences")
 // comparison compares two files, table by table, in the order of their keys.
 type comparison struct {
 	serving, rebuilt *conn
+	projections      []projection
 	found            []Difference
-}
-
-// table is a query whose first columns are the key, by which its rows are ordered.
-type table struct {
-	kind   string
-	query  string
-	keys   int
-	fields []string // the columns, the key among them
-}
-
-var compared = []table{
-	{"account", `SELECT id, position, hash, state FROM accounts ORDER BY id`, 1, []string{"id", "position", "hash", "state"}},
-	{"app", `SELECT id, account, status, edition, name FROM apps ORDER BY id`, 1, []string{"id", "account", "status", "edition", "name"}},
-	{"app", `SELECT id, state FROM app_states ORDER BY id`, 1, []string{"id", "state"}},
-	{
-		"due", `SELECT at, account, app, kind, goal, cause, episode FROM dues ORDER BY at, account, app, kind`, 4,
-		[]string{"at", "account", "app", "kind", "to", "cause", "episode"},
-	},
-	{"certificate", `SELECT id, app, account, ends FROM certificates ORDER BY id`, 1, []string{"id", "app", "account", "ends"}},
-	{
-		"deletion_request", `SELECT app, account, requested_at FROM deletion_requests ORDER BY app`, 1,
-		[]string{"app", "account", "requested_at"},
-	},
-	{
-		"commit", `SELECT position, key, app, recorded_at, previous FROM commits ORDER BY position`, 1,
-		[]string{"position", "command_key", "app", "recorded_at", "previous"},
-	},
 }
 
 func (c *comparison) all(ctx context.Context) error {
 	if err := c.file(ctx); err != nil {
 		return err
 	}
-	for _, t := range compared {
-		if err := c.table(ctx, t); err != nil {
-			return err
+	for _, p := range c.projections {
+		for _, t := range p.tables {
+			if err := c.table(ctx, t); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -285,15 +261,12 @@ func (c *comparison) state(d Difference, serving, rebuilt []byte) error {
 }
 
 func (t table) key(row []driver.Value) string {
+	if t.place != nil {
+		return t.place(row[:t.keys])
+	}
 	parts := make([]string, t.keys)
 	for i := range parts {
 		parts[i] = show(row[i])
-		if t.fields[i] == "at" {
-			parts[i] = domain.Instant(integer(row[i])).String()
-		}
-		if k := integer(row[i]); t.fields[i] == "kind" && k >= 0 && k < int64(len(kinds)) {
-			parts[i] = string(kinds[k])
-		}
 	}
 	return strings.Join(parts, " ")
 }

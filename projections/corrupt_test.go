@@ -132,7 +132,7 @@ func (w *harness) appendBytes(account string, payload []byte) {
 func TestGap(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
-	f := newFolder(nil, checkpoint{}, 1000)
+	f := newFolder(nil, checkpoint{}, 1000, registered)
 	p := &pipeline{codec: w.codec}
 	commits := make([]decoded, w.head+1)
 	for at := range w.head {
@@ -151,8 +151,8 @@ func TestGap(t *testing.T) {
 			t.Fatalf("commit %d: %v", at, err)
 		}
 	}
-	if f.position != 3 || len(f.batch.commits) != 3 {
-		t.Errorf("three commits, each twice: position %d, %d rows", f.position, len(f.batch.commits))
+	if f.position != 3 || len(f.batch.keys) != 3 {
+		t.Errorf("three commits, each twice: position %d, %d rows", f.position, len(f.batch.keys))
 	}
 	var gap *eventstore.GapError
 	if err := f.fold(&commits[5]); !errors.As(err, &gap) || gap.Want != 4 || gap.Got != 5 || !final(err) {

@@ -24,7 +24,7 @@ type decoded struct {
 // folder folds commits in the order of the log into accounts that it keeps in memory, and collects what a batch of
 // them changes. It belongs to one goroutine.
 type folder struct {
-	rows     source
+	from     source
 	position uint64
 	hash     eventstore.Hash // of the commit at position
 
@@ -36,9 +36,11 @@ type folder struct {
 	// all says that no account was ever left out of memory: one that is not there has no rows either.
 	all bool
 
-	batch   batch
-	written atomic.Uint64 // number of the last batch that was committed; set by the writer
-	spare   chan *rows    // that have been written, to be filled again
+	projections []projection
+	noted       noted
+	batch       *batch        // being filled
+	written     atomic.Uint64 // number of the last batch that was committed; set by the writer
+	spare       chan *batch   // that have been written, to be filled again
 }
 
 // source gives the rows of what is not in memory, as of the last batch that was committed or later.
@@ -54,42 +56,47 @@ type folded struct {
 	batch uint64 // that changed it last
 }
 
-// batch is what some commits changed, each row once.
-type batch struct {
-	number   uint64
-	commits  []commitRow
+// noted is which rows the batch that is being filled changes, each once.
+type noted struct {
 	accounts []*folded
 	apps     []changed
 	index    map[domain.AppID]int // into apps
 }
 
-// changed is an app that a batch changes, with what its rows hold before it.
+// changed is an app that a batch changes.
 type changed struct {
 	account *folded
 	id      domain.AppID
-	created bool
-	was     listing
-	dues    []domain.Due
-
-	certificates map[domain.CertificateID]domain.Instant // and when each ends; nil for most apps
-	came         []domain.CertificateID                  // within the batch; some may have gone again
-	asked        bool                                    // its deletion was asked for
+	nth     int // note that the projections made of it
 }
 
-// listing is what lists filter by.
-type listing struct {
-	status  domain.Status
-	edition domain.Edition
-	name    string
+// batch is what one transaction writes.
+type batch struct {
+	number   uint64
+	position uint64          // of its last commit
+	hash     eventstore.Hash // likewise
+
+	keys    []uint64       // of the commands of its commits
+	changed []domain.AppID // set when it is handed on, as is states
+	rows    []rows         // of each projection
+
+	// states are those of accounts and apps, one after another: by far the most of a batch, so the memory for them
+	// goes from a batch that has been written to the one that is handed on next, not to the one that is being filled.
+	states []byte
 }
 
-func listingOf(a *domain.App) listing { return listing{a.Status(), a.Edition, a.Name} }
+// span is a part of a batch's states.
+type span struct{ from, to int }
 
-func newFolder(from source, at checkpoint, limit int) *folder {
-	return &folder{
-		rows: from, position: at.position, hash: at.hash, accounts: map[string]*list.Element{}, limit: limit,
-		all: at.position == 0, batch: batch{number: 1, index: map[domain.AppID]int{}}, spare: make(chan *rows, 2),
+func (b *batch) state(s span) []byte { return b.states[s.from:s.to] }
+
+func newFolder(from source, at checkpoint, limit int, projections []projection) *folder {
+	f := &folder{
+		from: from, position: at.position, hash: at.hash, accounts: map[string]*list.Element{}, limit: limit,
+		all: at.position == 0, projections: projections, noted: noted{index: map[domain.AppID]int{}}, spare: make(chan *batch, 2),
 	}
+	f.batch = f.empty(1)
+	return f
 }
 
 // fold takes the next commit in; one that it has had already changes nothing.
@@ -108,7 +115,8 @@ func (f *folder) fold(d *decoded) error {
 	if err := eventstore.CheckLink(m, &d.commit, acc.Hash); err != nil {
 		return err
 	}
-	row := commitRow{position: m.Sequence, key: d.key, recordedAt: domain.Instant(d.commit.RecordedAt)}
+	var first domain.AppID
+	var state *domain.App // of the first
 	for _, e := range d.events {
 		id := e.Subject()
 		if id == 0 {
@@ -118,26 +126,22 @@ func (f *folder) fold(d *decoded) error {
 		if err != nil {
 			return err
 		}
-		if added, is := e.(domain.CertificateAdded); is {
-			c := &f.batch.apps[f.batch.index[id]]
-			c.came = append(c.came, added.Certificate.ID)
+		if first == 0 {
+			first, state = id, app
 		}
-		if row.app == 0 {
-			row.app = id
-			if app != nil {
-				row.previous = app.Position
-			}
-		}
+	}
+	for _, r := range f.batch.rows {
+		r.commit(d, first, state)
 	}
 	known := len(acc.Account.Apps)
 	acc.Account.Apply(domain.Recorded{At: domain.Instant(d.commit.RecordedAt), Position: m.Sequence}, d.events...)
 	f.apps += len(acc.Account.Apps) - known
 	if acc.batch != f.batch.number {
 		acc.batch = f.batch.number
-		f.batch.accounts = append(f.batch.accounts, acc)
+		f.noted.accounts = append(f.noted.accounts, acc)
 	}
 	acc.Sequence, acc.Hash = m.Sequence, d.hash
-	f.batch.commits = append(f.batch.commits, row)
+	f.batch.keys = append(f.batch.keys, d.key)
 	f.position, f.hash = m.Sequence, d.hash
 	return nil
 }
@@ -150,7 +154,7 @@ func (f *folder) account(id string) (*folded, error) {
 	}
 	acc := &folded{whole: true}
 	if !f.all {
-		row, found, err := f.rows.loadAccount(id)
+		row, found, err := f.from.loadAccount(id)
 		if err != nil {
 			return nil, fmt.Errorf("projections: loading account %s: %w", id, err)
 		}
@@ -168,14 +172,14 @@ func (f *folder) account(id string) (*folded, error) {
 // change notes that the batch changes an app, and gives it as it is before: nil if it does not exist yet.
 func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	app := acc.Account.Apps[id]
-	if at, noted := f.batch.index[id]; noted {
-		if f.batch.apps[at].account != acc {
+	if at, noted := f.noted.index[id]; noted {
+		if f.noted.apps[at].account != acc {
 			return nil, appTaken(f.position + 1)
 		}
 		return app, nil
 	}
 	if app == nil && !acc.whole {
-		loaded, found, err := f.rows.loadApp(id)
+		loaded, found, err := f.from.loadApp(id)
 		if err != nil {
 			return nil, fmt.Errorf("projections: loading app %d: %w", id, err)
 		}
@@ -185,27 +189,13 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 			f.apps++
 		}
 	}
-	c := changed{account: acc, id: id, created: app == nil}
-	if app != nil {
-		c.was, c.dues = listingOf(app), app.Dues()
-		c.asked = app.Deletion.State == domain.RequestOpen
-		c.certificates = endsOf(app)
+	nth := len(f.noted.apps)
+	f.noted.index[id] = nth
+	f.noted.apps = append(f.noted.apps, changed{acc, id, nth})
+	for _, r := range f.batch.rows {
+		r.before(app)
 	}
-	f.batch.index[id] = len(f.batch.apps)
-	f.batch.apps = append(f.batch.apps, c)
 	return app, nil
-}
-
-// endsOf gives when each of an app's certificates ends.
-func endsOf(app *domain.App) map[domain.CertificateID]domain.Instant {
-	if len(app.Certificates) == 0 {
-		return nil
-	}
-	ends := make(map[domain.CertificateID]domain.Instant, len(app.Certificates))
-	for i := range app.Certificates {
-		ends[app.Certificates[i].ID] = app.Certificates[i].NotAfter
-	}
-	return ends
 }
 
 // evict makes room by dropping the accounts that were not used for longest. What a batch changed that is not
@@ -227,42 +217,78 @@ func (f *folder) evict() {
 	}
 }
 
-// done takes back rows that have been written.
-func (f *folder) done(r *rows) {
-	f.written.Store(r.batch)
+// done takes back a batch that has been written.
+func (f *folder) done(b *batch) {
+	f.written.Store(b.number)
 	select {
-	case f.spare <- r:
+	case f.spare <- b:
 	default:
 	}
 }
 
-// drain gives the rows of the batch and begins the next one.
-func (f *folder) drain() (*rows, error) {
-	b := &f.batch
-	slices.SortFunc(b.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
-	slices.SortFunc(b.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })
-	var r *rows
+// empty gives a batch to be filled.
+func (f *folder) empty(number uint64) *batch {
+	var b *batch
 	select {
-	case r = <-f.spare:
+	case b = <-f.spare:
+		b.keys, b.changed = b.keys[:0], b.changed[:0]
+		for _, r := range b.rows {
+			r.reset()
+		}
 	default:
-		r = new(rows)
-	}
-	commits := r.commits[:0]
-	r.reset()
-	r.batch, r.commits, r.position, r.hash = b.number, b.commits, f.position, f.hash
-	for _, acc := range b.accounts {
-		if err := r.account(&acc.Row); err != nil {
-			return nil, err
+		b = new(batch)
+		for _, p := range f.projections {
+			b.rows = append(b.rows, p.rows(b))
 		}
 	}
-	for i := range b.apps {
-		if err := r.app(&b.apps[i]); err != nil {
-			return nil, err
+	b.number = number
+	return b
+}
+
+// drain hands on the batch with its rows, and begins the next one.
+func (f *folder) drain() (*batch, error) {
+	b, n := f.batch, &f.noted
+	f.batch = f.empty(b.number + 1)
+	b.states, f.batch.states = f.batch.states[:0], nil
+	b.position, b.hash = f.position, f.hash
+	slices.SortFunc(n.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
+	slices.SortFunc(n.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })
+	for _, acc := range n.accounts {
+		for _, r := range b.rows {
+			if err := r.account(&acc.Row); err != nil {
+				return nil, err
+			}
 		}
 	}
-	clear(b.index)
-	clear(b.accounts)
-	clear(b.apps)
-	f.batch = batch{number: b.number + 1, commits: commits, accounts: b.accounts[:0], apps: b.apps[:0], index: b.index}
-	return r, nil
+	for _, c := range n.apps {
+		app := c.account.Account.Apps[c.id]
+		if app == nil {
+			continue // no event made it
+		}
+		b.changed = append(b.changed, c.id)
+		for _, r := range b.rows {
+			if err := r.app(c.nth, app); err != nil {
+				return nil, err
+			}
+		}
+	}
+	clear(n.index)
+	clear(n.accounts)
+	clear(n.apps)
+	n.accounts, n.apps = n.accounts[:0], n.apps[:0]
+	return b, nil
+}
+
+// unwritable says that the log made something that has no state: an app that was never created, for instance.
+func unwritable(what string, sequence uint64, err error) error {
+	return &eventstore.CorruptError{Sequence: sequence, Problem: fmt.Sprintf("what it makes of %s is not whole: %v", what, err), Advice: adviceUnreadable}
+}
+
+// appTaken says what it means when the row of a new app exists already. The sequence is 0 where it is not known.
+func appTaken(sequence uint64) error {
+	return &eventstore.CorruptError{
+		Sequence: sequence,
+		Problem:  "two accounts have an app with the same number",
+		Advice:   "find out how the number was given out twice; the projections cannot hold both",
+	}
 }

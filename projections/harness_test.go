@@ -34,6 +34,8 @@ type harness struct {
 	held     map[domain.CertificateID]domain.AppID // every certificate that ever was, by the app that has or had it
 	commands int
 	head     uint64
+
+	projections []projection // of the config
 }
 
 func newWorld(t testing.TB) *harness {
@@ -165,7 +167,7 @@ func (w *harness) append(c eventstore.Commit, expected uint64) uint64 {
 }
 
 func (w *harness) config() Config {
-	return Config{Dir: filepath.Join(w.dir, "projections"), Log: w.log}
+	return Config{Dir: filepath.Join(w.dir, "projections"), Log: w.log, projections: w.projections}
 }
 
 // open opens the projections without following the log.

@@ -50,7 +50,7 @@ type pipeline struct {
 	batch  int       // commits in a batch, at most
 	worth  int       // a batch of so many is written as soon as the writer is idle; 0: only full ones
 	waits  *progress // who waits for what; nil: nobody does
-	write  func(*rows) error
+	write  func(*batch) error
 }
 
 // chunk is a run of commits on their way from the reader, over a decoder, to the folder.
@@ -69,7 +69,7 @@ func (p *pipeline) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	todo := make(chan *chunk, chunksAhead)
 	ordered := make(chan *chunk, chunksAhead)
-	batches := make(chan *rows)
+	batches := make(chan *batch)
 	idle := make(chan struct{}, 1) // holds a token while the writer has nothing to do
 	group.Go(func() error {
 		defer close(todo)
@@ -90,11 +90,11 @@ func (p *pipeline) run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		idle <- struct{}{}
-		for r := range batches {
-			if err := p.write(r); err != nil {
+		for b := range batches {
+			if err := p.write(b); err != nil {
 				return err
 			}
-			p.folder.done(r)
+			p.folder.done(b)
 			idle <- struct{}{}
 		}
 		return nil
@@ -162,7 +162,7 @@ const adviceUnreadable = "stop, keep a copy of the data directory, and look whet
 
 // fold hands batches to the writer. What was folded before an error is written too, so that a spoiled commit stops
 // the projections right before itself.
-func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan struct{}, batches chan<- *rows) error {
+func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan struct{}, batches chan<- *batch) error {
 	late, gathered := time.NewTimer(patience), time.NewTimer(gatherTime)
 	defer late.Stop()
 	defer gathered.Stop()
@@ -172,8 +172,8 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 		asked = p.waits.asked
 	}
 	hand := func() error {
-		n := len(p.folder.batch.commits)
-		r, err := p.folder.drain()
+		n := len(p.folder.batch.keys)
+		b, err := p.folder.drain()
 		if err != nil {
 			return err
 		}
@@ -182,14 +182,14 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 		}
 		pressing = false
 		select {
-		case batches <- r:
+		case batches <- b:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	finish := func(why error) error {
-		if len(p.folder.batch.commits) == 0 {
+		if len(p.folder.batch.keys) == 0 {
 			return why
 		}
 		select {
@@ -200,7 +200,7 @@ func (p *pipeline) fold(ctx context.Context, ordered <-chan *chunk, idle <-chan 
 		}
 	}
 	for {
-		n := len(p.folder.batch.commits)
+		n := len(p.folder.batch.keys)
 		ready, more := idle, ordered
 		switch {
 		case n >= p.batch:

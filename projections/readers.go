@@ -7,15 +7,12 @@ import (
 	"fmt"
 )
 
-// reader is a connection that reads, with the statements of the reads that happen all the time.
+// reader is a connection that reads.
 type reader struct {
 	*conn
 	lookup
-	row []driver.Value // room for a row
-
-	owner, highest, accountWithApps *stmt
-	commitsByKey, keys, history     *stmt
-	due, backlog                    *stmt
+	statements statements     // of the projections
+	row        []driver.Value // room for a row
 }
 
 // readerCount bounds the reads that run at once: on two cores more would only wait for each other, and each costs up
@@ -25,31 +22,36 @@ const readerCount = 6
 // widest is the number of columns of the widest row that is read.
 const widest = 10
 
-func newReader(path string) (*reader, error) {
+func newReader(path string, projections []projection) (*reader, error) {
 	c, err := connect(path, true, readingPragmas)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{conn: c, row: make([]driver.Value, widest)}
+	r := &reader{conn: c, statements: statements{}, row: make([]driver.Value, widest)}
 	if r.lookup, err = newLookup(c); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	err = c.prepareAll(
-		prepared{&r.owner, `SELECT account FROM apps WHERE id = ?`},
-		prepared{&r.highest, `SELECT id FROM apps WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1`},
-		// One statement is one snapshot.
-		prepared{&r.accountWithApps, `SELECT position, hash, state FROM accounts WHERE id = ?1 UNION ALL
-			SELECT NULL, NULL, s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE a.account = ?1`},
-		prepared{&r.commitsByKey, `SELECT position FROM commits WHERE key = ? ORDER BY position`},
-		prepared{&r.keys, `SELECT position, key FROM commits WHERE position > ? ORDER BY position LIMIT ?`},
-		prepared{&r.history, `SELECT previous, recorded_at, app FROM commits WHERE position = ?`},
-		prepared{&r.due, `SELECT ` + dueColumns + ` WHERE d.at <= ?1 AND NOT ` + staleNotice + ` ORDER BY d.at, d.account, d.app, d.kind LIMIT ?3`},
-		prepared{&r.backlog, `SELECT count(*), min(at) FROM dues d WHERE at <= ?1 AND NOT ` + staleNotice},
-	)
-	if err != nil {
-		return nil, errors.Join(err, c.close())
+	for _, p := range projections {
+		if err := r.statements.prepare(c, p.reads); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
 	}
 	return r, nil
+}
+
+// lookup reads the rows that the folder goes on from.
+type lookup struct {
+	app, account *stmt
+	row          []driver.Value
+}
+
+func newLookup(c *conn) (lookup, error) {
+	l := lookup{row: make([]driver.Value, 3)}
+	err := c.prepareAll(
+		prepared{&l.app, `SELECT state FROM app_states WHERE id = ?`},
+		prepared{&l.account, `SELECT position, hash, state FROM accounts WHERE id = ?`},
+	)
+	return l, err
 }
 
 // database is the serving file, open: the connection that writes, and the pool of those that read.
@@ -60,24 +62,24 @@ type database struct {
 	gone    chan struct{} // closed when another has taken its place, or the store is closed
 }
 
-func openDatabase(path string) (*database, error) {
+func openDatabase(path string, projections []projection) (*database, error) {
 	c, err := connect(path, false, servingPragmas)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(c)
+	w, err := newWriter(c, projections)
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	db := &database{writer: w, readers: make(chan *reader, readerCount), gone: make(chan struct{})}
 	for range readerCount {
-		r, err := newReader(path)
+		r, err := newReader(path, projections)
 		if err != nil {
 			return nil, errors.Join(err, db.close())
 		}
 		db.readers <- r
 	}
-	if db.own, err = newReader(path); err != nil {
+	if db.own, err = newReader(path, projections); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	return db, nil

@@ -112,7 +112,7 @@ func (s *Store) swap() error {
 	if err := replace(s.path, newFile(s.config)); err != nil {
 		return err
 	}
-	db, err := openDatabase(s.path)
+	db, err := openDatabase(s.path, s.config.registered())
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ type builder struct {
 
 	mu     sync.Mutex // guards the rest
 	writer *writer
-	rows   lookup
+	lookup lookup
 }
 
 // newBuilder begins a new file; what an earlier build left there goes.
@@ -141,13 +141,13 @@ func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path strin
 	if err := remove(path); err != nil {
 		return nil, err
 	}
-	c, err := create(path, config.Log.Identity())
+	c, err := create(path, config.Log.Identity(), config.registered())
 	if err != nil {
 		return nil, err
 	}
 	b := &builder{config: config, codec: codec, batch: buildBatch, apps: buildApps}
-	if b.writer, err = newWriter(c); err == nil {
-		b.rows, err = newLookup(c)
+	if b.writer, err = newWriter(c, config.registered()); err == nil {
+		b.lookup, err = newLookup(c)
 	}
 	if err == nil {
 		b.at, err = c.checkpoint()
@@ -163,15 +163,15 @@ func (b *builder) build(ctx context.Context, upTo uint64, progress func(done, to
 	if upTo > b.at.position {
 		p := &pipeline{
 			log: b.config.Log, codec: b.codec, batch: b.batch, worth: buildWorth, upTo: upTo,
-			folder: newFolder(b, b.at, b.apps),
+			folder: newFolder(b, b.at, b.apps, b.config.registered()),
 		}
-		p.write = func(r *rows) error {
-			if err := b.write(r); err != nil {
+		p.write = func(written *batch) error {
+			if err := b.write(written); err != nil {
 				return err
 			}
-			b.at.position, b.at.hash = r.position, r.hash
+			b.at.position, b.at.hash = written.position, written.hash
 			if progress != nil {
-				progress(r.position, upTo)
+				progress(written.position, upTo)
 			}
 			return nil
 		}
@@ -181,30 +181,32 @@ func (b *builder) build(ctx context.Context, upTo uint64, progress func(done, to
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, i := range indexes {
-		if err := b.writer.exec(i); err != nil {
-			return fmt.Errorf("projections: making indexes: %w", err)
+	for _, projection := range b.config.registered() {
+		for _, i := range projection.indexes {
+			if err := b.writer.exec(i); err != nil {
+				return fmt.Errorf("projections: making indexes: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
-func (b *builder) write(r *rows) error {
+func (b *builder) write(written *batch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.writer.write(r)
+	return b.writer.write(written)
 }
 
 func (b *builder) loadAccount(id string) (Row, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rows.loadAccount(id)
+	return b.lookup.loadAccount(id)
 }
 
 func (b *builder) loadApp(id domain.AppID) (*domain.App, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rows.loadApp(id)
+	return b.lookup.loadApp(id)
 }
 
 func (b *builder) close() error { return b.writer.close() }

@@ -56,12 +56,12 @@ func (c *recent) put(app *domain.App, ticket uint64) {
 }
 
 // begin drops the apps that a batch is about to change; until end nothing is kept anew.
-func (c *recent) begin(changed []stateRow) {
+func (c *recent) begin(changed []domain.AppID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = true
-	for i := range changed {
-		delete(c.apps, changed[i].id)
+	for _, id := range changed {
+		delete(c.apps, id)
 	}
 }
 

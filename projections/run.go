@@ -88,8 +88,8 @@ func (s *Store) follow(ctx context.Context) error {
 	}
 	p := &pipeline{
 		log: s.config.Log, codec: s.codec, batch: batchLimit, waits: &s.progress,
-		write:  func(r *rows) error { return s.commit(db, r) },
-		folder: newFolder(db.own, s.at, cachedApps),
+		write:  func(b *batch) error { return s.commit(db, b) },
+		folder: newFolder(db.own, s.at, cachedApps, s.config.registered()),
 	}
 	err := p.run(ctx)
 	if ctx.Err() != nil && !final(err) {
@@ -99,25 +99,25 @@ func (s *Store) follow(ctx context.Context) error {
 }
 
 // commit writes a batch and lets it be seen.
-func (s *Store) commit(db *database, r *rows) error {
+func (s *Store) commit(db *database, b *batch) error {
 	began := time.Now() //nolint:forbidigo // measures a duration
-	s.recent.begin(r.states)
-	err := s.commitSeen(db, r)
+	s.recent.begin(b.changed)
+	err := s.commitSeen(db, b)
 	s.recent.end()
 	if err != nil {
 		return err
 	}
-	s.metrics.batch(len(r.commits), time.Since(began)) //nolint:forbidigo // measures a duration
-	s.at.position, s.at.hash = r.position, r.hash
-	s.progress.reach(r.position) // last, so that who waited for it sees the rest too
+	s.metrics.batch(len(b.keys), time.Since(began)) //nolint:forbidigo // measures a duration
+	s.at.position, s.at.hash = b.position, b.hash
+	s.progress.reach(b.position) // last, so that who waited for it sees the rest too
 	s.growSeen()
 	return nil
 }
 
 // commitSeen holds the filter of commands still from the moment it knows the batch's keys until they are on disk.
-func (s *Store) commitSeen(db *database, r *rows) error {
+func (s *Store) commitSeen(db *database, b *batch) error {
 	s.seen.mu.Lock()
 	defer s.seen.mu.Unlock()
-	s.seen.add(r.commits)
-	return db.writer.write(r)
+	s.seen.add(b.keys)
+	return db.writer.write(b)
 }

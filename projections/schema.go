@@ -13,10 +13,6 @@ import (
 	"sundial/eventstore"
 )
 
-// version of the projection: raise it whenever the tables, or what the fold makes of a commit, change. A file of
-// another version is not used.
-const version = 3
-
 // fileName is the serving file; SQLite keeps its write-ahead log and the index of that beside it.
 var fileName = fileOf(version)
 
@@ -30,41 +26,10 @@ const (
 // pageSize: a batch writes whole pages for single rows, so small pages write less; larger ones hold more per read.
 const pageSize = 4096
 
-// tables holds each row of the account once, whatever its number of apps, and each app's state apart from the columns
-// that lists filter by: a search over all apps then reads tens of bytes of each, and an event that changes no such
-// column does not touch them.
-//
-// A commit's key is 64 bits of the hash of its command's id (seen.go). previous is the position of the app's commit
-// before: an app's history is a chain through the table, which needs no index.
-var tables = []string{
-	`CREATE TABLE checkpoint (
+// checkpointTable says how far a file has followed which log; it has one row.
+const checkpointTable = `CREATE TABLE checkpoint (
 		one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, log TEXT NOT NULL,
-		position INTEGER NOT NULL, hash BLOB NOT NULL) STRICT`,
-	`CREATE TABLE accounts (
-		id TEXT PRIMARY KEY, position INTEGER NOT NULL, hash BLOB NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID`,
-	`CREATE TABLE apps (
-		id INTEGER PRIMARY KEY, account TEXT NOT NULL, status TEXT NOT NULL, edition TEXT NOT NULL, name TEXT NOT NULL) STRICT`,
-	`CREATE TABLE app_states (
-		id INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT`,
-	`CREATE TABLE dues (
-		at INTEGER NOT NULL, account TEXT NOT NULL, app INTEGER NOT NULL, kind INTEGER NOT NULL,
-		goal TEXT NOT NULL, cause TEXT NOT NULL, episode INTEGER NOT NULL,
-		PRIMARY KEY (at, account, app, kind)) STRICT, WITHOUT ROWID`,
-	`CREATE TABLE certificates (
-		id INTEGER PRIMARY KEY, app INTEGER NOT NULL, account TEXT NOT NULL, ends INTEGER NOT NULL) STRICT`,
-	`CREATE TABLE deletion_requests (
-		app INTEGER PRIMARY KEY, account TEXT NOT NULL, requested_at INTEGER NOT NULL) STRICT`,
-	`CREATE TABLE commits (
-		position INTEGER PRIMARY KEY, key INTEGER NOT NULL, app INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
-		previous INTEGER NOT NULL) STRICT`,
-}
-
-// indexes are made last in a rebuild: sorting once is far cheaper than keeping order all along.
-var indexes = []string{
-	`CREATE INDEX IF NOT EXISTS apps_by_account ON apps (account)`,
-	`CREATE INDEX IF NOT EXISTS commits_by_key ON commits (key)`,
-	`CREATE INDEX IF NOT EXISTS certificates_by_end ON certificates (ends, id) WHERE ends > 0`,
-}
+		position INTEGER NOT NULL, hash BLOB NOT NULL) STRICT`
 
 // servingPragmas are for the connection that writes the serving file.
 //
@@ -87,14 +52,20 @@ var buildingPragmas = []string{
 	"journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -131072", "temp_store = FILE",
 }
 
-// create makes an empty projection of a log.
-func create(path string, log string) (*conn, error) {
+// create makes an empty file of projections of a log.
+func create(path, log string, projections []projection) (*conn, error) {
 	c, err := connect(path, false, append([]string{fmt.Sprintf("page_size = %d", pageSize)}, buildingPragmas...))
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range tables {
-		if err := c.exec(t); err != nil {
+	statements := []string{checkpointTable}
+	for _, p := range projections {
+		for _, t := range p.tables {
+			statements = append(statements, t.create)
+		}
+	}
+	for _, s := range statements {
+		if err := c.exec(s); err != nil {
 			return nil, errors.Join(fmt.Errorf("projections: making tables: %w", err), c.close())
 		}
 	}

@@ -2,51 +2,11 @@ package projections
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/binary"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
-
-// factPrefix begins the ids of commands made from billing facts, which are unique everywhere, not only within their
-// account.
-const factPrefix = "fact/"
-
-// commandKey is what the table of commits holds of a command's id: 64 bits of a hash that nobody can steer. Two ids
-// may share a key, once in some billions of commits, so whoever looks a key up compares the ids in the log.
-func commandKey(account, id string) uint64 {
-	var room [512]byte
-	b := room[:0]
-	if !strings.HasPrefix(id, factPrefix) {
-		b = append(b, account...)
-	}
-	b = append(b, '\n')
-	b = append(b, id...)
-	sum := sha256.Sum256(b)
-	return binary.BigEndian.Uint64(sum[:])
-}
-
-// Seen gives the positions of the commits that may carry this command id, oldest first: the caller compares the id
-// (and, for ids that begin with fact/, finds them whichever account they are in). It knows every commit up to the
-// position that the store had when it was called. Nearly always the answer is none, from memory alone.
-func (s *Store) Seen(ctx context.Context, account, commandID string) ([]uint64, error) {
-	key := commandKey(account, commandID)
-	if f := s.seen.current.Load(); f != nil && !f.has(key) {
-		return nil, nil
-	}
-	var positions []uint64
-	err := s.read(ctx, func(r *reader) error {
-		row := r.row[:1]
-		return r.commitsByKey.each(context.Background(), row, func() (bool, error) {
-			positions = append(positions, uint64(integer(row[0])))
-			return true, nil
-		}, int64(key))
-	})
-	return positions, err
-}
 
 // seen is the filter over the keys of all commits.
 type seen struct {
@@ -62,13 +22,13 @@ type seen struct {
 }
 
 // add takes in the keys of a batch that is about to be committed; mu is held.
-func (s *seen) add(keys []commitRow) {
+func (s *seen) add(keys []uint64) {
 	for _, f := range []*filter{s.current.Load(), s.next} {
 		if f == nil {
 			continue
 		}
-		for i := range keys {
-			f.add(keys[i].key)
+		for _, key := range keys {
+			f.add(key)
 		}
 	}
 }
@@ -103,7 +63,7 @@ func (s *Store) fillSeen(ctx context.Context) error {
 		}
 		before := at
 		err := s.read(ctx, func(r *reader) error {
-			return r.keys.each(context.Background(), row, func() (bool, error) {
+			return r.statements[commitKeys].each(context.Background(), row, func() (bool, error) {
 				at = uint64(integer(row[0]))
 				f.add(uint64(integer(row[1])))
 				return true, nil

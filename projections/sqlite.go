@@ -92,6 +92,20 @@ type prepared struct {
 	query string
 }
 
+// statements are a connection's prepared statements by their text.
+type statements map[string]*stmt
+
+func (s statements) prepare(c *conn, queries []string) error {
+	for _, q := range queries {
+		prepared, err := c.prepare(q)
+		if err != nil {
+			return err
+		}
+		s[q] = prepared
+	}
+	return nil
+}
+
 // set sets all arguments.
 func (s *stmt) set(args ...any) *stmt {
 	for i, a := range args {

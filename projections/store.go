@@ -23,6 +23,16 @@ type Config struct {
 	Log        *eventstore.Log
 	Logger     *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil: no metrics
+
+	projections []projection // nil: registered; tests have others
+}
+
+// registered is the list of projections.
+func (c Config) registered() []projection {
+	if c.projections == nil {
+		return registered
+	}
+	return c.projections
 }
 
 // Store is the projections, open. Its methods are safe for concurrent use.
@@ -93,7 +103,7 @@ func (s *Store) open(ctx context.Context) error {
 			return err
 		}
 	}
-	db, err := openDatabase(s.path)
+	db, err := openDatabase(s.path, s.config.registered())
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,101 @@ import (
 	"sundial/domain"
 )
 
+// dueProjection holds what time will do to apps, and when.
+var dueProjection = projection{
+	tables: []table{{
+		create: `CREATE TABLE dues (
+			at INTEGER NOT NULL, account TEXT NOT NULL, app INTEGER NOT NULL, kind INTEGER NOT NULL,
+			goal TEXT NOT NULL, cause TEXT NOT NULL, episode INTEGER NOT NULL,
+			PRIMARY KEY (at, account, app, kind)) STRICT, WITHOUT ROWID`,
+		kind: "due", query: `SELECT at, account, app, kind, goal, cause, episode FROM dues ORDER BY at, account, app, kind`, keys: 4,
+		fields: []string{"at", "account", "app", "kind", "to", "cause", "episode"}, place: placeOfDue,
+	}},
+	reads:   []string{dueNow, backlog},
+	writes:  []string{deleteDue},
+	inserts: []insertion{insertDues},
+	rows:    func(*batch) rows { return new(dueRows) },
+}
+
+const deleteDue = `DELETE FROM dues WHERE at = ? AND account = ? AND app = ? AND kind = ?`
+
+var (
+	dueNow  = `SELECT ` + dueColumns + ` WHERE d.at <= ?1 AND NOT ` + staleNotice + ` ORDER BY d.at, d.account, d.app, d.kind LIMIT ?3`
+	backlog = `SELECT count(*), min(at) FROM dues d WHERE at <= ?1 AND NOT ` + staleNotice
+
+	insertDues = insertion{head: `INSERT OR REPLACE INTO dues (at, account, app, kind, goal, cause, episode)`, columns: 7}
+)
+
+// placeOfDue is the key of a row, with its instant and its kind written out.
+func placeOfDue(key []driver.Value) string {
+	kind := show(key[3])
+	if k := integer(key[3]); k >= 0 && k < int64(len(kinds)) {
+		kind = string(kinds[k])
+	}
+	return strings.Join([]string{domain.Instant(integer(key[0])).String(), show(key[1]), show(key[2]), kind}, " ")
+}
+
+// kinds are stored by their place.
+var kinds = domain.Kinds()
+
+func kindNumber(k domain.DueKind) int64 { return int64(slices.Index(kinds, k)) }
+
+type dueRows struct {
+	unconcerned
+	was  [][]domain.Due // before the batch, by note
+	gone []dueRow
+	due  []dueRow
+}
+
+type dueRow struct {
+	account string
+	app     domain.AppID
+	domain.Due
+}
+
+func (r *dueRows) before(app *domain.App) {
+	var was []domain.Due
+	if app != nil {
+		was = app.Dues()
+	}
+	r.was = append(r.was, was)
+}
+
+func (r *dueRows) app(nth int, app *domain.App) error {
+	before, dues := r.was[nth], app.Dues()
+	for _, d := range dues {
+		if !slices.Contains(before, d) {
+			r.due = append(r.due, dueRow{app.Account, app.ID, d})
+		}
+	}
+	for _, was := range before {
+		if !slices.ContainsFunc(dues, func(d domain.Due) bool { return d.At == was.At && d.Kind == was.Kind }) {
+			r.gone = append(r.gone, dueRow{app.Account, app.ID, was})
+		}
+	}
+	return nil
+}
+
+func (r *dueRows) write(w *writer) error {
+	remove := w.statements[deleteDue]
+	for i := range r.gone {
+		d := &r.gone[i]
+		if err := remove.set(int64(d.At), d.account, int64(d.app), kindNumber(d.Kind)).run(); err != nil {
+			return err
+		}
+	}
+	return w.insert(insertDues, len(r.due), func(i int, args []driver.NamedValue) {
+		d := &r.due[i]
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(d.At), d.account, int64(d.app), kindNumber(d.Kind)
+		args[4].Value, args[5].Value, args[6].Value = d.To, string(d.Cause), int64(d.Episode)
+	})
+}
+
+func (r *dueRows) reset() {
+	clear(r.was)
+	r.was, r.gone, r.due = r.was[:0], r.gone[:0], r.due[:0]
+}
+
 // Transition is something that time will do to an app.
 type Transition struct {
 	App     domain.AppID
@@ -69,7 +164,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 	var due []Transition
 	err := s.read(ctx, func(r *reader) error {
 		row := r.row[:dueWidth]
-		return r.due.each(context.Background(), row, func() (bool, error) {
+		return r.statements[dueNow].each(context.Background(), row, func() (bool, error) {
 			due = append(due, transitionOf(row))
 			return true, nil
 		}, int64(now), staleAt(now), int64(max(limit, 0)))
@@ -80,7 +175,7 @@ func (s *Store) Due(ctx context.Context, now domain.Instant, limit int) ([]Trans
 // Backlog tells how many transitions are due at an instant, and since when the first of them (0 if none is).
 func (s *Store) Backlog(ctx context.Context, now domain.Instant) (count int, oldest domain.Instant, err error) {
 	err = s.read(ctx, func(r *reader) error {
-		_, err := r.backlog.one(r.row[:2], int64(now), staleAt(now))
+		_, err := r.statements[backlog].one(r.row[:2], int64(now), staleAt(now))
 		count, oldest = int(integer(r.row[0])), domain.Instant(integer(r.row[1]))
 		return err
 	})

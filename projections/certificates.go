@@ -7,6 +7,90 @@ import (
 	"sundial/domain"
 )
 
+// certificateProjection holds the push certificates of apps, and those that were: their ids are never used again.
+var certificateProjection = projection{
+	tables: []table{{
+		create: `CREATE TABLE certificates (
+			id INTEGER PRIMARY KEY, app INTEGER NOT NULL, account TEXT NOT NULL, ends INTEGER NOT NULL) STRICT`,
+		kind: "certificate", query: `SELECT id, app, account, ends FROM certificates ORDER BY id`, keys: 1,
+		fields: []string{"id", "app", "account", "ends"},
+	}},
+	indexes: []string{`CREATE INDEX IF NOT EXISTS certificates_by_end ON certificates (ends, id) WHERE ends > 0`},
+	inserts: []insertion{insertCertificates},
+	rows:    func(*batch) rows { return &certificateRows{came: map[domain.AppID][]domain.CertificateID{}} },
+}
+
+var insertCertificates = insertion{head: `INSERT OR REPLACE INTO certificates (id, app, account, ends)`, columns: 4}
+
+type certificateRows struct {
+	unconcerned
+	was  []map[domain.CertificateID]domain.Instant // when each ended before the batch, by note; nil for most apps
+	came map[domain.AppID][]domain.CertificateID   // within the batch; some may have gone again
+	list []certificateRow
+}
+
+type certificateRow struct {
+	id      domain.CertificateID
+	app     domain.AppID
+	account string
+	ends    domain.Instant // 0: it does not expire, or it is gone
+}
+
+func (r *certificateRows) commit(d *decoded, _ domain.AppID, _ *domain.App) {
+	for _, e := range d.events {
+		if added, is := e.(domain.CertificateAdded); is {
+			r.came[added.App] = append(r.came[added.App], added.Certificate.ID)
+		}
+	}
+}
+
+func (r *certificateRows) before(app *domain.App) {
+	var was map[domain.CertificateID]domain.Instant
+	if app != nil && len(app.Certificates) > 0 {
+		was = make(map[domain.CertificateID]domain.Instant, len(app.Certificates))
+		for i := range app.Certificates {
+			was[app.Certificates[i].ID] = app.Certificates[i].NotAfter
+		}
+	}
+	r.was = append(r.was, was)
+}
+
+// app notes which of an app's certificates came, went or end at another time.
+func (r *certificateRows) app(nth int, app *domain.App) error {
+	before := r.was[nth]
+	for i := range app.Certificates {
+		k := &app.Certificates[i]
+		if was, had := before[k.ID]; !had || was != k.NotAfter {
+			r.list = append(r.list, certificateRow{k.ID, app.ID, app.Account, k.NotAfter})
+		}
+	}
+	gone := func(id domain.CertificateID) {
+		if app.Certificate(id) == nil {
+			r.list = append(r.list, certificateRow{id, app.ID, app.Account, 0})
+		}
+	}
+	for id := range before {
+		gone(id)
+	}
+	for _, id := range r.came[app.ID] {
+		gone(id)
+	}
+	return nil
+}
+
+func (r *certificateRows) write(w *writer) error {
+	return w.insert(insertCertificates, len(r.list), func(i int, args []driver.NamedValue) {
+		k := &r.list[i]
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(k.id), int64(k.app), k.account, int64(k.ends)
+	})
+}
+
+func (r *certificateRows) reset() {
+	clear(r.was)
+	clear(r.came)
+	r.was, r.list = r.was[:0], r.list[:0]
+}
+
 // ExpiringCertificate is a push certificate with the app that has it.
 type ExpiringCertificate struct {
 	App         *domain.App
@@ -80,39 +164,4 @@ func (s *Store) HighestCertificate(ctx context.Context, from, to domain.Certific
 		})
 	})
 	return id, found, err
-}
-
-// requestKey is a place in the list of deletion requests.
-type requestKey struct {
-	At  int64        `json:"at"`
-	App domain.AppID `json:"app"`
-}
-
-// DeletionRequests lists the apps whose deletion is asked for and not answered, the longest waiting first; of one
-// account or, where it is empty, of all.
-func (s *Store) DeletionRequests(ctx context.Context, account string, page Page) ([]*domain.App, string, error) {
-	var after requestKey
-	if page.Cursor != "" {
-		if err := parseCursor("deletion_requests", page.Cursor, &after); err != nil {
-			return nil, "", err
-		}
-	}
-	const query = `SELECT s.state FROM deletion_requests q JOIN app_states s ON s.id = q.app
-		WHERE (q.requested_at, q.app) > (?1, ?2) AND (?3 = '' OR q.account = ?3) ORDER BY q.requested_at, q.app LIMIT ?4`
-	args := []any{after.At, int64(after.App), account, int64(page.limit() + 1)}
-	var found []*domain.App
-	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, 1, func(row []driver.Value) error {
-			app := new(domain.App)
-			found = append(found, app)
-			return decodeState(blob(row[0]), app)
-		})
-	})
-	if err != nil || len(found) <= page.limit() {
-		return found, "", err
-	}
-	found = found[:page.limit()]
-	last := found[len(found)-1]
-	next, err := cursor("deletion_requests", requestKey{int64(last.Deletion.RequestedAt), last.ID})
-	return found, next, err
 }

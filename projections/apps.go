@@ -1,0 +1,293 @@
+package projections
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sundial/domain"
+)
+
+// appProjection holds each app's state apart from the columns that lists filter by: a search over all apps then reads
+// tens of bytes of each, and an event that changes no such column does not touch them.
+var appProjection = projection{
+	tables: []table{{
+		create: `CREATE TABLE apps (
+		id INTEGER PRIMARY KEY, account TEXT NOT NULL, status TEXT NOT NULL, edition TEXT NOT NULL, name TEXT NOT NULL) STRICT`,
+		kind: "app", query: `SELECT id, account, status, edition, name FROM apps ORDER BY id`, keys: 1,
+		fields: []string{"id", "account", "status", "edition", "name"},
+	}, {
+		create: `CREATE TABLE app_states (
+		id INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT`,
+		kind: "app", query: `SELECT id, state FROM app_states ORDER BY id`, keys: 1, fields: []string{"id", "state"},
+	}},
+	indexes: []string{`CREATE INDEX IF NOT EXISTS apps_by_account ON apps (account)`},
+	reads:   []string{appOwner, highestApp},
+	inserts: []insertion{insertApps, relistApps, insertAppStates},
+	rows:    func(b *batch) rows { return &appRows{batch: b} },
+}
+
+const (
+	appOwner   = `SELECT account FROM apps WHERE id = ?`
+	highestApp = `SELECT id FROM apps WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1`
+)
+
+var (
+	insertApps = insertion{head: `INSERT INTO apps (id, account, status, edition, name)`, columns: 5}
+	relistApps = insertion{
+		insertApps.head, ` ON CONFLICT (id) DO UPDATE SET status = excluded.status, edition = excluded.edition, name = excluded.name`, 5,
+	}
+	insertAppStates = insertion{head: `INSERT OR REPLACE INTO app_states (id, state)`, columns: 2}
+)
+
+type appRows struct {
+	unconcerned
+	batch    *batch
+	was      []listing // before the batch, by note; of a new app, none
+	created  []appRow
+	relisted []appRow
+	states   []stateRow
+}
+
+// listing is what lists filter by.
+type listing struct {
+	status  domain.Status
+	edition domain.Edition
+	name    string
+}
+
+func listingOf(a *domain.App) listing { return listing{a.Status(), a.Edition, a.Name} }
+
+type appRow struct {
+	id      domain.AppID
+	account string
+	listing
+}
+
+type stateRow struct {
+	id    domain.AppID
+	state span
+}
+
+func (r *appRows) before(app *domain.App) {
+	var was listing
+	if app != nil {
+		was = listingOf(app)
+	}
+	r.was = append(r.was, was)
+}
+
+func (r *appRows) app(nth int, app *domain.App) (err error) {
+	b := r.batch
+	from := len(b.states)
+	if b.states, err = appendApp(b.states, app); err != nil {
+		return unwritable(fmt.Sprint("app ", app.ID), app.Position, err)
+	}
+	r.states = append(r.states, stateRow{app.ID, span{from, len(b.states)}})
+	row := appRow{app.ID, app.Account, listingOf(app)}
+	switch r.was[nth] {
+	case listing{}:
+		r.created = append(r.created, row)
+	case row.listing:
+	default:
+		r.relisted = append(r.relisted, row)
+	}
+	return nil
+}
+
+func (r *appRows) write(w *writer) error {
+	listed := func(rows []appRow) func(int, []driver.NamedValue) {
+		return func(i int, args []driver.NamedValue) {
+			a := &rows[i]
+			args[0].Value, args[1].Value = int64(a.id), a.account
+			args[2].Value, args[3].Value, args[4].Value = string(a.status), string(a.edition), a.name
+		}
+	}
+	if err := w.insert(insertApps, len(r.created), listed(r.created)); err != nil {
+		if isConstraint(err) {
+			err = appTaken(0)
+		}
+		return err
+	}
+	if err := w.insert(relistApps, len(r.relisted), listed(r.relisted)); err != nil {
+		return err
+	}
+	return w.insert(insertAppStates, len(r.states), func(i int, args []driver.NamedValue) {
+		s := &r.states[i]
+		args[0].Value, args[1].Value = int64(s.id), r.batch.state(s.state)
+	})
+}
+
+func (r *appRows) reset() {
+	r.was, r.created, r.relisted, r.states = r.was[:0], r.created[:0], r.relisted[:0], r.states[:0]
+}
+
+// loadApp reads an app's state.
+func (l *lookup) loadApp(id domain.AppID) (*domain.App, bool, error) {
+	found, err := l.app.one(l.row[:1], int64(id))
+	if err != nil || !found {
+		return nil, false, err
+	}
+	app := new(domain.App)
+	if err := decodeState(blob(l.row[0]), app); err != nil {
+		return nil, false, fmt.Errorf("app %d: %w", id, err)
+	}
+	return app, true, nil
+}
+
+// App gives an app, false if there is none with that number. What it gives is the caller's.
+func (s *Store) App(ctx context.Context, id domain.AppID) (*domain.App, bool, error) {
+	app, found, err := s.SharedApp(ctx, id)
+	if !found {
+		return nil, false, err
+	}
+	return app.Clone(), true, nil
+}
+
+// SharedApp is App without the copy, for who only looks: others get the same app, so nobody may change it.
+func (s *Store) SharedApp(ctx context.Context, id domain.AppID) (*domain.App, bool, error) {
+	app, ticket := s.recent.get(id)
+	if app != nil {
+		return app, true, nil
+	}
+	found := false
+	err := s.read(ctx, func(r *reader) (err error) {
+		app, found, err = r.loadApp(id)
+		return err
+	})
+	if found {
+		s.recent.put(app, ticket)
+	}
+	return app, found, err
+}
+
+// AccountOf gives the account that an app belongs to, false if there is no such app.
+func (s *Store) AccountOf(ctx context.Context, app domain.AppID) (string, bool, error) {
+	account := s.recent.account(app)
+	if account != "" {
+		return account, true, nil
+	}
+	found := false
+	err := s.read(ctx, func(r *reader) (err error) {
+		if found, err = r.statements[appOwner].one(r.row[:1], int64(app)); found {
+			account = text(r.row[0])
+		}
+		return err
+	})
+	return account, found, err
+}
+
+// HighestApp gives the highest number of an app within [from, to), deleted ones included, false if there is none.
+func (s *Store) HighestApp(ctx context.Context, from, to domain.AppID) (domain.AppID, bool, error) {
+	var app domain.AppID
+	found := false
+	err := s.read(ctx, func(r *reader) (err error) {
+		if found, err = r.statements[highestApp].one(r.row[:1], int64(from), int64(to)); found {
+			app = domain.AppID(integer(r.row[0]))
+		}
+		return err
+	})
+	return app, found, err
+}
+
+// AppFilter narrows a list of apps; what is empty does not.
+type AppFilter struct {
+	Account string
+	Status  domain.Status
+	Edition domain.Edition
+	Query   string // part of the name, ASCII letters in either case, or the first digits of the number
+}
+
+// Apps lists apps by their number, deleted ones included, and gives the cursor of the next page, "" after the last.
+func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domain.App, string, error) {
+	after := domain.AppID(0)
+	if page.Cursor != "" {
+		if err := parseCursor("apps", page.Cursor, &after); err != nil {
+			return nil, "", err
+		}
+	}
+	if len(filter.Query) > maxQuery {
+		return nil, "", nil
+	}
+	query, args := filter.query(after, page.limit()+1)
+	read := s.read
+	if filter.Account == "" {
+		read = s.search
+	}
+	var apps []*domain.App
+	err := read(ctx, func(r *reader) error {
+		return r.list(ctx, query, args, 1, func(row []driver.Value) error {
+			app := new(domain.App)
+			apps = append(apps, app)
+			return decodeState(blob(row[0]), app)
+		})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(apps) <= page.limit() {
+		return apps, "", nil
+	}
+	apps = apps[:page.limit()]
+	next, err := cursor("apps", apps[len(apps)-1].ID)
+	return apps, next, err
+}
+
+// maxQuery is more bytes than any name has; SQLite refuses patterns that are much longer.
+const maxQuery = 1024
+
+func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
+	where, args := f.conditions()
+	where, args = append(where, "a.id > ?"), append(args, int64(after))
+	return `SELECT s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
+		` ORDER BY a.id LIMIT ` + strconv.Itoa(limit), args
+}
+
+// conditions are those on an app, called a in the query.
+func (f AppFilter) conditions() (where []string, args []any) {
+	add := func(condition string, values ...any) {
+		where, args = append(where, condition), append(args, values...)
+	}
+	if f.Account != "" {
+		add("a.account = ?", f.Account)
+	}
+	if f.Status != "" {
+		add("a.status = ?", string(f.Status))
+	}
+	if f.Edition != "" {
+		add("a.edition = ?", string(f.Edition))
+	}
+	if f.Query != "" {
+		part := likePart(f.Query)
+		if from, to, ok := numbers(f.Query); ok {
+			add(`(a.name LIKE ? ESCAPE '\' OR a.id BETWEEN ? AND ?)`, part, int64(from), int64(to))
+		} else {
+			add(`a.name LIKE ? ESCAPE '\'`, part)
+		}
+	}
+	return where, args
+}
+
+// likePart is the pattern of texts that have this part.
+func likePart(part string) string { return "%" + likeEscape.Replace(part) + "%" }
+
+var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// numbers gives the range of the numbers of apps, which have ten digits, that begin with the given ones.
+func numbers(digits string) (from, to domain.AppID, ok bool) {
+	const length = 10
+	if len(digits) > length || digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return 0, 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return 0, 0, false
+	}
+	size := uint64(1)
+	for range length - len(digits) {
+		size *= 10
+	}
+	return domain.AppID(n * size), domain.AppID(n*size + size - 1), true
+}
