@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -55,7 +54,7 @@ func (b *benchCmd) Run(ctx context.Context, c *console) error {
 		}
 	}
 	config := bench.Config{
-		Dir: b.Data, Slot: time.Duration(b.Seconds * float64(time.Second)), Part: b.Part, Profile: b.CPUProfile, Front: behindFront,
+		Dir: b.Data, Slot: time.Duration(b.Seconds * float64(time.Second)), Part: b.Part, Profile: b.CPUProfile,
 		Progress: func(line string) { fmt.Fprintln(c.err, line) },
 	}
 	defer runtime.KeepAlive(tuneMemory())
@@ -99,13 +98,6 @@ func (b *benchCmd) Run(ctx context.Context, c *console) error {
 		c.limits(limits)
 	}
 	return nil
-}
-
-// behindFront puts what serve puts before the API.
-func behindFront(h http.Handler) http.Handler {
-	f := &front{}
-	f.serve(h)
-	return f
 }
 
 func (c *console) figures(results []bench.Result) {

@@ -26,6 +26,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"sundial/internal/pushcert"
+	"sundial/internal/server"
 )
 
 // word makes up a secret of letters and digits.
@@ -58,7 +59,7 @@ func (c *canary) addRoot(dir string) {
 			} `json:"keyData"`
 		} `json:"key"`
 	}
-	text, err := os.ReadFile(filepath.Join(dir, rootFile))
+	text, err := os.ReadFile(filepath.Join(dir, server.RootFile))
 	if err == nil {
 		err = json.Unmarshal(text, &file)
 	}

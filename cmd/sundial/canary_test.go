@@ -24,6 +24,7 @@ import (
 
 	"sundial/internal/auth"
 	"sundial/internal/pushcert"
+	"sundial/internal/server"
 )
 
 // appName is no secret: the control finds it wherever secrets are looked for.
@@ -32,7 +33,7 @@ const appName = "canary-shop-7c1f0e"
 // canary is a whole program, and every secret that it is told or that it makes.
 type canary struct {
 	t       *testing.T
-	program *Program
+	program *server.Server
 	token   string
 	nc      *nats.Conn
 	logs    heap
@@ -51,7 +52,7 @@ func TestCanary(t *testing.T) {
 	dir := t.TempDir()
 	c := &canary{t: t, asked: map[string]bool{}}
 	debug := &slog.HandlerOptions{Level: slog.LevelDebug}
-	c.program = start(t, func(config *Config) {
+	c.program = start(t, func(config *server.Config) {
 		config.Dir = dir
 		config.Logger = slog.New(slog.NewMultiHandler(slog.NewTextHandler(&c.logs, debug), slog.NewJSONHandler(&c.logs, debug)))
 	})
@@ -87,12 +88,12 @@ func TestCanary(t *testing.T) {
 			t.Errorf("%s %s was not asked for", rule.Method, rule.Route)
 		}
 	}
-	backup := files(t, dir, rootFile, auth.TokenFile)
+	backup := files(t, dir, server.RootFile, auth.TokenFile)
 	if err := c.program.Close(); err != nil {
 		t.Fatal(err)
 	}
 	places["logs"] = c.logs.bytes()
-	stopped := files(t, dir, rootFile, auth.TokenFile)
+	stopped := files(t, dir, server.RootFile, auth.TokenFile)
 	for kind, held := range map[string]map[string][]byte{"backup/": backup, "data/": stopped} {
 		for name, text := range held {
 			places[kind+name] = text
@@ -131,7 +132,7 @@ func (c *canary) search(places map[string][]byte) {
 		}
 	}
 	for place, said := range map[string]string{
-		"logs": "/certificates", "answers": "sundial_http_requests_total", "data/" + sandboxFile: "2021",
+		"logs": "/certificates", "answers": "sundial_http_requests_total", "data/" + server.SandboxFile: "2021",
 	} {
 		if !bytes.Contains(places[place], []byte(said)) {
 			c.t.Errorf("%s does not hold %q", place, said)
@@ -371,18 +372,9 @@ func (c *canary) everywhere(apps ...uint64) {
 // rotateRoot has all keys wrapped by another root key, which is looked for too.
 func (c *canary) rotateRoot(dir string) {
 	c.t.Helper()
-	if _, err := dirPath(dir).order(c.t.Context(), "vault/rotate", nil, func(uint64, uint64) {}); err != nil {
+	if err := server.ServingFrom(dir).RotateRoot(c.t.Context(), "", func(uint64, uint64) {}); err != nil {
 		c.t.Fatal(err)
 	}
 	c.addRoot(dir)
-	for _, order := range []string{"vault/status"} {
-		answer, err := dirPath(dir).ask(c.t.Context(), order, nil)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if _, err := io.Copy(&c.answers, answer.Body); err != nil {
-			c.t.Fatal(err)
-		}
-		answer.Body.Close()
-	}
+	c.verb(exitDone, "", false, "vault", "status", "--json")
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -12,38 +10,8 @@ import (
 	"time"
 
 	"sundial/domain"
+	"sundial/internal/server"
 )
-
-// Config is what a node runs with. The verbs fill it from flags, and check judges it, once, before anything starts.
-type Config struct {
-	Dir string // the data directory, one process a directory
-
-	Listen     string // HTTP, host:port; port 0 means any free one
-	NATSListen string // NATS clients, likewise, of the embedded server; "" for none
-
-	Sandbox      bool      // the clock moves only when told
-	SandboxStart time.Time // where it stands on its first start
-
-	Outside *OutsideNATS // nil: the NATS server is embedded
-
-	TLS      *tls.Config // of both listeners; nil: none
-	Insecure bool        // listening beyond loopback without TLS is wanted
-
-	RootKeys []string // files of the root keys that are known; none: the one in the data directory, made at the first start
-
-	Policy   domain.Policy
-	Replicas int // of every stream
-
-	Logger *slog.Logger
-}
-
-// OutsideNATS is a NATS cluster that others run.
-type OutsideNATS struct {
-	URL         string // nats://host:port, several with commas
-	Creds       string // file of credentials; "" if the URL has what it takes
-	SystemCreds string // file of credentials of the system account, to see that the servers sync; "" if not given
-	SyncsAlways bool   // somebody vouches for that
-}
 
 const (
 	minGrace = time.Minute
@@ -53,8 +21,8 @@ const (
 	maxNotices = 10
 )
 
-// check gives what makes no sense, a misuse.
-func (c *Config) check() error {
+// check gives what makes no sense in what a server is to run with, a misuse. It is the one place where that is judged.
+func check(c *server.Config) error {
 	if c.Dir == "" {
 		return misused("--data: want a directory")
 	}
@@ -62,7 +30,7 @@ func (c *Config) check() error {
 		if l.flag == "--nats-listen" && (l.address == "" || c.Outside != nil) {
 			continue
 		}
-		if err := c.checkListen(l.flag, l.address); err != nil {
+		if err := checkListen(c, l.flag, l.address); err != nil {
 			return err
 		}
 	}
@@ -104,7 +72,7 @@ func (c *Config) check() error {
 }
 
 // checkListen refuses to serve tokens and bills in the clear to a network unless that is wanted.
-func (c *Config) checkListen(flag, address string) error {
+func checkListen(c *server.Config, flag, address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return misused("%s %q: want host:port, such as 127.0.0.1:8080 (port 0 for any free one)", flag, address)
@@ -140,17 +108,4 @@ func loadTLS(certFile, keyFile string) (*tls.Config, error) {
 		return nil, misused("--tls-cert, --tls-key: %w", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
-}
-
-// scheme is that of the node's HTTP addresses.
-func (c *Config) scheme() string {
-	if c.TLS != nil {
-		return "https"
-	}
-	return "http"
-}
-
-// httpURL is where a listener is reached.
-func (c *Config) httpURL(l net.Listener) string {
-	return fmt.Sprintf("%s://%s", c.scheme(), l.Addr())
 }

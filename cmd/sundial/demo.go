@@ -20,6 +20,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/auth"
+	"sundial/internal/server"
 )
 
 // demoCmd is the main job: a billing system's half year, taken in as it would arrive.
@@ -57,19 +58,23 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 		return misused("--data %s: the demo takes a fresh directory, this one is not empty", dir)
 	}
 	all := f.instants()
-	p := NewProgram(Config{
+	config := server.Config{
 		Dir: dir, Listen: preferring(v.Listen, "127.0.0.1:8080"), NATSListen: preferring(v.NATSListen, "127.0.0.1:4222"),
 		Sandbox: true, SandboxStart: all[0].at.Time().Truncate(24 * time.Hour),
 		Policy: domain.DefaultPolicy(), Replicas: 1, Logger: newLogger(c.err, v.LogLevel, "text"),
-	})
-	defer runtime.KeepAlive(tuneMemory())
-	if err := p.Start(ctx); err != nil {
+	}
+	if err := check(&config); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	s := server.New(config)
+	defer runtime.KeepAlive(tuneMemory())
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
 
 	began := time.Now()
-	j := &job{console: c, program: p, feed: f, dir: dir}
+	j := &job{console: c, server: s, feed: f, dir: dir}
 	defer j.hangUp()
 	if err := j.run(ctx, all); err != nil {
 		return err
@@ -86,7 +91,7 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-p.Ended():
+	case err := <-s.Ended():
 		return err
 	}
 }
@@ -107,9 +112,9 @@ func preferring(wanted, usual string) string {
 // job is the main job under way.
 type job struct {
 	*console
-	program *Program
-	feed    *feed
-	dir     string
+	server *server.Server
+	feed   *feed
+	dir    string
 
 	client   *client
 	billing  jetstream.JetStream
@@ -126,10 +131,10 @@ func (j *job) run(ctx context.Context, all []*instant) error {
 	if err != nil {
 		return err
 	}
-	j.client = newClient(j.program.HTTPURL(), strings.TrimSpace(string(operator)), &http.Transport{MaxIdleConnsPerHost: importers})
+	j.client = newClient(j.server.HTTPURL(), strings.TrimSpace(string(operator)), &http.Transport{MaxIdleConnsPerHost: importers})
 
 	j.say(fmt.Sprintf("Sundial serves on %s and %s; the sandbox's clock stands at %s.",
-		j.program.HTTPURL(), j.program.NATSURL(), domain.InstantOf(j.program.Config.SandboxStart)))
+		j.server.HTTPURL(), j.server.NATSURL(), domain.InstantOf(j.server.Config.SandboxStart)))
 	if err := j.importApps(ctx); err != nil {
 		return fmt.Errorf("importing the apps: %w", err)
 	}
@@ -147,7 +152,7 @@ func (j *job) run(ctx context.Context, all []*instant) error {
 	if err != nil {
 		return fmt.Errorf("making a billing token: %w", err)
 	}
-	nc, err := nats.Connect(j.program.NATSURL(), nats.Name("demo: billing system"), nats.Token(secret), nats.CustomInboxPrefix(auth.InboxPrefix(secret)))
+	nc, err := nats.Connect(j.server.NATSURL(), nats.Name("demo: billing system"), nats.Token(secret), nats.CustomInboxPrefix(auth.InboxPrefix(secret)))
 	if err != nil {
 		return err
 	}
@@ -269,7 +274,7 @@ func (j *job) end(ctx context.Context) error {
 
 // invite prints lines to be pasted into a shell.
 func (j *job) invite() {
-	url := j.program.HTTPURL()
+	url := j.server.HTTPURL()
 	var first, account string
 	for app := range j.feed.names {
 		if text := fmt.Sprint(app); first == "" || text < first {

@@ -15,6 +15,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/api"
+	"sundial/internal/server"
 )
 
 func TestEachText(t *testing.T) {
@@ -121,7 +122,7 @@ func (b *breaking) Read(p []byte) (int, error) {
 	return b.from.Read(p)
 }
 
-func operatorOf(t testing.TB, p *Program) *client {
+func operatorOf(t testing.TB, p *server.Server) *client {
 	t.Helper()
 	cl, err := (&remote{Server: p.HTTPURL(), Data: p.Config.Dir}).client()
 	if err != nil {

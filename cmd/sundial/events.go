@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"sundial/internal/pause"
 )
 
 type eventsCmd struct {
@@ -99,7 +101,7 @@ func (v *eventsCmd) follow(ctx context.Context, c *console, q url.Values) error 
 		case err != nil:
 			fmt.Fprintln(c.err, "sundial:", err)
 		}
-		sleep(ctx, time.Second)
+		pause.For(ctx, time.Second)
 	}
 }
 

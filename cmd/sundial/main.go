@@ -1,5 +1,5 @@
 // Command sundial is the whole program: the engine (serve, demo), and the verbs of those who run it. It is the only
-// place that reads flags and the environment, and the only place where the parts are put together.
+// place that reads flags and the environment, and judges them; the parts are put together in internal/server.
 package main
 
 import (

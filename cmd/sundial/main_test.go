@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sundial/domain"
+	"sundial/internal/server"
 )
 
 // TestMain lets this test binary be sundial itself: in scripts, and for tests that kill it.
@@ -29,13 +30,13 @@ func TestMain(m *testing.M) {
 }
 
 // start boots the whole program on free ports, in a sandbox that stands at 2021.
-func start(t testing.TB, change func(*Config)) *Program {
+func start(t testing.TB, change func(*server.Config)) *server.Server {
 	t.Helper()
 	config := testConfig(t.TempDir())
 	if change != nil {
 		change(&config)
 	}
-	p := NewProgram(config)
+	p := server.New(config)
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +48,8 @@ func start(t testing.TB, change func(*Config)) *Program {
 	return p
 }
 
-func testConfig(dir string) Config {
-	return Config{
+func testConfig(dir string) server.Config {
+	return server.Config{
 		Dir: dir, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0",
 		Sandbox: true, SandboxStart: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC),
 		Policy: domain.DefaultPolicy(), Replicas: 1, Logger: slog.New(slog.DiscardHandler),
@@ -92,7 +93,7 @@ func exits(want int) func(*testscript.TestScript, bool, []string) {
 // root keys in these files, and names its addresses in SUNDIAL_SERVER and NATS; "engine stop" ends it.
 func engineCommand() func(*testscript.TestScript, bool, []string) {
 	var mu sync.Mutex // scripts run side by side
-	running := map[string]*Program{}
+	running := map[string]*server.Server{}
 	stop := func(ts *testscript.TestScript, dir string) {
 		mu.Lock()
 		p := running[dir]
@@ -112,7 +113,7 @@ func engineCommand() func(*testscript.TestScript, bool, []string) {
 		for _, name := range args[1:] {
 			config.RootKeys = append(config.RootKeys, ts.MkAbs(name))
 		}
-		p := NewProgram(config)
+		p := server.New(config)
 		ts.Check(p.Start(context.Background()))
 		mu.Lock()
 		running[dir] = p
@@ -242,7 +243,7 @@ func TestOneProcessADirectory(t *testing.T) {
 }
 
 func TestADirectoryWithoutItsLogIsRefused(t *testing.T) {
-	for _, lost := range []string{natsDir, natsDir + "/jetstream"} {
+	for _, lost := range []string{server.NATSDir, server.NATSDir + "/jetstream"} {
 		t.Run(lost, func(t *testing.T) {
 			dir := t.TempDir()
 			p := spawn(t, dir)
@@ -320,4 +321,14 @@ func fails(t testing.TB, args ...string) (code int, said string) {
 		t.Errorf("said that it was ready: %s", out.String())
 	}
 	return cmd.ProcessState.ExitCode(), errs.String()
+}
+
+// until waits for a state.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came to be that %s", what)
+		}
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"sundial/internal/server"
 )
 
 // TestThePastIsAnsweredAsItWas takes the whole example feed in, keeping what the API answers at each instant of the feed.
@@ -20,8 +22,8 @@ func TestThePastIsAnsweredAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := f.instants()
-	p := start(t, func(c *Config) { c.SandboxStart = all[0].at.Time().Truncate(24 * time.Hour) })
-	j := &job{console: &console{out: t.Output(), err: t.Output()}, program: p, feed: f, dir: p.Config.Dir}
+	p := start(t, func(c *server.Config) { c.SandboxStart = all[0].at.Time().Truncate(24 * time.Hour) })
+	j := &job{console: &console{out: t.Output(), err: t.Output()}, server: p, feed: f, dir: p.Config.Dir}
 	defer j.hangUp()
 	then := map[string]string{} // what was answered, by the question
 	j.looked = func(i *instant) {

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
+	"sundial/internal/server"
 	"sundial/projections"
 )
 
@@ -34,62 +35,66 @@ Examples:
     sundial rebuild --check --data /var/lib/sundial`
 }
 
-// dirPath is a data directory that another process may have.
-type dirPath string
-
-func (d dirPath) file(name string) string { return filepath.Join(string(d), name) }
-
 // Run rebuilds, or checks.
 func (v *rebuildCmd) Run(ctx context.Context, c *console) error {
-	if _, err := os.Stat(filepath.Join(v.Data, identityFile)); err != nil {
-		return fmt.Errorf("%s holds no engine's data: %w\n  fix: name its data directory with --data", v.Data, err)
+	if err := holdsData(v.Data); err != nil {
+		return err
 	}
-	title, order := "rebuilding", "rebuild"
+	title := "rebuilding"
 	if v.Check {
-		title, order = "checking", "check"
+		title = "checking"
 	}
 	b := newBar(c.err, title)
-	result, err := dirPath(v.Data).order(ctx, order, nil, b.set)
-	if errors.Is(err, errNotServing) {
-		result.Differences, err = v.here(ctx, c, b)
+	differences, err := v.do(ctx, server.ServingFrom(v.Data), b)
+	if errors.Is(err, server.ErrNotServing) {
+		differences, err = v.here(ctx, c, b)
 	}
 	b.close()
 	if err != nil {
 		return err
 	}
-	return v.report(c, result.Differences)
+	return v.report(c, differences)
+}
+
+// holdsData refuses a directory that no engine was ever started on.
+func holdsData(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, server.IdentityFile)); err != nil {
+		return fmt.Errorf("%s holds no engine's data: %w\n  fix: name its data directory with --data", dir, err)
+	}
+	return nil
+}
+
+// do has the work done, by the engine that serves or by this process.
+func (v *rebuildCmd) do(ctx context.Context, by interface {
+	Rebuild(ctx context.Context, progress func(done, total uint64)) error
+	Check(ctx context.Context, progress func(done, total uint64)) ([]projections.Difference, error)
+}, b *bar,
+) ([]projections.Difference, error) {
+	if v.Check {
+		return by.Check(ctx, b.set)
+	}
+	return nil, by.Rebuild(ctx, b.set)
 }
 
 // here does the work in this process, on a directory that no engine serves from.
 func (v *rebuildCmd) here(ctx context.Context, c *console, b *bar) (_ []projections.Difference, err error) {
-	l, closeLog, err := v.openIdleLog(ctx, c, v.Data)
+	idle, err := v.openIdle(ctx, c, v.Data)
 	if err != nil {
 		return nil, err
 	}
-	defer closeLog()
-	if v.Check {
-		return l.check(ctx, b.set)
-	}
-	return nil, projections.Rebuild(ctx, l.projections(), b.set)
+	defer idle.Close()
+	return v.do(ctx, idle, b)
 }
 
-// openIdleLog opens the log of a directory that no engine serves from.
-func (f outsideFlags) openIdleLog(ctx context.Context, c *console, data string) (_ *logLife, closeLog func(), err error) {
+// openIdle opens the log of a directory that no engine serves from.
+func (f outsideFlags) openIdle(ctx context.Context, c *console, data string) (*server.Idle, error) {
 	outside, replicas, err := f.outside()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	dir, err := openDirectory(data)
-	if err != nil {
-		return nil, nil, err
-	}
-	config := &Config{Dir: data, Outside: outside, Replicas: replicas, Policy: domain.DefaultPolicy(), Logger: newLogger(c.err, slog.LevelWarn, "text")}
-	l, err := openLog(ctx, config, dir)
-	if err != nil {
-		dir.Close()
-		return nil, nil, err
-	}
-	return l, func() { l.close(); dir.Close() }, nil
+	return server.OpenIdle(ctx, server.Config{
+		Dir: data, Outside: outside, Replicas: replicas, Policy: domain.DefaultPolicy(), Logger: newLogger(c.err, slog.LevelWarn, "text"),
+	})
 }
 
 // differenceView is a difference as --json prints it.

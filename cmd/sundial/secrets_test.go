@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"sundial/eventstore"
 	"sundial/internal/codec"
 	"sundial/internal/engine"
+	"sundial/internal/server"
 	"sundial/internal/vault"
 	"sundial/projections"
 )
@@ -25,17 +25,17 @@ import (
 // keeper speaks to a program as its operator.
 type keeper struct {
 	t       *testing.T
-	program *Program
+	program *server.Server
 	client  *client
 }
 
-func (k *keeper) start(dir string, change func(*Config)) {
+func (k *keeper) start(dir string, change func(*server.Config)) {
 	k.t.Helper()
 	config := testConfig(dir)
 	if change != nil {
 		change(&config)
 	}
-	k.program = NewProgram(config)
+	k.program = server.New(config)
 	if err := k.program.Start(k.t.Context()); err != nil {
 		k.t.Fatal(err)
 	}
@@ -119,14 +119,15 @@ func TestShredded(t *testing.T) {
 	deleteAndDie(t, dir, "died")
 	k.start(dir, nil)
 	until(t, "the keys of what was deleted are destroyed at the start", func() bool {
-		left := 0
-		if err := k.program.control.attended().vault.Holders(t.Context(), func(h vault.Holder) error {
-			left++
-			return nil
-		}); err != nil {
+		status, err := server.ServingFrom(dir).VaultStatus(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-		return left == 2 // kept and its other certificate
+		apps := 0
+		for _, n := range status.Apps {
+			apps += n
+		}
+		return apps == 1 && status.Items == 1 // kept and its other certificate
 	})
 	var said bytes.Buffer
 	if code := run(t.Context(), []string{"rebuild", "--check", "--data", dir}, &console{out: &said, err: &said}); code != exitDone {
@@ -136,7 +137,7 @@ func TestShredded(t *testing.T) {
 	after := copied(t, dir)
 
 	old, present := openKept(t, before), openKept(t, after)
-	if err := present.log.Verify(t.Context(), nil); err != nil {
+	if err := present.Log.Verify(t.Context(), nil); err != nil {
 		t.Errorf("the chain: %v", err)
 	}
 	if len(old.sealed) != 4*3+1 {
@@ -182,7 +183,7 @@ func TestShredded(t *testing.T) {
 func copied(t *testing.T, dir string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "copy")
-	if err := errors.Join(os.CopyFS(to, os.DirFS(dir)), os.Chmod(filepath.Join(to, rootFile), 0o600)); err != nil {
+	if err := errors.Join(os.CopyFS(to, os.DirFS(dir)), os.Chmod(filepath.Join(to, server.RootFile), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return to
@@ -191,15 +192,16 @@ func copied(t *testing.T, dir string) string {
 // deleteAndDie deletes an app as a process would that dies before it destroys the app's keys.
 func deleteAndDie(t *testing.T, dir, name string) {
 	t.Helper()
-	life := openIdle(t, dir)
-	defer life.close()
-	store, err := projections.Open(t.Context(), life.projections())
+	idle := openIdle(t, dir)
+	defer idle.Close()
+	parts := idle.Parts()
+	store, err := projections.Open(t.Context(), idle.Projections())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
 	e, err := engine.New(engine.Config{
-		Log: life.log, Store: store, JetStream: life.js, Policy: domain.DefaultPolicy(), Alone: true, Node: "dies",
+		Log: parts.Log, Store: store, JetStream: parts.JetStream, Policy: domain.DefaultPolicy(), Alone: true, Node: "dies",
 		Now: func() time.Time { return time.Date(2022, 1, 1, 0, 0, 0, 0, time.UTC) },
 	})
 	if err != nil {
@@ -213,45 +215,40 @@ func deleteAndDie(t *testing.T, dir, name string) {
 	}
 }
 
-func openIdle(t *testing.T, dir string) *logLife {
+func openIdle(t *testing.T, dir string) *server.Idle {
 	t.Helper()
-	config := testConfig(dir)
-	held, err := openDirectory(dir)
+	idle, err := server.OpenIdle(t.Context(), testConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
-	life, err := openLog(t.Context(), &config, held)
-	if err != nil {
-		t.Fatal(err)
-	}
-	life.ending = slices.Insert(life.ending, 0, held.Close)
-	return life
+	return idle
 }
 
 // kept is a copy of a data directory, opened by somebody who has its root key.
 type kept struct {
-	*logLife
+	server.Parts
 	vault  *vault.Vault
 	sealed []sealedValue
 }
 
 func openKept(t *testing.T, dir string) *kept {
 	t.Helper()
-	k := &kept{logLife: openIdle(t, dir)}
-	t.Cleanup(k.close)
-	k.vault = openVaultOf(t, k.logLife)
-	k.onClose(k.vault.Close)
-	k.sealed = sealedIn(t, k.logLife, "acme")
+	idle := openIdle(t, dir)
+	t.Cleanup(idle.Close)
+	k := &kept{Parts: idle.Parts()}
+	k.vault = openVaultOf(t, dir, k.JetStream)
+	t.Cleanup(k.vault.Close)
+	k.sealed = sealedIn(t, k.Log, "acme")
 	return k
 }
 
-func openVaultOf(t *testing.T, life *logLife) *vault.Vault {
+func openVaultOf(t *testing.T, dir string, js jetstream.JetStream) *vault.Vault {
 	t.Helper()
-	root, err := vault.ReadRootFile(life.dir.file(rootFile))
+	root, err := vault.ReadRootFile(filepath.Join(dir, server.RootFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := vault.Open(t.Context(), vault.Config{JetStream: life.js, Roots: []vault.Root{root}})
+	v, err := vault.Open(t.Context(), vault.Config{JetStream: js, Roots: []vault.Root{root}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,13 +264,13 @@ type sealedValue struct {
 }
 
 // sealedIn lists every secret in the log of an account: keys, and certificates as they were added.
-func sealedIn(t *testing.T, life *logLife, account string) (all []sealedValue) {
+func sealedIn(t *testing.T, log *eventstore.Log, account string) (all []sealedValue) {
 	t.Helper()
 	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for m, err := range life.log.Account(t.Context(), account, 0, 0) {
+	for m, err := range log.Account(t.Context(), account, 0, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +309,7 @@ func sealedIn(t *testing.T, life *logLife, account string) (all []sealedValue) {
 // wrapped is what is stored of a holder's keys.
 func (k *kept) wrapped(t *testing.T, h vault.Holder) []byte {
 	t.Helper()
-	stream, err := k.js.Stream(t.Context(), "SUNDIAL_KEYS")
+	stream, err := k.JetStream.Stream(t.Context(), "SUNDIAL_KEYS")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +328,7 @@ func (k *kept) wrapped(t *testing.T, h vault.Holder) []byte {
 // served, and with the right one again nothing is lost.
 func TestLocked(t *testing.T) {
 	dir := t.TempDir()
-	root := filepath.Join(dir, rootFile)
+	root := filepath.Join(dir, server.RootFile)
 	k := &keeper{t: t}
 	k.start(dir, nil)
 	app := k.create(`{"name":"shop"}`)
@@ -375,7 +372,7 @@ func TestLocked(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		k.start(dir, func(config *Config) {
+		k.start(dir, func(config *server.Config) {
 			if c.flag != "" {
 				config.RootKeys = []string{c.flag}
 			}
@@ -393,7 +390,7 @@ func TestLocked(t *testing.T) {
 	if err := os.WriteFile(elsewhere, right, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.start(dir, func(config *Config) { config.RootKeys = []string{elsewhere} })
+	k.start(dir, func(config *server.Config) { config.RootKeys = []string{elsewhere} })
 	if again := k.must(200, "POST", app+"/key/reveal", reason); again != key {
 		t.Error("with the right root key again the key is another")
 	}

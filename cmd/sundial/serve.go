@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sundial/domain"
+	"sundial/internal/server"
 )
 
 // serveCmd are the flags of a node. The defaults serve a newcomer and one machine.
@@ -61,7 +62,7 @@ type outsideFlags struct {
 	Replicas        int    `help:"Copies of every stream: 1, 3 or 5; by default 3 with --nats, else 1." env:"SUNDIAL_REPLICAS" placeholder:"N"`
 }
 
-func (f outsideFlags) outside() (*OutsideNATS, int, error) {
+func (f outsideFlags) outside() (*server.OutsideNATS, int, error) {
 	replicas := f.Replicas
 	if f.NATS == "" {
 		if f.NATSCreds != "" || f.NATSSystemCreds != "" || f.NATSSyncsAlways {
@@ -72,7 +73,7 @@ func (f outsideFlags) outside() (*OutsideNATS, int, error) {
 	if replicas == 0 {
 		replicas = 3
 	}
-	return &OutsideNATS{URL: f.NATS, Creds: f.NATSCreds, SystemCreds: f.NATSSystemCreds, SyncsAlways: f.NATSSyncsAlways}, replicas, nil
+	return &server.OutsideNATS{URL: f.NATS, Creds: f.NATSCreds, SystemCreds: f.NATSSystemCreds, SyncsAlways: f.NATSSyncsAlways}, replicas, nil
 }
 
 // Help shows how.
@@ -89,32 +90,33 @@ Examples:
     sundial serve --nats nats://n1:4222,nats://n2:4222,nats://n3:4222 --nats-creds sundial.creds --nats-system-creds sys.creds`
 }
 
-// config gathers the flags; Config.check judges them.
-func (v *serveCmd) config(errs io.Writer) (Config, error) {
+// config gathers the flags and judges them.
+func (v *serveCmd) config(errs io.Writer) (server.Config, error) {
 	tls, err := loadTLS(v.TLSCert, v.TLSKey)
 	if err != nil {
-		return Config{}, err
+		return server.Config{}, err
 	}
 	outside, replicas, err := v.outside()
 	if err != nil {
-		return Config{}, err
+		return server.Config{}, err
 	}
 	var rootKeys []string
 	for _, given := range v.RootKey {
 		name, err := keyFile("--root-key", given)
 		if err != nil {
-			return Config{}, err
+			return server.Config{}, err
 		}
 		rootKeys = append(rootKeys, name)
 	}
-	return Config{
+	config := server.Config{
 		Dir: v.Data, Listen: v.Listen, NATSListen: v.NATSListen,
 		Sandbox: v.Sandbox, SandboxStart: v.SandboxStart,
 		Outside: outside, Replicas: replicas,
 		TLS: tls, Insecure: v.Insecure, RootKeys: rootKeys,
 		Policy: v.policy(),
 		Logger: newLogger(errs, v.LogLevel, v.LogFormat),
-	}, nil
+	}
+	return config, check(&config)
 }
 
 // keyFile reads where a root key is: file:PATH. The scheme leaves room for keys that are in no file.
@@ -133,17 +135,17 @@ func (v *serveCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer runtime.KeepAlive(tuneMemory())
-	p := NewProgram(config)
-	if err := p.Start(ctx); err != nil {
+	s := server.New(config)
+	if err := s.Start(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintln(c.out, strings.TrimSpace("ready "+p.HTTPURL()+" "+p.NATSURL()))
+	fmt.Fprintln(c.out, strings.TrimSpace("ready "+s.HTTPURL()+" "+s.NATSURL()))
 	select {
 	case <-ctx.Done():
 		config.Logger.Info("ending")
-	case err = <-p.Ended():
+	case err = <-s.Ended():
 	}
-	if closeErr := p.Close(); err == nil {
+	if closeErr := s.Close(); err == nil {
 		err = closeErr
 	}
 	return err

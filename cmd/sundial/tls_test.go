@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"sundial/internal/server"
 )
 
 // TestTLS serves HTTP and NATS with a certificate that the clients are told to trust.
 func TestTLS(t *testing.T) {
 	cert, key := certificate(t)
-	p := start(t, func(c *Config) {
+	p := start(t, func(c *server.Config) {
 		var err error
 		if c.TLS, err = loadTLS(cert, key); err != nil {
 			t.Fatal(err)

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"sundial/internal/auth"
+	"sundial/internal/server"
 )
 
 // tokenCmd are the verbs on access tokens.
@@ -126,20 +124,12 @@ func (*tokenRecoverCmd) Help() string {
 
 // Run has the serving engine make the token, and writes it where the other verbs look.
 func (v *tokenRecoverCmd) Run(ctx context.Context, c *console) error {
-	resp, err := dirPath(v.Data).ask(ctx, "operator", nil)
+	token, err := server.ServingFrom(v.Data).RecoverOperator(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w\n  fix: start the engine, and name its data directory with --data", v.Data, err)
+		return notServing(v.Data, err)
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(text)))
-	}
-	file := dirPath(v.Data).file(auth.TokenFile)
-	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+	file := filepath.Join(v.Data, auth.TokenFile)
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 		return err
 	}
 	if err := os.Chmod(file, 0o600); err != nil {

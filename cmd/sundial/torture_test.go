@@ -21,6 +21,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/codec"
+	"sundial/internal/server"
 )
 
 const (
@@ -320,21 +321,13 @@ func settleTransitions(t *testing.T, p *process) {
 // checkTorturedLog reads the whole log and what stands beside it.
 func checkTorturedLog(t *testing.T, dir string, writers []*tortureWriter, biller *tortureBiller) {
 	t.Helper()
-	config := testConfig(dir)
-	held, err := openDirectory(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
-	life, err := openLog(t.Context(), &config, held)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer life.close()
-	if err := life.log.Verify(t.Context(), nil); err != nil {
+	idle := openIdle(t, dir)
+	defer idle.Close()
+	parts := idle.Parts()
+	if err := parts.Log.Verify(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
-	at := commitsByID(t, life.log)
+	at := commitsByID(t, parts.Log)
 	for _, w := range writers {
 		for _, a := range w.acked {
 			if got := strconv.FormatUint(at[w.account+" "+a.request.key], 10); got != a.answer.position {
@@ -342,15 +335,15 @@ func checkTorturedLog(t *testing.T, dir string, writers []*tortureWriter, biller
 			}
 		}
 	}
-	parked := parkedEvents(t, life)
+	parked := parkedEvents(t, parts.JetStream)
 	for _, id := range biller.acked {
 		inLog, isParked := at["bill "+id] != 0, strings.Contains(parked, strconv.Quote(id))
 		if !inLog && !isParked {
 			t.Errorf("bill %s was acknowledged by the stream and is neither in the log nor parked", id)
 		}
 	}
-	checkTorturedSecrets(t, life, writers)
-	differences, err := life.check(t.Context(), nil)
+	checkTorturedSecrets(t, dir, parts, writers)
+	differences, err := idle.Check(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,13 +353,13 @@ func checkTorturedLog(t *testing.T, dir string, writers []*tortureWriter, biller
 }
 
 // checkTorturedSecrets opens every secret of what was not deleted.
-func checkTorturedSecrets(t *testing.T, life *logLife, writers []*tortureWriter) {
+func checkTorturedSecrets(t *testing.T, dir string, parts server.Parts, writers []*tortureWriter) {
 	t.Helper()
-	keys := openVaultOf(t, life)
+	keys := openVaultOf(t, dir, parts.JetStream)
 	defer keys.Close()
 	there, gone := 0, 0
 	for _, w := range writers {
-		for _, s := range sealedIn(t, life, w.account) {
+		for _, s := range sealedIn(t, parts.Log, w.account) {
 			if s.gone {
 				gone++
 				continue
@@ -434,14 +427,14 @@ func commitsByID(t *testing.T, log *eventstore.Log) map[string]uint64 {
 }
 
 // parkedEvents gives all that is parked, as it stands in its stream.
-func parkedEvents(t *testing.T, life *logLife) string {
+func parkedEvents(t *testing.T, js jetstream.JetStream) string {
 	t.Helper()
 	var all strings.Builder
-	for name := range life.js.StreamNames(t.Context()).Name() {
+	for name := range js.StreamNames(t.Context()).Name() {
 		if !strings.Contains(name, "PARKED") {
 			continue
 		}
-		consumer, err := life.js.OrderedConsumer(t.Context(), name, jetstream.OrderedConsumerConfig{})
+		consumer, err := js.OrderedConsumer(t.Context(), name, jetstream.OrderedConsumerConfig{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
+	"sundial/internal/server"
 	"sundial/internal/vault"
 )
 
@@ -38,23 +35,15 @@ func (*vaultStatusCmd) Help() string {
 
 // Run shows how the vault stands.
 func (v *vaultStatusCmd) Run(ctx context.Context, c *console) error {
-	resp, err := dirPath(v.Data).ask(ctx, "vault/status", nil)
+	s, err := server.ServingFrom(v.Data).VaultStatus(ctx)
 	if err != nil {
 		return notServing(v.Data, err)
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(text)))
-	}
-	var s vault.Status
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("the engine's answer cannot be read: %w", err)
-	}
 	if v.JSON {
+		text, err := json.Marshal(s, json.Deterministic(true))
+		if err != nil {
+			return err
+		}
 		c.say(string(text))
 	} else {
 		c.showVault(&s)
@@ -91,8 +80,11 @@ func yesNo(yes bool) string {
 	return "no"
 }
 
-// notServing tells what to do about an engine that cannot be asked.
+// notServing tells what to do where no engine can be asked; other errors it leaves as they are.
 func notServing(data string, err error) error {
+	if !errors.Is(err, server.ErrNotServing) {
+		return err
+	}
 	return fmt.Errorf("%s: %w\n  fix: start the engine, and name its data directory with --data", data, err)
 }
 
@@ -113,7 +105,7 @@ Examples:
 
 // Run rotates the root key, and tells what is left to do.
 func (v *vaultRotateRootCmd) Run(ctx context.Context, c *console) error {
-	order, to := "vault/rotate", ""
+	to := ""
 	if v.To != "" {
 		named, err := keyFile("--to", v.To)
 		if err != nil {
@@ -122,18 +114,15 @@ func (v *vaultRotateRootCmd) Run(ctx context.Context, c *console) error {
 		if to, err = filepath.Abs(named); err != nil { // the engine has a working directory of its own
 			return err
 		}
-		order += "?" + url.Values{"to": {to}}.Encode()
 	}
 	b := newBar(c.err, "wrapping keys")
-	_, err := dirPath(v.Data).order(ctx, order, nil, b.set)
+	err := server.ServingFrom(v.Data).RotateRoot(ctx, to, b.set)
 	b.close()
 	switch {
-	case errors.Is(err, errNotServing):
-		return notServing(v.Data, err)
 	case err != nil:
-		return err
+		return notServing(v.Data, err)
 	case to == "":
-		c.say("the new root key is in force: " + dirPath(v.Data).file(rootFile) + `
+		c.say("the new root key is in force: " + filepath.Join(v.Data, server.RootFile) + `
 next: 1. keep a copy of it in a safe place, away from backups of the data directory: without it no secret can be read again
       2. destroy copies of the old one, once no backup from before this rotation is kept that would need it`)
 	default:

@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
+	"sundial/internal/server"
 	"sundial/internal/timetravel"
-	"sundial/scheduler"
 )
 
 // maxChangesShown bounds the stops in a table; --json gives more.
@@ -38,67 +36,41 @@ Examples:
     sundial whatif --grace 72h --from 2026-01-01T00:00:00Z --account acme --json`
 }
 
-// whatIfOrder is what a serving process is asked.
-type whatIfOrder struct {
-	Grace   int64          `json:"grace_ms"`
-	From    domain.Instant `json:"from,omitzero"`
-	Account string         `json:"account,omitzero"`
-}
-
 // Run replays and tells.
 func (v *whatIfCmd) Run(ctx context.Context, c *console) error {
 	if v.Grace < minGrace || v.Grace > maxGrace || v.Grace%time.Millisecond != 0 {
 		return misused("--grace: want whole milliseconds from %s to %s, such as 240h", minGrace, maxGrace)
 	}
-	order := whatIfOrder{Grace: v.Grace.Milliseconds(), Account: v.Account}
+	asked := server.WhatIf{Grace: v.Grace.Milliseconds(), Account: v.Account}
 	if v.From != "" {
 		var err error
-		if order.From, err = domain.ParseInstant(v.From); err != nil {
+		if asked.From, err = domain.ParseInstant(v.From); err != nil {
 			return misused("--from: %w", err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(v.Data, identityFile)); err != nil {
-		return fmt.Errorf("%s holds no engine's data: %w\n  fix: name its data directory with --data", v.Data, err)
+	if err := holdsData(v.Data); err != nil {
+		return err
 	}
 	b := newBar(c.err, "replaying")
-	result, err := dirPath(v.Data).order(ctx, "whatif", order, b.set)
-	if errors.Is(err, errNotServing) {
-		result.WhatIf, err = v.here(ctx, c, order, b)
+	report, err := server.ServingFrom(v.Data).WhatIf(ctx, asked, b.set)
+	if errors.Is(err, server.ErrNotServing) {
+		report, err = v.here(ctx, c, asked, b)
 	}
 	b.close()
 	if err != nil {
 		return err
 	}
-	return v.report(c, result.WhatIf)
+	return v.report(c, report)
 }
 
 // here replays in this process, where no engine serves.
-func (v *whatIfCmd) here(ctx context.Context, c *console, order whatIfOrder, b *bar) (*timetravel.Report, error) {
-	l, closeLog, err := v.openIdleLog(ctx, c, v.Data)
+func (v *whatIfCmd) here(ctx context.Context, c *console, asked server.WhatIf, b *bar) (*timetravel.Report, error) {
+	idle, err := v.openIdle(ctx, c, v.Data)
 	if err != nil {
 		return nil, err
 	}
-	defer closeLog()
-	var clock scheduler.Clock = scheduler.System{}
-	if sandbox := l.dir.file(sandboxFile); exists(sandbox) {
-		if clock, err = scheduler.OpenSandbox(sandbox, time.Time{}); err != nil {
-			return nil, err
-		}
-	}
-	return l.whatIf(ctx, order, clock.Now(), b.set)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// whatIf replays the log, with everything that is due by now.
-func (l *logLife) whatIf(ctx context.Context, order whatIfOrder, now time.Time, progress func(done, total uint64)) (*timetravel.Report, error) {
-	return timetravel.WhatIf(ctx, timetravel.Question{
-		Log: l.log, Policy: l.config.Policy, Grace: time.Duration(order.Grace) * time.Millisecond,
-		From: order.From, Until: domain.InstantOf(now), Account: order.Account,
-	}, progress)
+	defer idle.Close()
+	return idle.WhatIf(ctx, asked, b.set)
 }
 
 func (v *whatIfCmd) report(c *console, r *timetravel.Report) error {

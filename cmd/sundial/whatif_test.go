@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -11,26 +12,36 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/codec"
+	"sundial/internal/server"
 	"sundial/internal/timetravel"
 )
 
-// played takes the example feed in, under a grace.
-func played(t *testing.T, grace time.Duration) *engineLife {
+// played takes the example feed in, under a grace, and gives what is left of that.
+func played(t *testing.T, grace time.Duration) *server.Idle {
 	t.Helper()
 	f, err := openFeed("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := f.instants()
-	p := start(t, func(c *Config) {
-		c.SandboxStart, c.Policy.Grace = all[0].at.Time().Truncate(24*time.Hour), grace
-	})
-	j := &job{console: &console{out: t.Output(), err: t.Output()}, program: p, feed: f, dir: p.Config.Dir}
-	defer j.hangUp()
-	if err := j.run(t.Context(), all); err != nil {
+	config := testConfig(t.TempDir())
+	config.SandboxStart, config.Policy.Grace = all[0].at.Time().Truncate(24*time.Hour), grace
+	p := server.New(config)
+	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return p.control.attended()
+	j := &job{console: &console{out: t.Output(), err: t.Output()}, server: p, feed: f, dir: p.Config.Dir}
+	err = j.run(t.Context(), all)
+	j.hangUp()
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	idle, err := server.OpenIdle(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(idle.Close)
+	return idle
 }
 
 // stopped is a stop for money, as the log has it.
@@ -41,17 +52,17 @@ type stopped struct {
 }
 
 // stops lists an engine's stops for money.
-func stops(t *testing.T, l *engineLife) (all []stopped) {
+func stops(t *testing.T, log *eventstore.Log) (all []stopped) {
 	t.Helper()
 	codec, err := codec.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, err := l.log.Head(t.Context())
+	head, err := log.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	follower, err := l.log.Follow(t.Context(), 0)
+	follower, err := log.Follow(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,15 +104,15 @@ func inOrder(all []stopped) []stopped {
 func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 	const week, longer = 168 * time.Hour, 240 * time.Hour
 	was := played(t, week)
-	did := stops(t, was)
-	ask := func(o whatIfOrder) *timetravel.Report {
+	did := stops(t, was.Parts().Log)
+	ask := func(o server.WhatIf) *timetravel.Report {
 		t.Helper()
-		before, err := was.log.Head(t.Context())
+		before, err := was.Parts().Log.Head(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		told := uint64(0)
-		r, err := was.whatIf(t.Context(), o, was.clock.Now(), func(done, total uint64) {
+		r, err := was.WhatIf(t.Context(), o, func(done, total uint64) {
 			if done <= told || total != before {
 				t.Errorf("%d of %d done after %d of %d", done, total, told, before)
 			}
@@ -110,20 +121,20 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if after, err := was.log.Head(t.Context()); err != nil || after != before || told != before {
+		if after, err := was.Parts().Log.Head(t.Context()); err != nil || after != before || told != before {
 			t.Errorf("a replay of %d commits told of %d and left %d (%v)", before, told, after, err)
 		}
 		return r
 	}
 
-	same := ask(whatIfOrder{Grace: week.Milliseconds()})
+	same := ask(server.WhatIf{Grace: week.Milliseconds()})
 	if len(same.Changes) > 0 || same.Total != (timetravel.Counts{Same: len(did)}) {
 		t.Errorf("under the policy that was in force: %+v, %v; want %d stops unchanged", same.Total, same.Changes, len(did))
 	}
 
 	for _, grace := range []time.Duration{longer, 24 * time.Hour} {
-		want := stops(t, played(t, grace))
-		r := ask(whatIfOrder{Grace: grace.Milliseconds()})
+		want := stops(t, played(t, grace).Parts().Log)
+		r := ask(server.WhatIf{Grace: grace.Milliseconds()})
 		var gone, would []stopped
 		for _, c := range r.Changes {
 			if c.Was != 0 && (!c.Ahead || c.Fate != timetravel.Earlier) {
@@ -141,7 +152,7 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 		}
 		sum := timetravel.Counts{}
 		for _, a := range r.Accounts {
-			one := ask(whatIfOrder{Grace: grace.Milliseconds(), Account: a.Account})
+			one := ask(server.WhatIf{Grace: grace.Milliseconds(), Account: a.Account})
 			if one.Total != a.Counts {
 				t.Errorf("%s alone: %+v, among all %+v", a.Account, one.Total, a.Counts)
 			}
@@ -153,9 +164,9 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 		t.Logf("%s instead of %s: %+v", grace, week, r.Total)
 	}
 
-	whole := ask(whatIfOrder{Grace: longer.Milliseconds()})
+	whole := ask(server.WhatIf{Grace: longer.Milliseconds()})
 	from := domain.Instant(1_617_235_200_000) // 2021-04-01
-	later := ask(whatIfOrder{Grace: longer.Milliseconds(), From: from})
+	later := ask(server.WhatIf{Grace: longer.Milliseconds(), From: from})
 	if n := len(later.Changes); n == 0 || n >= len(whole.Changes) {
 		t.Errorf("from %s on %d stops change, of %d since ever", from, n, len(whole.Changes))
 	}
@@ -165,7 +176,7 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 			t.Errorf("from %s on: %+v", from, c)
 		}
 	}
-	if never := ask(whatIfOrder{Grace: longer.Milliseconds(), From: domain.MaxInstant}); never.Total != same.Total {
+	if never := ask(server.WhatIf{Grace: longer.Milliseconds(), From: domain.MaxInstant}); never.Total != same.Total {
 		t.Errorf("from the end of time on: %+v, want %+v", never.Total, same.Total)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,7 +40,7 @@ func Figures() []Figure {
 		{"rebuild", "rebuild of the projections, to reading the log", "commits/s", 0.25, rebuild},
 		{"whatif", "history under another policy, to a check of the projections", "commits/s", 0.5, whatIf},
 		{"transitions", "100,000 apps due at one instant, to commands of 256 writers", "transitions/s", 0.5, transitions},
-		{"read", "GET of an app, to a bare handler of the same server", "requests/s", 0.5, read},
+		{"read", "GET of an app, to a bare handler of a like server", "requests/s", 0.5, read},
 	}
 }
 
@@ -75,9 +74,6 @@ const (
 type Config struct {
 	Dir  string        // where the run keeps its files, below a folder of its own that it removes; "" is the system's place for such
 	Slot time.Duration // 0 means DefaultSlot
-
-	// Front is put before the API as the program does it; nil means nothing.
-	Front func(http.Handler) http.Handler
 
 	// Part scales down what is not measured by time (bills, transitions, commits to rebuild from): tests want less. 0
 	// means 1, the whole.

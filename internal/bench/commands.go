@@ -30,7 +30,7 @@ func projected(ctx context.Context, r *run) (Result, error) {
 // commands holds the engine against appending messages of the same size to a second log on the same server, from as
 // many writers, each with a subject of its own.
 func (r *run) commands(ctx context.Context, writers int, durable bool) (result Result, err error) {
-	err = during(ctx, r.dir, wall, func(n *node) error {
+	err = during(ctx, nodeConfig(r.dir), func(n *node) error {
 		all := tenants(writers)
 		if err := n.moveIn(ctx, all); err != nil {
 			return err
@@ -71,9 +71,9 @@ func values[T any](of []T) iter.Seq[T] {
 func (n *node) commanding(all []tenant, durable bool) side {
 	return func(ctx context.Context, slot time.Duration) (float64, error) {
 		perSecond, err := load(ctx, len(all), slot, func(ctx context.Context, writer int) error {
-			request := all[writer].next(n.engine.Now())
+			request := all[writer].next(n.Engine.Now())
 			request.Durable = durable
-			answer, err := n.engine.Execute(ctx, request)
+			answer, err := n.Engine.Execute(ctx, request)
 			if err == nil && answer.Outcome != engine.Appended {
 				err = fmt.Errorf("%s was %s: it should have changed something", request.Command.Name(), answer.Outcome)
 			}
@@ -93,9 +93,9 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := logConfig(n.nats)
+	config := n.LogConfig
 	config.Stream, config.Subject = "BARE", "bare"
-	if n.bare, err = eventstore.Create(ctx, n.conn, config); err != nil {
+	if n.bare, err = eventstore.Create(ctx, n.JetStream.Conn(), config); err != nil {
 		return nil, err
 	}
 	last, turn := make([]uint64, writers), make([]int, writers)
@@ -105,7 +105,7 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 	if writers == 1 {
 		put = func(ctx context.Context, _ int, m *nats.Msg) (uint64, error) {
 			message := &nats.Msg{Subject: "bare.tenant-0", Data: m.Data, Header: maps.Clone(m.Header)}
-			ack, err := n.js.PublishMsg(ctx, message, jetstream.WithExpectLastSequencePerSubject(last[0]))
+			ack, err := n.JetStream.PublishMsg(ctx, message, jetstream.WithExpectLastSequencePerSubject(last[0]))
 			if err != nil {
 				return 0, err
 			}
@@ -126,11 +126,11 @@ func (n *node) appending(ctx context.Context, writers int) (side, error) {
 // to append them.
 func (n *node) sample(ctx context.Context) ([]*nats.Msg, error) {
 	const most = 1000
-	head, err := n.log.Head(ctx)
+	head, err := n.Log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	consumer, err := n.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+	consumer, err := n.JetStream.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: head - min(head, most) + 1,
 	})
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 // taken holds the intake, from the first fetch of bills that wait in NATS to the last commit, against the engine given
 // the same facts by 256 writers.
 func taken(ctx context.Context, r *run) (result Result, err error) {
-	err = during(ctx, r.dir, wall, func(n *node) error {
+	err = during(ctx, nodeConfig(r.dir), func(n *node) error {
 		accounts := max(r.many(waitingBills)/billsEach, 1)
 		from, direct := billers(0, accounts), billers(accounts, manyWriters)
 		if err := n.moveIn(ctx, from.tenants()); err != nil {
@@ -138,7 +138,7 @@ func (f report) request() engine.Request {
 func (n *node) telling(all billing) side {
 	return func(ctx context.Context, slot time.Duration) (float64, error) {
 		perSecond, err := load(ctx, len(all), slot, func(ctx context.Context, writer int) error {
-			_, err := n.engine.Execute(ctx, all[writer].next(n.engine.Now()).request())
+			_, err := n.Engine.Execute(ctx, all[writer].next(n.Engine.Now()).request())
 			return err
 		})
 		if err != nil {
@@ -150,30 +150,25 @@ func (n *node) telling(all billing) side {
 
 // takingIn publishes bills of all tenants in turn, and then takes them in.
 func (n *node) takingIn(ctx context.Context, all billing) (perSecond float64, err error) {
-	intake, err := ingest.Open(ctx, ingest.Config{JetStream: n.js, Engine: n.engine, Alone: true})
-	if err != nil {
-		return 0, err
-	}
-	defer intake.Close()
 	bills := len(all) * billsEach
 	if err := n.publish(ctx, all, bills); err != nil {
 		return 0, err
 	}
-	before, err := n.log.Head(ctx)
+	before, err := n.Log.Head(ctx)
 	if err != nil {
 		return 0, err
 	}
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	elapsed := watch()
-	go func() { ended <- intake.Run(running) }()
-	_, err = intake.Drain(ctx)
+	go func() { ended <- n.Intake.Run(running) }()
+	_, err = n.Intake.Drain(ctx)
 	took := elapsed()
 	stop()
 	if err := errors.Join(err, <-ended); err != nil {
 		return 0, err
 	}
-	after, err := n.log.Head(ctx)
+	after, err := n.Log.Head(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -185,9 +180,9 @@ func (n *node) takingIn(ctx context.Context, all billing) (perSecond float64, er
 
 // publish publishes bills as a billing system does, but many in a batch, since nobody measures this.
 func (n *node) publish(ctx context.Context, all billing, bills int) error {
-	now := n.engine.Now()
+	now := n.Engine.Now()
 	for published := 0; published < bills; {
-		batch, err := jetstreamext.NewBatchPublisher(n.js)
+		batch, err := jetstreamext.NewBatchPublisher(n.JetStream)
 		if err != nil {
 			return fmt.Errorf("publishing bills: %w", err)
 		}

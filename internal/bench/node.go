@@ -5,130 +5,79 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/domain"
 	"sundial/eventstore"
-	"sundial/internal/engine"
-	"sundial/internal/natsd"
-	"sundial/projections"
+	"sundial/internal/server"
 )
 
-// node is a program that stands alone, put together from the same parts and with the same settings as serve does it.
+// node is a server that stands alone, with the settings of serve, or only the log of one.
 type node struct {
-	dir    string
-	nats   *natsd.Server
-	conn   *nats.Conn
-	js     jetstream.JetStream
-	log    *eventstore.Log
-	store  *projections.Store
-	engine *engine.Engine
+	server.Parts
+	server *server.Server // nil: only the log
 
-	bare      *eventstore.Log // another one on the same server, to hold the first against; nil until it is wanted
-	following chan error      // what following the log ended with
-	unfollow  context.CancelFunc
+	bare *eventstore.Log // another one on the same NATS server, to hold the first against; nil until it is wanted
+	end  func() error    // closes the rest
 }
 
-// logConfig ties a log to the embedded server.
-func logConfig(server *natsd.Server) eventstore.Config {
-	return eventstore.Config{Space: server.Space, Failed: server.Failed}
+// nodeConfig is that of a node in a folder. What works by itself is run when it is measured.
+func nodeConfig(dir string) server.Config {
+	return server.Config{Dir: dir, Listen: "127.0.0.1:0", Policy: domain.DefaultPolicy(), Replicas: 1, Manual: true}
 }
 
-// openLog starts a server in a folder, and makes a log if there is none.
-func openLog(ctx context.Context, dir string) (n *node, err error) {
-	n = &node{dir: dir}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.close())
-		}
-	}()
-	if n.nats, err = natsd.Start(natsd.Config{Dir: filepath.Join(dir, "nats")}); err != nil {
-		return n, err
-	}
-	if n.conn, err = n.nats.Connect(); err != nil {
-		return n, err
-	}
-	if n.js, err = jetstream.New(n.conn); err != nil {
-		return n, fmt.Errorf("opening JetStream: %w", err)
-	}
-	n.log, err = eventstore.Open(ctx, n.conn, logConfig(n.nats))
-	if errors.Is(err, eventstore.ErrMissing) {
-		n.log, err = eventstore.Create(ctx, n.conn, logConfig(n.nats))
-	}
-	return n, err
-}
-
-// open starts a node in a folder. The clock is the engine's.
-func open(ctx context.Context, dir string, clock func() time.Time) (n *node, err error) {
-	if n, err = openLog(ctx, dir); err != nil {
+// openLog opens the log of a folder, and makes one if there is none.
+func openLog(ctx context.Context, dir string) (*node, error) {
+	idle, err := server.OpenIdle(ctx, nodeConfig(dir))
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.close())
-		}
-	}()
-	if n.store, err = projections.Open(ctx, projections.Config{Dir: dir, Log: n.log}); err != nil {
-		return n, err
-	}
-	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
-	n.following, n.unfollow = make(chan error, 1), unfollow
-	go func() { n.following <- n.store.Run(following) }()
-	n.engine, err = engine.New(engine.Config{
-		Log: n.log, Store: n.store, JetStream: n.js, Policy: domain.DefaultPolicy(), Now: clock, Node: "bench", Alone: true,
-	})
-	return n, err
+	return &node{Parts: idle.Parts(), end: func() error { idle.Close(); return nil }}, nil
 }
 
-// wall is the machine's clock, which is the engine's where nothing else is wanted.
-func wall() time.Time { return time.Now() } //nolint:forbidigo // the clock that serve hands down, too
+// open starts a node.
+func open(ctx context.Context, config server.Config) (*node, error) {
+	s := server.New(config)
+	if err := s.Start(ctx); err != nil {
+		return nil, err
+	}
+	parts, ok := s.Parts()
+	if !ok {
+		return nil, errors.Join(errors.New("the server ended as soon as it had started"), s.Close())
+	}
+	return &node{Parts: parts, server: s, end: s.Close}, nil
+}
+
+// wall is the machine's clock.
+func wall() time.Time { return time.Now() } //nolint:forbidigo // the clock of a server that is in no sandbox
 
 // settle waits until the projections have everything that is in the log, so that what follows does not pay for it.
 func (n *node) settle(ctx context.Context) error {
-	if n.store == nil {
+	if n.Store == nil {
 		return nil
 	}
-	head, err := n.log.Head(ctx)
+	head, err := n.Log.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return n.store.Wait(ctx, head)
+	return n.Store.Wait(ctx, head)
 }
 
 // close stops what was started.
 func (n *node) close() error {
-	var errs []error
-	if n.unfollow != nil {
-		n.unfollow()
-		errs = append(errs, <-n.following)
+	var err error
+	if n.bare != nil {
+		err = n.bare.Close(context.Background())
 	}
-	if n.store != nil {
-		errs = append(errs, n.store.Close())
-	}
-	for _, log := range []*eventstore.Log{n.log, n.bare} {
-		if log != nil {
-			errs = append(errs, log.Close(context.Background()))
-		}
-	}
-	if n.conn != nil {
-		n.conn.Close()
-	}
-	if n.nats != nil {
-		n.nats.Shutdown()
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, n.end())
 }
 
 // during runs a node for as long as a function takes.
-func during(ctx context.Context, dir string, clock func() time.Time, f func(*node) error) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func during(ctx context.Context, config server.Config, f func(*node) error) error {
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return fmt.Errorf("making a folder for a node: %w", err)
 	}
-	n, err := open(ctx, dir, clock)
+	n, err := open(ctx, config)
 	if err != nil {
 		return err
 	}

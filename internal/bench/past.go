@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,7 @@ func Past(ctx context.Context, config Config) ([]Result, error) {
 	var results []Result
 	_, err := measure(ctx, config.withDefaults(), Figure{ID: PastID, measure: func(ctx context.Context, r *run) (Result, error) {
 		p := &past{run: r}
-		err := during(ctx, r.dir, wall, func(n *node) error { return p.measure(ctx, n) })
+		err := during(ctx, nodeConfig(r.dir), func(n *node) error { return p.measure(ctx, n) })
 		results = p.results
 		return Result{}, err
 	}})
@@ -65,12 +66,16 @@ func (p *past) measure(ctx context.Context, n *node) error {
 	if err := p.seedRounds(ctx, n); err != nil {
 		return err
 	}
-	s, err := n.serve(ctx, p.run)
+	s, err := n.serve(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	if err := p.copied(ctx, n, s); err != nil {
+	copying, stop := context.WithCancel(ctx)
+	var archiving sync.WaitGroup
+	archiving.Go(func() { _ = n.Archive.Run(copying) }) // it ends with its context
+	defer archiving.Wait()
+	defer stop()
+	if err := p.copied(ctx, n); err != nil {
 		return err
 	}
 	sometime := func() domain.Instant { return p.begin.Add(rand.N(pastRounds * day)) }
@@ -109,7 +114,7 @@ func (p *past) seedRounds(ctx context.Context, n *node) error {
 	}
 	all, lives := tenants(p.accounts), make([]seeding, p.accounts)
 	for i := range lives {
-		lives[i] = seeding{log: n.log, codec: codec}
+		lives[i] = seeding{log: n.Log, codec: codec}
 	}
 	for round := range pastRounds {
 		now := p.begin.Add(time.Duration(round) * day)
@@ -150,13 +155,13 @@ func (s *seeding) round(ctx context.Context, t *tenant, now domain.Instant, firs
 }
 
 // copied waits until the archive has the log, as it has in a program that runs.
-func (p *past) copied(ctx context.Context, n *node, s *served) error {
-	head, err := n.log.Head(ctx)
+func (p *past) copied(ctx context.Context, n *node) error {
+	head, err := n.Log.Head(ctx)
 	if err != nil {
 		return err
 	}
 	elapsed := watch()
-	for s.archive.Position() < head {
+	for n.Archive.Position() < head {
 		if !pause.For(ctx, 10*time.Millisecond) {
 			return context.Cause(ctx)
 		}
@@ -210,13 +215,13 @@ func (p *past) long(ctx context.Context, n *node, s *served) error {
 		return err
 	}
 	t := tenantOf(p.accounts)
-	life := seeding{log: n.log, codec: codec}
+	life := seeding{log: n.Log, codec: codec}
 	for round := range max(p.many(longHistory)/appsEach, 1) {
 		if err := life.round(ctx, &t, p.begin.Add(time.Duration(round)*time.Minute), round == 0); err != nil {
 			return err
 		}
 	}
-	if err := errors.Join(n.settle(ctx), p.copied(ctx, n, s)); err != nil {
+	if err := errors.Join(n.settle(ctx), p.copied(ctx, n)); err != nil {
 		return err
 	}
 	kept := p.results

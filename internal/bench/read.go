@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,23 +11,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"sundial/internal/api"
-	"sundial/internal/archive"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
-	"sundial/internal/ingest"
-	"sundial/internal/query"
-	"sundial/internal/secrets"
-	"sundial/internal/timetravel"
-	"sundial/internal/vault"
-	"sundial/scheduler"
 )
 
 const (
@@ -39,140 +29,65 @@ const (
 	connections = 64
 )
 
-// read holds an app read over HTTP against a bare handler of the same server that answers with as many bytes.
+// read holds an app read over HTTP against a bare handler of a like server that answers with as many bytes.
 func read(ctx context.Context, r *run) (result Result, err error) {
-	err = during(ctx, r.dir, wall, func(n *node) error {
+	err = during(ctx, nodeConfig(r.dir), func(n *node) error {
 		all := tenants(r.many(readTenants))
-		if err := n.seed(ctx, len(all), n.engine.Now(), func(i int) iter.Seq[engine.Request] { return history(i, n.engine.Now()) }); err != nil {
+		if err := n.seed(ctx, len(all), n.Engine.Now(), func(i int) iter.Seq[engine.Request] { return history(i, n.Engine.Now()) }); err != nil {
 			return err
 		}
-		s, err := n.serve(ctx, r)
+		s, err := n.serve(ctx)
 		if err != nil {
 			return err
 		}
-		defer s.close()
 		apps := len(all) * appsEach
 		path := func() string { return "/v1/apps/" + strconv.Itoa(int(firstApp)+rand.IntN(apps)) }
 		sample, err := s.get(ctx, path())
 		if err != nil {
 			return err
 		}
-		s.body = sample
-		result, err = r.compare(ctx, r.turns, s.asking(path), s.asking(func() string { return barePath }))
+		bare, stop, err := serveBare(sample, s.token)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		result, err = r.compare(ctx, r.turns, s.asking(path), bare.asking(func() string { return barePath }))
 		return err
 	})
 	return result, err
 }
 
-// barePath is where the bare handler is.
+// barePath is what the bare handler is asked for.
 const barePath = "/bare"
 
-// served is a node behind HTTP.
-type served struct {
-	server  *http.Server
-	address string
-	token   string
-	body    []byte // of the bare handler
-	archive *archive.Archive
-	closers []func()
+// served is where clients ask, with what token.
+type served struct{ address, token string }
+
+// serve gives a token for the node's API.
+func (n *node) serve(ctx context.Context) (*served, error) {
+	_, token, err := n.Tokens.Create(ctx, auth.NewToken{Role: auth.Auditor, Name: "bench"})
+	if err != nil {
+		return nil, err
+	}
+	return &served{address: strings.TrimPrefix(n.server.HTTPURL(), "http://"), token: token}, nil
 }
 
-// serve puts the API of the program before a node, and the bare handler beside it.
-func (n *node) serve(ctx context.Context, r *run) (_ *served, err error) {
-	s := &served{}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	tokens, err := auth.Open(ctx, n.js, auth.Config{Now: wall})
-	if err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, tokens.Close)
-	if _, s.token, err = tokens.Create(ctx, auth.NewToken{Role: auth.Auditor, Name: "bench"}); err != nil {
-		return nil, err
-	}
-	intake, err := ingest.Open(ctx, ingest.Config{JetStream: n.js, Engine: n.engine, Alone: true})
-	if err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, intake.Close)
-	sweeps, err := scheduler.New(ctx, scheduler.Config{Engine: n.engine, Store: n.store, Clock: scheduler.System{}, JetStream: n.js})
-	if err != nil {
-		return nil, err
-	}
-	root, err := vault.CreateRootFile(filepath.Join(r.dir, "root.key"))
-	if err != nil {
-		return nil, err
-	}
-	keys, err := vault.Open(ctx, vault.Config{JetStream: n.js, Roots: []vault.Root{root}})
-	if err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, keys.Close)
-	copied, err := archive.Open(archive.Config{Dir: filepath.Join(n.dir, "archive"), Log: n.log})
-	if err != nil {
-		return nil, err
-	}
-	s.archive = copied
-	copying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var work sync.WaitGroup
-	work.Go(func() { _ = copied.Run(copying) }) // it ends with its context
-	s.closers = append(s.closers, func() {
-		stop()
-		work.Wait()
-		_ = copied.Close() // it is thrown away
-	})
-	past, err := timetravel.New(timetravel.Config{
-		Log: n.log, Archive: copied, Store: n.store, Policy: n.engine.Policy(), Now: wall,
-	})
-	if err != nil {
-		return nil, err
-	}
-	reader, err := query.New(n.log, n.store)
-	if err != nil {
-		return nil, err
-	}
-	handler, err := api.New(api.Config{
-		Secrets: secrets.New(secrets.Config{Engine: n.engine, Store: n.store, Vault: keys, Random: cryptorand.Reader}),
-		Past:    past, Query: reader,
-		Engine: n.engine, Store: n.store, Intake: intake, Scheduler: sweeps, Tokens: tokens, Head: n.log.Head,
-		Metrics: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	var before http.Handler = handler
-	if r.Front != nil {
-		before = r.Front(handler)
-	}
+// serveBare answers every request with a body, through an HTTP server like the node's. Its clients send a token, which it does not look at.
+func serveBare(body []byte, token string) (_ *served, stop func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
+		return nil, nil, fmt.Errorf("listening: %w", err)
 	}
-	s.address = listener.Addr().String()
-	s.server = api.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == barePath {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write(s.body) // a client that is gone is no error of ours
-			return
-		}
-		before.ServeHTTP(w, r)
+	bare := api.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body) // a client that is gone is no error of ours
 	}), nil, nil)
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = s.server.Serve(listener) }) // it ends with ErrServerClosed
-	s.closers = append(s.closers, func() {
-		_ = s.server.Close() // closes connections of ours
+	serving.Go(func() { _ = bare.Serve(listener) }) // it ends with ErrServerClosed
+	return &served{address: listener.Addr().String(), token: token}, func() {
+		_ = bare.Close() // closes connections of ours
 		serving.Wait()
-	})
-	return s, nil
-}
-
-func (s *served) close() {
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		s.closers[i]()
-	}
+	}, nil
 }
 
 // get reads a path once.

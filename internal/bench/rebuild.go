@@ -67,7 +67,7 @@ func (n *node) replaying(now domain.Instant) side {
 	return func(ctx context.Context, _ time.Duration) (float64, error) {
 		elapsed := watch()
 		report, err := timetravel.WhatIf(ctx, timetravel.Question{
-			Log: n.log, Policy: domain.DefaultPolicy(), Grace: 240 * time.Hour, Until: now,
+			Log: n.Log, Policy: domain.DefaultPolicy(), Grace: 240 * time.Hour, Until: now,
 		}, nil)
 		if err != nil {
 			return 0, err
@@ -81,7 +81,7 @@ func (n *node) checking(dir string) side {
 	return func(ctx context.Context, _ time.Duration) (float64, error) {
 		total := uint64(0)
 		elapsed := watch()
-		differences, err := projections.Check(ctx, projections.Config{Dir: dir, Log: n.log}, func(_, all uint64) { total = all })
+		differences, err := projections.Check(ctx, projections.Config{Dir: dir, Log: n.Log}, func(_, all uint64) { total = all })
 		if err == nil && len(differences) > 0 {
 			err = fmt.Errorf("the projections differ from the log: %s", differences[0])
 		}
@@ -115,7 +115,7 @@ func (n *node) rebuilding(dir string) side {
 		}
 		total := uint64(0)
 		elapsed := watch()
-		err := projections.Rebuild(ctx, projections.Config{Dir: dir, Log: n.log}, func(_, all uint64) { total = all })
+		err := projections.Rebuild(ctx, projections.Config{Dir: dir, Log: n.Log}, func(_, all uint64) { total = all })
 		return float64(total) / elapsed().Seconds(), err
 	}
 }
@@ -123,12 +123,12 @@ func (n *node) rebuilding(dir string) side {
 // reading reads the whole log, and does nothing with it.
 func (n *node) reading() side {
 	return func(ctx context.Context, _ time.Duration) (_ float64, err error) {
-		head, err := n.log.Head(ctx)
+		head, err := n.Log.Head(ctx)
 		if err != nil {
 			return 0, err
 		}
 		elapsed := watch()
-		consumer, err := n.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
+		consumer, err := n.JetStream.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
 		if err != nil {
 			return 0, fmt.Errorf("reading the log: %w", err)
 		}

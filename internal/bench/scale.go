@@ -153,7 +153,7 @@ func (s *scale) fill(ctx context.Context, dir string) error {
 	})
 	if err == nil {
 		s.say("the log took %.0f s", elapsed().Seconds())
-		err = projections.Rebuild(ctx, projections.Config{Dir: dir, Log: n.log}, nil)
+		err = projections.Rebuild(ctx, projections.Config{Dir: dir, Log: n.Log}, nil)
 		s.say("the log and its projections took %.0f s", elapsed().Seconds())
 	}
 	return closed(n, err)
@@ -267,11 +267,11 @@ func (n *node) lateness(ctx context.Context, after uint64) ([]time.Duration, err
 	if err != nil {
 		return nil, err
 	}
-	head, err := n.log.Head(ctx)
+	head, err := n.Log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f, err := n.log.Follow(ctx, after)
+	f, err := n.Log.Follow(ctx, after)
 	if err != nil {
 		return nil, err
 	}

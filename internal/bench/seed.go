@@ -29,7 +29,7 @@ func (n *node) seed(ctx context.Context, accounts int, now domain.Instant, scrip
 	for range min(seeders, accounts) {
 		group.Go(func() error {
 			for i := int(next.Add(1)) - 1; i < accounts; i = int(next.Add(1)) - 1 {
-				a := seeding{log: n.log, codec: codec, now: now}
+				a := seeding{log: n.Log, codec: codec, now: now}
 				for request := range script(i) {
 					if err := a.append(all, request); err != nil {
 						return fmt.Errorf("seeding %s: %w", request.Account, err)

@@ -8,7 +8,6 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
-	"sundial/scheduler"
 )
 
 // dueApps is how many apps fall due at one instant.
@@ -18,16 +17,10 @@ const dueApps = 100_000
 // Each app falls due three times, once in each pair: its flagship plan ends, then the other, then the grace.
 func transitions(ctx context.Context, r *run) (Result, error) {
 	start := domain.InstantOf(wall())
-	clock, err := scheduler.OpenSandbox(r.path("clock"), start.Time())
-	if err != nil {
-		return Result{}, err
-	}
+	sandbox := nodeConfig(r.dir)
+	sandbox.Sandbox, sandbox.SandboxStart = true, start.Time()
 	var result Result
-	err = during(ctx, r.dir, clock.Now, func(n *node) error {
-		sweeps, err := scheduler.New(ctx, scheduler.Config{Engine: n.engine, Store: n.store, Clock: clock, JetStream: n.js})
-		if err != nil {
-			return err
-		}
+	err := during(ctx, sandbox, func(n *node) (err error) {
 		day := func(i int) domain.Instant { return start.Add(time.Duration(i) * 24 * time.Hour) }
 		// Some fall due alone, to warm the sweep up.
 		few, all := tenants(r.many(dueApps)/appsEach/20+1), tenants(r.many(dueApps)/appsEach)
@@ -51,7 +44,7 @@ func transitions(ctx context.Context, r *run) (Result, error) {
 		ours := func(ctx context.Context, _ time.Duration) (float64, error) {
 			at := instants[0]
 			instants = instants[1:]
-			return n.sweeping(ctx, sweeps, at)
+			return n.sweeping(ctx, at)
 		}
 		theirs := n.commanding(writers, true)
 		if _, err := ours(ctx, 0); err != nil {
@@ -79,21 +72,21 @@ func (n *node) fallDue(ctx context.Context, all []tenant, now domain.Instant, en
 }
 
 // sweeping moves the clock to an instant and waits until everything that was due has fired and can be read.
-func (n *node) sweeping(ctx context.Context, sweeps *scheduler.Scheduler, at domain.Instant) (float64, error) {
-	due, _, err := n.store.Backlog(ctx, at)
+func (n *node) sweeping(ctx context.Context, at domain.Instant) (float64, error) {
+	due, _, err := n.Store.Backlog(ctx, at)
 	if err != nil {
 		return 0, err
 	}
-	before, err := n.log.Head(ctx)
+	before, err := n.Log.Head(ctx)
 	if err != nil {
 		return 0, err
 	}
 	elapsed := watch()
-	if err := sweeps.Advance(ctx, at); err != nil {
+	if err := n.Scheduler.Advance(ctx, at); err != nil {
 		return 0, err
 	}
 	took := elapsed()
-	after, err := n.log.Head(ctx)
+	after, err := n.Log.Head(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"io"
@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-func ask(t testing.TB, f *front, method, path string) *http.Response {
+func ask(t testing.TB, g *gate, method, path string) *http.Response {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	r.Header.Set("Idempotency-Key", "k-1")
-	f.ServeHTTP(w, r)
+	g.ServeHTTP(w, r)
 	return w.Result()
 }
 
-func TestBetweenTwoLivesEverythingIsRefusedWithAProblem(t *testing.T) {
-	f := &front{why: "The engine is being started anew."}
+func TestBetweenTwoInstancesEverythingIsRefusedWithAProblem(t *testing.T) {
+	g := &gate{why: "The engine is being started anew."}
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -29,7 +29,7 @@ func TestBetweenTwoLivesEverythingIsRefusedWithAProblem(t *testing.T) {
 		{"GET", "/v1/apps", http.StatusServiceUnavailable, `"code":"unavailable"`},
 		{"POST", "/v1/accounts/acme/apps", http.StatusServiceUnavailable, "being started anew"},
 	} {
-		resp := ask(t, f, row.method, row.path)
+		resp := ask(t, g, row.method, row.path)
 		body, _ := io.ReadAll(resp.Body)
 		if resp.StatusCode != row.status || !strings.Contains(string(body), row.contains) {
 			t.Errorf("%s %s: %d %s", row.method, row.path, resp.StatusCode, body)
@@ -44,13 +44,13 @@ func TestBetweenTwoLivesEverythingIsRefusedWithAProblem(t *testing.T) {
 }
 
 func TestAfterCorruptionOnlyReadsGoOn(t *testing.T) {
-	f := &front{}
-	f.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-	f.freeze()
-	if resp := ask(t, f, "GET", "/v1/apps/1"); resp.StatusCode != http.StatusNoContent {
+	g := &gate{}
+	g.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	g.freeze()
+	if resp := ask(t, g, "GET", "/v1/apps/1"); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("a read was answered %d", resp.StatusCode)
 	}
-	resp := ask(t, f, "DELETE", "/v1/apps/1")
+	resp := ask(t, g, "DELETE", "/v1/apps/1")
 	body, _ := io.ReadAll(resp.Body)
 	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), `"code":"corrupt"`) {
 		t.Errorf("a command was answered %d %s", resp.StatusCode, body)
@@ -58,16 +58,16 @@ func TestAfterCorruptionOnlyReadsGoOn(t *testing.T) {
 }
 
 func TestPauseEndsRequestsUnderWayAndWaitsForThem(t *testing.T) {
-	f := &front{}
+	g := &gate{}
 	began, ended := make(chan struct{}), make(chan struct{})
-	f.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	g.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-r.Context().Done()
 		close(ended)
 	}))
-	go ask(t, f, "GET", "/slow")
+	go ask(t, g, "GET", "/slow")
 	<-began
-	f.pause("over")
+	g.pause("over")
 	select {
 	case <-ended:
 	default:

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,13 +18,10 @@ import (
 // TestOverNATS does what the README tells users of NATS to do: give a command, publish a bill, hear what happened. What a
 // billing system may not do it cannot.
 func TestOverNATS(t *testing.T) {
-	p := start(t, nil)
-	operator, err := (&remote{Server: p.HTTPURL(), Data: p.Config.Dir}).client()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := start(t)
+	operator := operatorOf(t, s)
 	connect := func(secret string, options ...nats.Option) *nats.Conn {
-		nc, err := nats.Connect(p.NATSURL(), append(options, nats.Token(secret), nats.CustomInboxPrefix(auth.InboxPrefix(secret)))...)
+		nc, err := nats.Connect(s.NATSURL(), append(options, nats.Token(secret), nats.CustomInboxPrefix(auth.InboxPrefix(secret)))...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +43,7 @@ func TestOverNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	var app appView
-	if err := (answer{body: said.Data}).into(&app); err != nil || app.Account != "acme" {
+	if err := json.Unmarshal(said.Data, &app); err != nil || app.Account != "acme" {
 		t.Fatalf("%v: %s", err, said.Data)
 	}
 	m, err := heard.NextMsg(5 * time.Second)
@@ -53,14 +51,11 @@ func TestOverNATS(t *testing.T) {
 		t.Errorf("heard %v, %+v", err, m)
 	}
 
-	a, err := operator.do(t.Context(), request{method: http.MethodPost, path: "/v1/tokens", body: map[string]string{"role": "billing", "name": "billing system"}})
-	if err != nil {
-		t.Fatal(err)
+	var token struct {
+		ID    string `json:"id"`
+		Token string `json:"token"`
 	}
-	var token tokenView
-	if err := a.into(&token); err != nil {
-		t.Fatal(err)
-	}
+	operator.must(http.MethodPost, "/v1/tokens", `{"role":"billing","name":"billing system"}`, &token)
 	denied := make(chan error, 8)
 	biller := connect(token.Token, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
 	js, err := jetstream.New(biller)
@@ -72,8 +67,8 @@ func TestOverNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the bill is taken in", func() bool {
-		a, err := operator.do(t.Context(), request{method: http.MethodGet, path: fmt.Sprintf("/v1/apps/%d", app.App)})
-		return err == nil && a.into(&app) == nil && app.Edition == "pro"
+		status, said := operator.send(http.MethodGet, fmt.Sprintf("/v1/apps/%d", app.App), "")
+		return status == http.StatusOK && json.Unmarshal(said, &app) == nil && app.Edition == "pro"
 	})
 
 	for _, subject := range []string{"events.acme", "lifecycle.acme.1", "command.acme.stop_app", "$JS.API.STREAM.DELETE.SUNDIAL_EVENTS"} {
@@ -92,9 +87,7 @@ func TestOverNATS(t *testing.T) {
 
 	// A token that is revoked loses its connection.
 	gone := biller.StatusChanged(nats.RECONNECTING, nats.CLOSED)
-	if _, err := operator.do(t.Context(), request{method: http.MethodDelete, path: "/v1/tokens/" + token.ID}); err != nil {
-		t.Fatal(err)
-	}
+	operator.must(http.MethodDelete, "/v1/tokens/"+token.ID, "", nil)
 	select {
 	case <-gone:
 	case <-time.After(5 * time.Second):

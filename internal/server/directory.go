@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -17,13 +17,13 @@ import (
 	"sundial/internal/auth"
 )
 
-// What a data directory holds beside the projections' files.
+// What a data directory holds beside the projections' files; the names are those of files and folders in it.
 const (
 	lockFile     = "lock"          // held by the process that has the directory
-	identityFile = "log.identity"  // names the log that belongs here; there since the first start
+	IdentityFile = "log.identity"  // names the log that belongs here; there since the first start
 	archiveDir   = "archive"       // a copy of the log's commits, for reading the past
-	natsDir      = "nats"          // the embedded server's files, the log among them
-	sandboxFile  = "sandbox.clock" // a sandbox's time
+	NATSDir      = "nats"          // the embedded server's files, the log among them
+	SandboxFile  = "sandbox.clock" // a sandbox's time
 	socketFile   = "sundial.sock"  // where the serving process takes orders from whoever has the directory
 )
 
@@ -65,10 +65,10 @@ func survey(path string) (strange string, started bool, err error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == identityFile, name == auth.TokenFile, name == sandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
+		case name == IdentityFile, name == auth.TokenFile, name == SandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
 			started = true
-		case name == lockFile, name == natsDir, name == socketFile, name == "lost+found",
-			name == rootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, sandboxFile+"."):
+		case name == lockFile, name == NATSDir, name == socketFile, name == "lost+found",
+			name == RootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, SandboxFile+"."):
 			// What a first start leaves that was cut short, and what is in the root of a file system.
 		default:
 			strange = name
@@ -117,7 +117,7 @@ func (d *directory) Close() { d.lock.Close() }
 
 // identity is the log's that belongs to the directory, "" before the first start is through.
 func (d *directory) identity() (string, error) {
-	text, err := os.ReadFile(d.file(identityFile))
+	text, err := os.ReadFile(d.file(IdentityFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -165,7 +165,7 @@ func (d *directory) openLog(ctx context.Context, nc *nats.Conn, config eventstor
 // keepIdentity writes the marker whole or not at all, also across a power cut.
 func (d *directory) keepIdentity(identity string) error {
 	fail := func(err error) error { return fmt.Errorf("data directory: keeping the log's identity: %w", err) }
-	f, err := os.CreateTemp(d.path, "."+identityFile+".*")
+	f, err := os.CreateTemp(d.path, "."+IdentityFile+".*")
 	if err != nil {
 		return fail(err)
 	}
@@ -174,7 +174,7 @@ func (d *directory) keepIdentity(identity string) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fail(err)
 	}
-	if err := os.Rename(f.Name(), d.file(identityFile)); err != nil {
+	if err := os.Rename(f.Name(), d.file(IdentityFile)); err != nil {
 		return fail(err)
 	}
 	dir, err := os.Open(d.path)

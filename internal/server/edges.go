@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -7,31 +7,29 @@ import (
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
-	"sundial/internal/engine"
-	"sundial/internal/ingest"
 	"sundial/internal/query"
 	"sundial/internal/rpc"
 	"sundial/internal/timetravel"
-	"sundial/scheduler"
 )
 
 // openPast opens what reads the past, with the copy of the log that it reads from.
-func (l *engineLife) openPast() (*timetravel.Past, error) {
-	copied, err := archive.Open(archive.Config{Dir: l.dir.file(archiveDir), Log: l.log, Logger: l.config.Logger})
+func (l *instance) openPast() (*timetravel.Past, error) {
+	var err error
+	l.archive, err = archive.Open(archive.Config{Dir: l.dir.file(archiveDir), Log: l.log, Logger: l.config.Logger})
 	if err != nil {
 		return nil, err
 	}
 	l.onClose(func() {
-		if err := copied.Close(); err != nil {
+		if err := l.archive.Close(); err != nil {
 			l.config.Logger.Error("closing the archive", "error", err)
 		}
 	})
-	l.run("the archive", copied.Run)
-	return timetravel.New(timetravel.Config{Log: l.log, Archive: copied, Store: l.store, Policy: l.config.Policy, Now: l.clock.Now})
+	l.work("the archive", l.archive.Run)
+	return timetravel.New(timetravel.Config{Log: l.log, Archive: l.archive, Store: l.store, Policy: l.config.Policy, Now: l.clock.Now})
 }
 
 // openEdges makes the API, and takes commands over NATS by it.
-func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *scheduler.Scheduler) error {
+func (l *instance) openEdges() error {
 	past, err := l.openPast()
 	if err != nil {
 		return err
@@ -41,7 +39,7 @@ func (l *engineLife) openEdges(e *engine.Engine, intake *ingest.Intake, sched *s
 		return err
 	}
 	door, err := api.New(api.Config{
-		Engine: e, Store: l.store, Intake: intake, Scheduler: sched, Tokens: l.access, Secrets: l.openCustody(e), Past: past, Query: reader,
+		Engine: l.engine, Store: l.store, Intake: l.intake, Scheduler: l.scheduler, Tokens: l.access, Secrets: l.openKeeper(), Past: past, Query: reader,
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -8,26 +8,25 @@ import (
 	"io/fs"
 	"os"
 
-	"sundial/internal/engine"
 	"sundial/internal/secrets"
 	"sundial/internal/vault"
 )
 
 // Root keys in a data directory.
 const (
-	rootFile     = "root.key"      // made at the first start, unless one is named
+	RootFile     = "root.key"      // made at the first start, unless one is named
 	nextRootFile = "root.key.next" // while it is rotated
 )
 
 // openVault opens the keeper of the apps' secrets with the root key that is named, or with the one in the data directory.
 // Without the right one everything else is served.
-func (l *engineLife) openVault(ctx context.Context) error {
+func (l *instance) openVault(ctx context.Context) error {
 	config := vault.Config{
 		JetStream: l.js, Replicas: l.config.Replicas, Logger: l.config.Logger, Registerer: l.metrics,
 	}
 	names, named := l.config.RootKeys, len(l.config.RootKeys) > 0
 	if !named {
-		names = []string{l.dir.file(rootFile), l.dir.file(nextRootFile)}
+		names = []string{l.dir.file(RootFile), l.dir.file(nextRootFile)}
 		config.CreateRoot = l.createRoot
 	}
 	for _, name := range names {
@@ -50,8 +49,8 @@ func (l *engineLife) openVault(ctx context.Context) error {
 }
 
 // createRoot makes the root key of a first start. Who has a backup of the directory has the key too, so it is to be moved.
-func (l *engineLife) createRoot() (vault.Root, error) {
-	name := l.dir.file(rootFile)
+func (l *instance) createRoot() (vault.Root, error) {
+	name := l.dir.file(RootFile)
 	root, err := vault.CreateRootFile(name)
 	if err != nil {
 		return vault.Root{}, err
@@ -61,15 +60,15 @@ func (l *engineLife) createRoot() (vault.Root, error) {
 	return root, nil
 }
 
-// openCustody gives the engine's secrets a keeper, which also destroys what a crash kept from being destroyed.
-func (l *engineLife) openCustody(e *engine.Engine) *secrets.Keeper {
-	keeper := secrets.New(secrets.Config{Engine: e, Store: l.store, Vault: l.vault, Random: rand.Reader, Logger: l.config.Logger})
-	l.run("the destruction of keys", keeper.Run)
+// openKeeper gives the engine's secrets a keeper, which also destroys what a crash kept from being destroyed.
+func (l *instance) openKeeper() *secrets.Keeper {
+	keeper := secrets.New(secrets.Config{Engine: l.engine, Store: l.store, Vault: l.vault, Random: rand.Reader, Logger: l.config.Logger})
+	l.work("the destruction of keys", keeper.Run)
 	return keeper
 }
 
 // secretsCheck says in /readyz whether secrets can be opened; a node without them serves everything else.
-func (l *engineLife) secretsCheck(ctx context.Context) (string, error) {
+func (l *instance) secretsCheck(ctx context.Context) (string, error) {
 	if err := l.vault.Locked(ctx); err != nil {
 		return err.Error(), nil
 	}
@@ -78,7 +77,7 @@ func (l *engineLife) secretsCheck(ctx context.Context) (string, error) {
 
 // rotateRoot wraps every app's keys with another root key: the one named, or a new one that takes the place of the one in
 // the data directory.
-func (l *engineLife) rotateRoot(ctx context.Context, to string, progress func(done, total uint64)) error {
+func (l *instance) rotateRoot(ctx context.Context, to string, progress func(done, total uint64)) error {
 	told := func(done, total int) { progress(uint64(done), uint64(total)) }
 	if to != "" {
 		root, err := vault.ReadRootFile(to)
@@ -90,7 +89,7 @@ func (l *engineLife) rotateRoot(ctx context.Context, to string, progress func(do
 	if len(l.config.RootKeys) > 0 {
 		return errors.New("the root key in force was named with --root-key\n  fix: make another, and name it with --to file:PATH")
 	}
-	serving, next := l.dir.file(rootFile), l.dir.file(nextRootFile)
+	serving, next := l.dir.file(RootFile), l.dir.file(nextRootFile)
 	root, err := vault.ReadRootFile(next) // a rotation that was cut short goes on
 	if errors.Is(err, fs.ErrNotExist) {
 		root, err = vault.CreateRootFile(next)

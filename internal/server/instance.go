@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"cmp"
@@ -11,10 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"sundial/internal/archive"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
 	"sundial/internal/lease"
+	"sundial/internal/pause"
 	"sundial/internal/publish"
 	"sundial/internal/vault"
 	"sundial/projections"
@@ -24,10 +26,10 @@ import (
 // leases is the bucket of the nodes' leases.
 const leases = "SUNDIAL_LEASES"
 
-// engineLife is one life of the engine: every part, opened from the log up, each with its goroutines, and closed in
+// instance is one run of the engine: every part, opened from the log up, each with its goroutines, and closed in
 // reverse: commands over NATS, the scheduler, bills, publishing, projections, the log, the NATS server.
-type engineLife struct {
-	*logLife
+type instance struct {
+	*storage
 	metrics *prometheus.Registry
 	access  *auth.Store
 	clock   scheduler.Clock
@@ -35,17 +37,22 @@ type engineLife struct {
 	vault   *vault.Vault
 	handler http.Handler
 
+	engine    *engine.Engine
+	intake    *ingest.Intake
+	scheduler *scheduler.Scheduler
+	archive   *archive.Archive
+
 	faults  chan error // why a part ended of itself
 	readers int        // how many of the things to close are only needed for reading
 }
 
-// openEngine opens all parts; it returns when what is in the log can be read and commands are taken.
-func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineLife, err error) {
-	log, err := openLog(ctx, config, dir)
+// openInstance opens all parts; it returns when what is in the log can be read and commands are taken.
+func openInstance(ctx context.Context, config *Config, dir *directory) (_ *instance, err error) {
+	log, err := openStorage(ctx, config, dir)
 	if err != nil {
 		return nil, err
 	}
-	l := &engineLife{logLife: log, metrics: prometheus.NewRegistry(), clock: scheduler.System{}, faults: make(chan error, 16)}
+	l := &instance{storage: log, metrics: prometheus.NewRegistry(), clock: scheduler.System{}, faults: make(chan error, 16)}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -53,7 +60,7 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 	}()
 	l.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if config.Sandbox {
-		if l.clock, err = scheduler.OpenSandbox(dir.file(sandboxFile), config.SandboxStart); err != nil {
+		if l.clock, err = scheduler.OpenSandbox(dir.file(SandboxFile), config.SandboxStart); err != nil {
 			return nil, err
 		}
 	}
@@ -70,21 +77,20 @@ func openEngine(ctx context.Context, config *Config, dir *directory) (_ *engineL
 	if err := l.openPublisher(ctx); err != nil {
 		return nil, err
 	}
-	e, err := l.openWriters(ctx)
-	if err != nil {
+	if err := l.openWriters(ctx); err != nil {
 		return nil, err
 	}
 	l.run("the watch over the log", l.stuck)
 
 	// What was in the log can be read from the first answer on.
-	if err := e.Settle(ctx); err != nil {
+	if err := l.engine.Settle(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for the projections: %w", err)
 	}
 	return l, nil
 }
 
 // openAccess reads the tokens, and writes an operator's where there is none.
-func (l *engineLife) openAccess(ctx context.Context) (err error) {
+func (l *instance) openAccess(ctx context.Context) (err error) {
 	l.access, err = auth.Open(ctx, l.js, auth.Config{
 		Replicas: l.config.Replicas, Now: time.Now, Log: l.config.Logger, Ended: l.disconnect,
 	})
@@ -100,7 +106,7 @@ func (l *engineLife) openAccess(ctx context.Context) (err error) {
 	return err
 }
 
-func (l *engineLife) openProjections(ctx context.Context) (err error) {
+func (l *instance) openProjections(ctx context.Context) (err error) {
 	rows := l.projections()
 	rows.Registerer = l.metrics
 	if l.store, err = projections.Open(ctx, rows); err != nil {
@@ -116,62 +122,62 @@ func (l *engineLife) openProjections(ctx context.Context) (err error) {
 }
 
 // openWriters opens the engine and what gives it commands: bills, time, and the edges.
-func (l *engineLife) openWriters(ctx context.Context) (*engine.Engine, error) {
+func (l *instance) openWriters(ctx context.Context) (err error) {
 	config := l.config
-	e, err := engine.New(engine.Config{
+	l.engine, err = engine.New(engine.Config{
 		Log: l.log, Store: l.store, JetStream: l.js, Policy: config.Policy, Now: l.clock.Now,
 		Node: l.node(), Replicas: config.Replicas, Alone: config.Outside == nil,
 		Logger: config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	intake, err := ingest.Open(ctx, ingest.Config{
-		JetStream: l.js, Engine: e, Replicas: config.Replicas, Alone: config.Outside == nil,
+	l.intake, err = ingest.Open(ctx, ingest.Config{
+		JetStream: l.js, Engine: l.engine, Replicas: config.Replicas, Alone: config.Outside == nil,
 		Logger: config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	l.onClose(intake.Close)
-	if err := l.runLed("the intake of bills", "ingest", intake.Run); err != nil {
-		return nil, err
+	l.onClose(l.intake.Close)
+	if err := l.workLed("the intake of bills", "ingest", l.intake.Run); err != nil {
+		return err
 	}
 
 	lead, err := l.lead("scheduler")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sched, err := scheduler.New(ctx, scheduler.Config{
-		Engine: e, Store: l.store, Clock: l.clock, JetStream: l.js, Replicas: config.Replicas,
-		Drain: intake.Drain, Lead: lead,
+	l.scheduler, err = scheduler.New(ctx, scheduler.Config{
+		Engine: l.engine, Store: l.store, Clock: l.clock, JetStream: l.js, Replicas: config.Replicas,
+		Drain: l.intake.Drain, Lead: lead,
 		Logger: config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	l.run("the scheduler", sched.Run)
-	return e, l.openEdges(e, intake, sched)
+	l.work("the scheduler", l.scheduler.Run)
+	return l.openEdges()
 }
 
 // openPublisher tells downstream what happens.
-func (l *engineLife) openPublisher(ctx context.Context) error {
+func (l *instance) openPublisher(ctx context.Context) error {
 	publisher, err := publish.Open(ctx, publish.Config{
 		Log: l.log, JetStream: l.js, Replicas: l.config.Replicas, Logger: l.config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
 		return err
 	}
-	return l.runLed("the publishing of what happens", "publish", publisher.Run)
+	return l.workLed("the publishing of what happens", "publish", publisher.Run)
 }
 
-// runLed runs a part on one node at a time; two at once would do no harm, and all the work twice.
-func (l *engineLife) runLed(name, work string, part func(context.Context) error) error {
+// workLed runs a part that works by itself on one node at a time; two at once would do no harm, and all the work twice.
+func (l *instance) workLed(name, work string, part func(context.Context) error) error {
 	lead, err := l.lead(work)
 	if err != nil {
 		return err
 	}
-	l.run(name, func(ctx context.Context) error {
+	l.work(name, func(ctx context.Context) error {
 		if lead == nil {
 			return part(ctx)
 		}
@@ -181,7 +187,7 @@ func (l *engineLife) runLed(name, work string, part func(context.Context) error)
 }
 
 // lead makes a function that works only while this node has a lease; nil where there is one node anyway.
-func (l *engineLife) lead(work string) (func(context.Context, func(context.Context) error) error, error) {
+func (l *instance) lead(work string) (func(context.Context, func(context.Context) error) error, error) {
 	if l.config.Outside == nil {
 		return nil, nil
 	}
@@ -194,8 +200,15 @@ func (l *engineLife) lead(work string) (func(context.Context, func(context.Conte
 	return held.Run, nil
 }
 
-// run runs a part until the life ends. A part that ends before that ends the life.
-func (l *engineLife) run(name string, part func(context.Context) error) {
+// work runs a part that works by itself, unless that is left to whoever started the server.
+func (l *instance) work(name string, part func(context.Context) error) {
+	if !l.config.Manual {
+		l.run(name, part)
+	}
+}
+
+// run runs a part until the instance is closed. A part that ends before that ends the instance.
+func (l *instance) run(name string, part func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -212,16 +225,16 @@ func (l *engineLife) run(name string, part func(context.Context) error) {
 }
 
 // stopWriting ends the parts that give commands of their own; reads go on.
-func (l *engineLife) stopWriting() { l.closeTo(l.readers) }
+func (l *instance) stopWriting() { l.closeTo(l.readers) }
 
 // stuckAfter is how long the log may refuse appends on a disk with room before the server is started anew. A write takes
 // milliseconds; an outcome that stayed unknown heals with the next append.
 const stuckAfter = 5 * time.Second
 
 // stuck is told when the embedded server does not write though it could.
-func (l *engineLife) stuck(ctx context.Context) error {
+func (l *instance) stuck(ctx context.Context) error {
 	since := time.Time{}
-	for sleep(ctx, time.Second) {
+	for pause.For(ctx, time.Second) {
 		err := l.log.Failure()
 		switch {
 		case err == nil || l.server == nil || l.space() != nil:
@@ -235,8 +248,8 @@ func (l *engineLife) stuck(ctx context.Context) error {
 	return nil
 }
 
-// watch waits for a reason to end this life: nil when the context ended, which is the program's.
-func (l *engineLife) watch(ctx context.Context) error {
+// watch waits for a reason to end this instance: nil when the context ended, which is the server's.
+func (l *instance) watch(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -248,6 +261,6 @@ func (l *engineLife) watch(ctx context.Context) error {
 }
 
 // rebuild builds the projections anew and puts them in the place of those that serve.
-func (l *engineLife) rebuild(ctx context.Context, progress func(done, total uint64)) error {
+func (l *instance) rebuild(ctx context.Context, progress func(done, total uint64)) error {
 	return l.store.Rebuild(ctx, progress)
 }
