@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -24,9 +24,12 @@ import (
 	"sundial/internal/server"
 )
 
-// TestMain lets this test binary be sundial itself: in scripts, and for tests that kill it.
+// program is the name under which this test binary is sundial itself.
+const program = "sundial-process"
+
+// TestMain lets this test binary be sundial itself, for tests that need a process to look at or to kill.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sundial": main, "nats-node": natsNode})
+	testscript.Main(m, map[string]func(){program: main, "nats-node": natsNode})
 }
 
 // start boots the whole program on free ports, in a sandbox that stands at 2021.
@@ -56,34 +59,95 @@ func testConfig(dir string) server.Config {
 	}
 }
 
-// TestScripts runs the command line as a person would, against a whole engine.
+// TestScripts runs the command line as a person would, against a whole engine. The verbs run in this process: some 300 of
+// their own would take minutes, most of them waiting for the race detector to end.
 func TestScripts(t *testing.T) {
+	scripts, err := filepath.Abs("testdata/script")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "SUNDIAL_") {
+			t.Setenv(name, value) // so that it is as it was in the end
+			os.Unsetenv(name)
+		}
+	}
+	verbs := &verbs{input: map[string]string{}}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: scripts,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SUNDIAL_DATA", filepath.Join(env.WorkDir, "data"))
-			examples, err := filepath.Abs("../../examples")
 			env.Setenv("EXAMPLES", examples)
-			return err
+			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"engine":  engineCommand(),
-			"misused": exits(exitMisused),
-			"failed":  exits(exitFailed),
+			"sundial": verbs.sundial,
+			"input":   verbs.setInput,
+			"misused": verbs.exits(exitMisused),
+			"failed":  verbs.exits(exitFailed),
 		},
 	})
 }
 
-// exits makes the script commands misused and failed: PATTERN PROGRAM ARG... must end with this exit code and say what the
-// pattern matches on standard error.
-func exits(want int) func(*testscript.TestScript, bool, []string) {
-	return func(ts *testscript.TestScript, _ bool, args []string) {
-		err := ts.Exec(args[1], args[2:]...)
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != want {
-			ts.Fatalf("ended with %v, want exit code %d", err, want)
+// verbs are the verbs in scripts. Scripts run side by side, but there is one working directory and one environment in a
+// process, so there is one verb at a time.
+type verbs struct {
+	mu    sync.Mutex
+	input map[string]string // what the next verb of a script reads, by the script's name
+}
+
+// setInput makes the script command "input FILE": the next verb reads this on standard input.
+func (v *verbs) setInput(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.input[ts.Name()] = text
+}
+
+// run runs a verb where and in what environment its script stands, and gives its exit code and what it said on standard
+// error.
+func (v *verbs) run(ts *testscript.TestScript, args []string) (code int, said string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	before, err := os.Getwd()
+	ts.Check(err)
+	ts.Check(os.Chdir(ts.MkAbs(".")))
+	defer func() { ts.Check(os.Chdir(before)) }()
+	for _, name := range []string{"SUNDIAL_DATA", "SUNDIAL_SERVER", "SUNDIAL_TOKEN"} {
+		if value := ts.Getenv(name); value != "" {
+			ts.Check(os.Setenv(name, value))
+			defer os.Unsetenv(name)
 		}
-		if said := ts.ReadFile("stderr"); !regexp.MustCompile(args[0]).MatchString(said) {
+	}
+	in := v.input[ts.Name()]
+	delete(v.input, ts.Name())
+	var errs strings.Builder
+	code = run(context.Background(), args, &console{in: strings.NewReader(in), out: ts.Stdout(), err: io.MultiWriter(&errs, ts.Stderr())})
+	return code, errs.String()
+}
+
+// sundial makes the script command sundial, a verb that must succeed, or must not.
+func (v *verbs) sundial(ts *testscript.TestScript, neg bool, args []string) {
+	code, said := v.run(ts, args)
+	if (code != exitDone) != neg {
+		ts.Fatalf("ended with exit code %d: %s", code, said)
+	}
+}
+
+// exits makes the script commands misused and failed: PATTERN sundial ARG... must end with this exit code and say what the
+// pattern matches on standard error.
+func (v *verbs) exits(want int) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		code, said := v.run(ts, args[2:])
+		if code != want {
+			ts.Fatalf("ended with exit code %d, want %d: %s", code, want, said)
+		}
+		if !regexp.MustCompile(args[0]).MatchString(said) {
 			ts.Fatalf("said %q, which %q does not match", said, args[0])
 		}
 	}
@@ -180,7 +244,7 @@ func (p *process) client(t testing.TB) *client {
 // sundial is this test binary as the program, without flags or tokens of the environment.
 func sundial(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	name, err := exec.LookPath("sundial") // testscript puts it there
+	name, err := exec.LookPath(program) // testscript puts it there
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,6 +283,12 @@ func TestKilledAndStartedAgainKeepsWhatWasAcknowledged(t *testing.T) {
 	p = spawn(t, dir)
 	if _, err := p.client(t).do(t.Context(), request{method: http.MethodGet, path: fmt.Sprintf("/v1/apps/%d", app)}); err != nil {
 		t.Errorf("after a kill: %v\n%s", err, p.logs)
+	}
+}
+
+func TestAProcessEndsWithTheExitCode(t *testing.T) {
+	if code, said := fails(t, "app", "fly"); code != exitMisused || !strings.Contains(said, "see sundial app --help") {
+		t.Errorf("exit code %d, %s", code, said)
 	}
 }
 
