@@ -141,7 +141,7 @@ func (m *maintenance) work(
 		mu.Lock()
 		defer mu.Unlock()
 		latest = told{Done: done, Total: total}
-		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond {
+		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond { //nolint:forbidigo // measures a duration
 			last = now
 			tell(latest)
 		}

@@ -109,9 +109,9 @@ func (s *Server) Start(ctx context.Context) (err error) {
 
 // first opens the first instance. A cluster that starts at the same time is waited for.
 func (s *Server) first(ctx context.Context) (*instance, error) {
-	for deadline := time.Now().Add(clusterPatience); ; {
+	for deadline := time.Now().Add(clusterPatience); ; { //nolint:forbidigo // measures a duration
 		l, err := openInstance(ctx, &s.Config, s.dir)
-		if err == nil || s.Config.Outside == nil || !away(err) || time.Now().After(deadline) || ctx.Err() != nil {
+		if err == nil || s.Config.Outside == nil || !away(err) || time.Now().After(deadline) || ctx.Err() != nil { //nolint:forbidigo // measures a duration
 			return l, err
 		}
 		s.Config.Logger.Warn("the NATS cluster does not answer yet; trying again", "error", err, "in", minBackoff)
