@@ -35,6 +35,8 @@ type eventData struct {
 	App       uint64         `json:"app"`
 	Effective string         `json:"effective_at"`
 	Order     string         `json:"order"`
+	Refund    string         `json:"refund"`
+	Ends      *bool          `json:"ends"`
 	Edition   string         `json:"edition"`
 	PaidUntil string         `json:"paid_until"`
 	AddOns    jsontext.Value `json:"addons"`
@@ -50,7 +52,7 @@ type amount struct {
 
 // DecodeEvent reads one CloudEvent in structured JSON mode as a fact. Unknown members are accepted, as upstreams
 // grow; duplicate keys, names in another case, missing or contradictory members, times without a zone and
-// integers beyond 2^53 are errors.
+// integers beyond 2^53 are errors; the fact then holds no more than its identity and kind, where they can be read.
 func DecodeEvent(event []byte) (Fact, error) {
 	var envelope cloudEvent
 	if err := json.Unmarshal(event, &envelope); err != nil {
@@ -59,23 +61,22 @@ func DecodeEvent(event []byte) (Fact, error) {
 	if envelope.SpecVersion != "1.0" || envelope.ID == "" || envelope.Source == "" {
 		return Fact{}, errors.New("cloud event: needs specversion 1.0, an id and a source")
 	}
+	known := Fact{Kind: envelope.Type, Source: envelope.Source, ID: envelope.ID}
 	var data eventData
 	if err := json.Unmarshal(envelope.Data, &data); err != nil {
-		return Fact{}, fmt.Errorf("data: %w", err)
+		return known, fmt.Errorf("data: %w", err)
 	}
-	fact := Fact{
-		Kind: envelope.Type, Source: envelope.Source, ID: envelope.ID,
-		Account: data.Account, App: data.App,
-	}
+	fact := known
+	fact.Account, fact.App = data.Account, data.App
 	if !accountID.MatchString(fact.Account) || fact.App == 0 || fact.App > maxExactInteger {
-		return Fact{}, errors.New("data: needs a valid account and app")
+		return known, errors.New("data: needs a valid account and app")
 	}
 	var err error
 	if fact.Effective, err = parseInstant(data.Effective); err != nil {
-		return Fact{}, fmt.Errorf("effective_at: %w", err)
+		return known, fmt.Errorf("effective_at: %w", err)
 	}
 	if err := data.into(&fact); err != nil {
-		return Fact{}, fmt.Errorf("%s: %w", fact.Kind, err)
+		return known, fmt.Errorf("%s: %w", fact.Kind, err)
 	}
 	return fact, nil
 }
@@ -86,6 +87,7 @@ func (d eventData) into(fact *Fact) error {
 	case OrderPaid:
 		return errors.Join(d.order(fact), d.term(fact), d.amount(fact, true), d.version(fact, false))
 	case OrderRefunded:
+		fact.Refund, fact.Goodwill = d.Refund, d.Ends != nil && !*d.Ends
 		return errors.Join(d.order(fact), d.amount(fact, false))
 	case InvoiceOverdue:
 		return errors.Join(d.invoice(fact), d.amount(fact, true), d.version(fact, true))

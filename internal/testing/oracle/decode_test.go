@@ -71,7 +71,7 @@ func TestMalformedEvents(t *testing.T) {
 }
 
 func TestWhatEachKindNeeds(t *testing.T) {
-	for _, fact := range []Fact{refund("o", d(1)), overdue("i", 0, d(1), 0), settled("i", 2, d(1)), voided("i", 2, d(1))} {
+	for _, fact := range []Fact{refund("o", d(1)), refund("o", d(1), part("1"), goodwill, of(5)), overdue("i", 0, d(1), 0), settled("i", 2, d(1)), voided("i", 2, d(1))} {
 		fact.Source, fact.ID = "urn:b", "1"
 		got, err := DecodeEvent(EncodeEvent(fact))
 		if err != nil {
@@ -105,17 +105,24 @@ func TestDeliveriesThatAreNone(t *testing.T) {
 }
 
 func TestArrived(t *testing.T) {
-	event := func(id string, change func(*Fact)) []byte {
+	fact := func(id string) Fact {
 		fact := settled("i", 2, d(1))
 		fact.Source, fact.ID = "urn:b", id
+		return fact
+	}
+	event := func(id string, change func(*Fact)) []byte {
+		fact := fact(id)
 		change(&fact)
 		return EncodeEvent(fact)
 	}
+	order := func(f *Fact) { f.Kind, f.Order, f.Edition, f.Amount = OrderPaid, "o", Pro, yuan(5) }
+	begins := func(at int64) func(*Fact) { return func(f *Fact) { order(f); f.Effective = at } }
 	same := func(*Fact) {}
 	deliveries := []Delivery{
 		newDelivery(d(1), event("1", same)),
 		newDelivery(d(1), event("1", same)),
-		newDelivery(d(1), []byte(" "+string(canonical(event("1", same))))), // the same contents in another form
+		newDelivery(d(1), []byte(" "+string(sorted(event("1", same))))), // the same contents in another form
+		newDelivery(d(1), encodeTraced(fact("1"), 7, d(1))),             // or in another delivery
 		newDelivery(d(1), event("1", func(f *Fact) { f.Version = 3 })),
 		newDelivery(d(1), event("2", func(f *Fact) { f.App++ })),
 		newDelivery(d(1), event("2", func(f *Fact) { f.App++ })),
@@ -123,6 +130,12 @@ func TestArrived(t *testing.T) {
 		newDelivery(d(1), event("4", func(f *Fact) { f.Effective = d(2) })),
 		newDelivery(d(1), event("5", func(f *Fact) { f.Effective = d(2) + 1 })),
 		newDelivery(d(1), []byte(`{}`)),
+		newDelivery(d(1), event("7", begins(d(1)+OrderAhead))),
+		newDelivery(d(1), event("8", begins(d(1)+OrderAhead+1))),
+		newDelivery(d(1), event("9", func(f *Fact) { f.Account = "evil" })),
+		newDelivery(d(2), event("9", same)), // parked before, judged afresh and taken: the parked one is closed
+		newDelivery(d(1), spoiled(event("10", same))),
+		newDelivery(d(2), spoiled(encodeTraced(fact("10"), 8, d(2)))),
 		newDelivery(d(3)+1, event("6", same)),
 	}
 	facts, parked := Arrived([]App{testApp}, deliveries, d(3))
@@ -133,9 +146,42 @@ func TestArrived(t *testing.T) {
 	for _, one := range parked {
 		got = append(got, one.Fact.ID+" "+one.Reason)
 	}
-	want := []string{"1", "4", "1 id_reused", "2 unknown_app", "3 unknown_app", "5 too_far_ahead", " malformed"}
+	want := []string{
+		"1", "4", "7", "9",
+		"1 id_reused", "2 unknown_app", "3 unknown_app", "5 too_far_ahead", " malformed", "8 too_far_ahead", "10 malformed",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// spoiled has an identity that can be read, and a version that cannot.
+func spoiled(event []byte) []byte {
+	return []byte(strings.Replace(string(event), `"version":2`, `"version":"2"`, 1))
+}
+
+// TestOrderAheadIsPolicy: an order may begin as far ahead as any fact, however little the policy of its edition gives.
+func TestOrderAheadIsPolicy(t *testing.T) {
+	policy := func(account, edition string) int64 {
+		return map[string]int64{"acme " + Flagship: 5 * day, "acme " + Pro: hour}[account+" "+edition]
+	}
+	for _, row := range []struct {
+		edition string
+		ahead   int64
+		taken   bool
+	}{
+		{Flagship, 5 * day, true},
+		{Flagship, 5*day + 1, false},
+		{Pro, day, true},
+		{Pro, day + 1, false},
+		{"", day + 1, false},
+	} {
+		fact := paid("o", row.edition, d(0)+row.ahead, 0)
+		fact.Source, fact.ID, fact.Amount = "urn:b", "1", yuan(5)
+		facts, parked := ArrivedUnder([]App{testApp}, []Delivery{newDelivery(d(0), EncodeEvent(fact))}, d(0), policy)
+		if len(facts) == 1 != row.taken || len(parked) == 1 == row.taken {
+			t.Errorf("%q, %d ms ahead: taken %v, parked %v", row.edition, row.ahead, facts, parked)
+		}
 	}
 }
 

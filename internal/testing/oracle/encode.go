@@ -2,18 +2,13 @@ package oracle
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-)
-
-// The forms of an event with the same contents: as upstream writes it, and with its members sorted.
-const (
-	asUpstream = iota
-	sorted
 )
 
 type wireEvent struct {
@@ -23,6 +18,7 @@ type wireEvent struct {
 	Type        string   `json:"type"`
 	Time        string   `json:"time"`
 	ContentType string   `json:"datacontenttype"`
+	TraceParent string   `json:"traceparent,omitzero"`
 	Data        wireData `json:"data"`
 }
 
@@ -31,6 +27,8 @@ type wireData struct {
 	App       uint64         `json:"app"`
 	Effective string         `json:"effective_at"`
 	Order     string         `json:"order,omitzero"`
+	Refund    string         `json:"refund,omitzero"`
+	Ends      *bool          `json:"ends,omitzero"`
 	Edition   string         `json:"edition,omitzero"`
 	PaidUntil string         `json:"paid_until,omitzero"`
 	AddOns    jsontext.Value `json:"addons,omitzero"`
@@ -40,12 +38,31 @@ type wireData struct {
 }
 
 // EncodeEvent writes a fact as the CloudEvent that would report it; [DecodeEvent] reads it back.
-func EncodeEvent(fact Fact) []byte { return encodeEvent(fact, asUpstream) }
+func EncodeEvent(fact Fact) []byte { return mustEncode(wire(fact)) }
 
-func encodeEvent(fact Fact, form int) []byte {
+// encodeTraced writes the same fact as another delivery of it may look: sent later, and on another trace.
+func encodeTraced(fact Fact, trace, sent int64) []byte {
+	event := wire(fact)
+	event.TraceParent, event.Time = fmt.Sprintf("00-%032x-%016x-01", trace, trace), formatInstant(sent)
+	return mustEncode(event)
+}
+
+// sorted writes an event with its members in another order.
+func sorted(event []byte) []byte {
+	value := jsontext.Value(event).Clone()
+	if err := value.Canonicalize(); err != nil {
+		panic(err) // of an event that EncodeEvent wrote
+	}
+	return value
+}
+
+func wire(fact Fact) wireEvent {
 	data := wireData{
 		Account: fact.Account, App: fact.App, Effective: formatInstant(fact.Effective),
-		Order: fact.Order, Edition: fact.Edition, Invoice: fact.Invoice,
+		Order: fact.Order, Refund: fact.Refund, Edition: fact.Edition, Invoice: fact.Invoice,
+	}
+	if fact.Goodwill {
+		data.Ends = new(bool)
 	}
 	if fact.AddOns != "" {
 		data.AddOns = jsontext.Value(fact.AddOns)
@@ -59,14 +76,10 @@ func encodeEvent(fact Fact, form int) []byte {
 	if fact.Amount.Currency != "" {
 		data.Amount = (*amount)(&fact.Amount)
 	}
-	event := mustEncode(wireEvent{
+	return wireEvent{
 		SpecVersion: "1.0", ID: fact.ID, Source: fact.Source, Type: fact.Kind,
 		Time: data.Effective, ContentType: "application/json", Data: data,
-	})
-	if form == sorted {
-		event = canonical(event)
 	}
-	return event
 }
 
 // mustEncode is for values made of strings and numbers only, which cannot fail to encode.

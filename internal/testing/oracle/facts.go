@@ -32,7 +32,7 @@ type App struct {
 	ID        uint64
 	Name      string
 	CreatedAt int64
-	// Edition is what the app was created with; empty means trial. A paid edition stands for an open-ended
+	// Edition is what the app was imported as; empty means trial. A paid edition stands for an open-ended
 	// order named "import" from the app's creation on; an app whose paid edition came with its orders
 	// has a trial here and those orders among its facts, as its owner's word.
 	Edition string
@@ -56,6 +56,10 @@ type Fact struct {
 
 	// Order is the id of the order paid or refunded.
 	Order string
+	// Refund tells several refunds of one order apart; none given is one id like any other.
+	Refund string
+	// Goodwill marks a refund that says `ends: false`: money was given back, and the order goes on.
+	Goodwill bool
 	// Edition is what the order bought: "pro", "flagship", or empty for add-ons alone.
 	Edition string
 	// PaidUntil ends the order's term; 0 means that it is open-ended.

@@ -17,7 +17,7 @@ type Delivery struct {
 	ArrivesAt int64
 	// Event is the CloudEvent as it arrived, byte for byte.
 	Event []byte
-	// Fact is what the event says; it counts only if Malformed is empty.
+	// Fact is what the event says; of one that is malformed no more than its identity and kind.
 	Fact Fact
 	// Malformed says why the event is no fact.
 	Malformed string
@@ -62,7 +62,6 @@ func newDelivery(arrivesAt int64, event []byte) Delivery {
 	fact, err := DecodeEvent(event)
 	if err != nil {
 		delivery.Malformed = err.Error()
-		return delivery
 	}
 	delivery.Fact = fact
 	return delivery

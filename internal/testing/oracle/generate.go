@@ -14,7 +14,7 @@ const (
 	oneDay    = 24 * oneHour
 	// maxDelay is how late a delivery of a generated feed may come, first or again.
 	maxDelay = 30 * oneDay
-	// maxEarly is how much before its effective time a fact may come: less than [MaxAhead], so that a reader
+	// maxEarly is how much before its effective time a fact may come, but for orders paid ahead: less than [MaxAhead], so that a reader
 	// whose clock lags a little behind still accepts it.
 	maxEarly = 20 * oneHour
 )
@@ -27,6 +27,7 @@ type Options struct {
 	Start          int64  // default 2021-01-01
 	End            int64  // nothing arrives later; default 2021-07-01
 	Grace          int64  // ms; default 168 hours
+	FlagshipGrace  int64  // ms, for apps on flagship; default Grace
 	DuePairs       int    // pairs of instants one ms before, and exactly at, something falling due; default 12
 	Arrivals       int    // instants exactly at an arrival; default 4
 	Midnights      int    // instants at some midnight; default 3
@@ -41,6 +42,7 @@ func (o Options) withDefaults() Options {
 	o.Start = cmp.Or(o.Start, time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
 	o.End = cmp.Or(o.End, time.Date(2021, 7, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
 	o.Grace = cmp.Or(o.Grace, 7*oneDay)
+	o.FlagshipGrace = cmp.Or(o.FlagshipGrace, o.Grace)
 	o.DuePairs = cmp.Or(o.DuePairs, 12)
 	o.Arrivals = cmp.Or(o.Arrivals, 4)
 	o.Midnights = cmp.Or(o.Midnights, 3)
@@ -49,11 +51,24 @@ func (o Options) withDefaults() Options {
 
 // Feed is a made-up upstream: what arrives when, for which apps, and instants at which it is worth looking.
 type Feed struct {
-	Seed       uint64
-	Grace      int64
-	Apps       []App
-	Deliveries []Delivery // in the order of arrival
-	Instants   []int64    // ascending, without duplicates
+	Seed          uint64
+	Grace         int64
+	FlagshipGrace int64
+	Apps          []App
+	Deliveries    []Delivery // in the order of arrival
+	Instants      []int64    // ascending, without duplicates
+}
+
+// Policy is the grace of the feed by the edition of the app.
+func (f Feed) Policy() ByEdition { return graceOf(f.Grace, f.FlagshipGrace) }
+
+func graceOf(others, flagship int64) ByEdition {
+	return func(_, edition string) int64 {
+		if edition == Flagship {
+			return flagship
+		}
+		return others
+	}
 }
 
 // Generate makes up a feed of the kind of examples/upstream-2021. The same seed and options make the same feed:
@@ -61,7 +76,7 @@ type Feed struct {
 func Generate(seed uint64, options Options) Feed {
 	options = options.withDefaults()
 	g := &generator{seed: seed, options: options, rng: rand.New(rand.NewPCG(seed, 0x5ad1a1))}
-	feed := Feed{Seed: seed, Grace: options.Grace}
+	feed := Feed{Seed: seed, Grace: options.Grace, FlagshipGrace: options.FlagshipGrace}
 	for account := range options.Accounts {
 		for range options.AppsPerAccount {
 			app := App{
@@ -93,7 +108,7 @@ func (f Feed) Expected() []Expected {
 			about[fact.App] = append(about[fact.App], fact)
 		}
 		for _, app := range f.Apps {
-			all = append(all, State(app, about[app.ID], now, f.Grace).expected(now))
+			all = append(all, State(app, about[app.ID], now, f.Policy()).expected(now))
 		}
 	}
 	return all
@@ -114,18 +129,26 @@ func (g *generator) tell(app App) {
 	s.invoices()
 }
 
-// deliver says a fact: once, and in a tenth of the cases again.
-func (g *generator) deliver(fact Fact) {
-	if fact.Effective > g.options.End {
+// deliver says a fact when it is first heard of, and in a tenth of the cases again: in the same bytes, with its members
+// sorted, or on another trace.
+func (g *generator) deliver(fact Fact, arrives int64) {
+	if arrives > g.options.End || arrives < g.options.Start-maxEarly {
 		return
 	}
 	g.events++
 	fact.Source, fact.ID = "urn:billing:upstream", fmt.Sprintf("up-%d-%d", g.seed, g.events)
-	arrives := g.arrival(fact.Effective)
-	g.arrive(arrives, encodeEvent(fact, asUpstream))
+	event := EncodeEvent(fact)
+	g.arrive(arrives, event)
 	for g.chance(10) {
 		arrives += g.between(0, maxDelay/oneSecond) * oneSecond
-		g.arrive(arrives, encodeEvent(fact, pick(g, asUpstream, sorted)))
+		switch g.rng.IntN(4) {
+		case 0:
+			g.arrive(arrives, event)
+		case 1:
+			g.arrive(arrives, sorted(event))
+		default:
+			g.arrive(arrives, encodeTraced(fact, g.between(1, 1<<40), arrives))
+		}
 	}
 }
 

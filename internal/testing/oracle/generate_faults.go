@@ -22,12 +22,16 @@ func (g *generator) addFaults() {
 			fact.Account = "acct-of-nobody"
 			g.arrive(at, EncodeEvent(fact))
 		case 2:
-			fact.Effective = at + MaxAhead + pick[int64](g, 1, oneSecond, 400*oneDay)
+			fact.Effective = at + fact.mayLieAhead(Always(OrderAhead)) + pick[int64](g, 1, oneSecond, 400*oneDay)
 			g.arrive(at, EncodeEvent(fact))
-		case 3: // as far ahead as allowed, so taken: a refund of an order that nobody pays
+		case 3: // as far ahead as allowed, so taken: a refund of an order that nobody pays, and an order
 			g.arrive(at, EncodeEvent(Fact{
 				Kind: OrderRefunded, Source: fact.Source, ID: fact.ID, Account: fact.Account, App: fact.App,
 				Order: "ord-never-paid", Effective: at + MaxAhead,
+			}))
+			g.arrive(at, EncodeEvent(Fact{
+				Kind: OrderPaid, Source: fact.Source, ID: fact.ID + "-order", Account: fact.Account, App: fact.App,
+				Order: fmt.Sprintf("ord-far-ahead-%d", n), Edition: Pro, Effective: at + OrderAhead, Amount: yuan(99900),
 			}))
 		case 4: // the id of another event
 			fact.ID = near.Fact.ID
@@ -38,7 +42,7 @@ func (g *generator) addFaults() {
 		case 6: // twice the same fault is one
 			fact.App += 5_000_000
 			g.arrive(at, EncodeEvent(fact))
-			g.arrive(at+oneHour, encodeEvent(fact, sorted))
+			g.arrive(at+oneHour, sorted(EncodeEvent(fact)))
 		}
 	}
 }

@@ -2,7 +2,7 @@ package oracle
 
 import "fmt"
 
-// invoices tells what was owed: stated and restated, paid in time or to the millisecond, voided, bounced.
+// invoices tells what was owed: stated and restated, paid in time or to the millisecond, voided, credited, bounced.
 func (s *story) invoices() {
 	at := s.options.Start + s.days(0, 40)
 	for n := range s.between(0, 6) {
@@ -34,7 +34,10 @@ func (s *story) nextInvoice(before int64) int64 {
 
 // invoice tells one invoice until it is closed for the last time, or stays open.
 func (s *story) invoice(id string, at int64) {
-	overdue := Fact{Kind: InvoiceOverdue, Invoice: id, Version: 1, Effective: at, Amount: yuan(s.between(0, 500000))}
+	overdue := Fact{Kind: InvoiceOverdue, Invoice: id, Version: 1, Effective: at, Amount: yuan(s.between(1, 500000))}
+	if s.chance(5) {
+		overdue.Amount.Minor = 0
+	}
 	for {
 		s.say(overdue)
 		lateSince := overdue.Effective
@@ -46,10 +49,10 @@ func (s *story) invoice(id string, at int64) {
 		if s.chance(30) {
 			return
 		}
-		closing := s.closing(overdue, max(lateSince, s.since)+s.options.Grace)
+		closing := s.closing(overdue, max(lateSince, s.since)+s.grace(pick(s.generator, Pro, Flagship)))
 		s.say(closing)
 		if s.chance(8) { // told twice, in two words
-			closing.Kind = pick(s.generator, InvoiceSettled, InvoiceVoided)
+			closing.Kind, closing.Amount = pick(s.generator, InvoiceSettled, InvoiceVoided), Money{}
 			closing.Effective += s.days(0, 5)
 			s.say(closing)
 		}
@@ -59,6 +62,7 @@ func (s *story) invoice(id string, at int64) {
 		// The payment bounced; in rare cases the version says nothing of it, and it stays closed.
 		overdue.Version = max(overdue.Version, closing.Version) + pick[int64](s.generator, 1, 1, 1, 2, 0)
 		overdue.Effective = closing.Effective + s.days(0, 20)
+		overdue.Amount.Minor = max(overdue.Amount.Minor, 1)
 	}
 }
 
@@ -70,13 +74,16 @@ func (s *story) restateInvoice(overdue Fact) Fact {
 	return overdue
 }
 
-// closing settles or voids the invoice: soon, late, or where a millisecond decides about the stop. Some closings
-// clash with the version they close, or are stale.
+// closing settles, voids or credits the invoice: soon, late, or where a millisecond decides about the stop. Some
+// closings clash with the version they close, or are stale.
 func (s *story) closing(overdue Fact, due int64) Fact {
 	closing := Fact{
-		Kind:    pick(s.generator, InvoiceSettled, InvoiceSettled, InvoiceVoided),
+		Kind:    pick(s.generator, InvoiceSettled, InvoiceSettled, InvoiceSettled, InvoiceVoided, InvoiceVoided, InvoiceOverdue),
 		Invoice: overdue.Invoice,
 		Version: max(overdue.Version+pick[int64](s.generator, 1, 1, 1, 1, 1, 1, 2, 0, 0, -1), 0),
+	}
+	if closing.Kind == InvoiceOverdue { // a credit note: it is owed, and it is nothing
+		closing.Amount = yuan(0)
 	}
 	switch s.rng.IntN(10) {
 	case 0, 1, 2, 3:

@@ -6,7 +6,7 @@ import (
 
 // Dues are the instants, ascending and up to until, at which time alone changes what the app must be, as the
 // deliveries about it come in. Deliveries must be in the order of arrival.
-func Dues(app App, deliveries []Delivery, until, grace int64) []int64 {
+func Dues(app App, deliveries []Delivery, until int64, grace ByEdition) []int64 {
 	about := filter(deliveries, func(d Delivery) bool { return d.Fact.App == app.ID })
 	var dues []int64
 	for i, delivery := range about {
@@ -29,7 +29,7 @@ func Dues(app App, deliveries []Delivery, until, grace int64) []int64 {
 func (g *generator) instants(feed Feed) []int64 {
 	var dues []int64
 	for _, app := range feed.Apps {
-		dues = append(dues, Dues(app, feed.Deliveries, g.options.End, g.options.Grace)...)
+		dues = append(dues, Dues(app, feed.Deliveries, g.options.End, feed.Policy())...)
 	}
 	picked := []int64{g.options.End}
 	for range g.options.DuePairs {

@@ -17,17 +17,17 @@ type View struct {
 	App     uint64
 	Edition string
 	Status  string
-	// PaidUntil is the latest end among orders with an edition that were not refunded; 0 if one of them is
-	// open-ended or there is none.
+	// PaidUntil is the latest end among orders with an edition that no refund ends, begun or not; 0 if one of them
+	// is open-ended or there is none.
 	PaidUntil int64
 	// Arrears is nil unless it counts: a billed app with overdue invoices.
 	Arrears *Arrears
-	// Lapse is nil unless orders with an edition exist and all have ended.
+	// Lapse is nil unless orders with an edition have begun and none covers the app.
 	Lapse *Lapse
 	// Stop is the hold effective first; nil if none is in force.
 	Stop *Stop
 	// Next are the transitions that time brings next: all of them at the earliest due instant, usually one, and
-	// none if nothing is due. Several stand in the order of their causes: arrears, refund, plan_expired.
+	// none if nothing is due. Several stand in the order of their causes: order, arrears, refund, plan_expired.
 	Next []Transition
 }
 
@@ -62,30 +62,60 @@ type Stop struct {
 
 // Transition is something that time alone will cause.
 type Transition struct {
-	To    string // "expired", "stopped" or, as "edition:pro", an edition
+	To    string // "active", "expired", "stopped" or, as "edition:pro", an edition
 	Due   int64
 	Cause string
 }
 
 // State folds the set of facts that have arrived by now into what the app must be at now. Facts about other
-// apps, or that name another account for this one, are passed over. Grace is in milliseconds and
-// taken as constant. No order of the facts and no duplicate makes a difference.
-func State(app App, facts []Fact, now, grace int64) View {
+// apps, or that name another account for this one, are passed over. Grace is that of the edition which the app has
+// when a reason to stop it begins, and taken as constant; for one that changes, see [Standing]. No order of the facts
+// and no duplicate makes a difference.
+func State(app App, facts []Fact, now int64, grace ByEdition) View {
+	return newHistory(app, facts, grace).view(now)
+}
+
+// history is what the facts make of an app, at every instant.
+type history struct {
+	app     App
+	orders  []order
+	overdue []Invoice // late since whenever, whether or not the app was billed then
+
+	arrearsDue, lapseDue dueOf
+}
+
+func newHistory(app App, facts []Fact, grace ByEdition) history {
 	facts = filter(facts, func(fact Fact) bool { return fact.App == app.ID && fact.Account == app.Account })
 	if rank(app.Edition) > rank(Trial) {
 		facts = append(facts, importOrder(app))
 	}
-	orders := ordersWithEdition(facts)
+	due := func(since int64, edition string) int64 { return since + grace(app.Account, edition) }
+	return history{app: app, orders: ordersWithEdition(facts), overdue: overdueInvoices(facts), arrearsDue: due, lapseDue: due}
+}
+
+// view is what the app is at now, and what time brings next.
+func (h history) view(now int64) View {
+	view := h.present(now)
+	ahead := filter(view.dues(), func(t Transition) bool { return t.Due > now && !h.prevented(t, view) })
+	if change := h.nextChangeOfCoverage(now); change != nil {
+		ahead = append(ahead, *change)
+	}
+	slices.SortFunc(ahead, earlier)
+	view.Next = filter(ahead, func(t Transition) bool { return t.Due == ahead[0].Due })
+	return view
+}
+
+// present is a view without what comes next.
+func (h history) present(now int64) View {
 	view := View{
-		App:       app.ID,
-		Edition:   editionAt(app, orders, now),
-		PaidUntil: paidUntil(orders),
-		Arrears:   arrearsNow(orders, facts, grace),
-		Lapse:     lapseAt(orders, now, grace),
+		App:       h.app.ID,
+		Edition:   h.editionAt(now),
+		PaidUntil: paidUntil(h.orders),
+		Arrears:   h.arrearsAt(now),
+		Lapse:     h.lapseAt(now),
 	}
 	view.Stop = view.stopAt(now)
 	view.Status = view.statusNow()
-	view.Next = view.nextAfter(app, orders, now)
 	return view
 }
 
@@ -148,41 +178,72 @@ func (v View) statusNow() string {
 	return Active
 }
 
-// nextAfter finds the earliest of what is still to come: a stop by arrears or by a lapse, and the next change of
-// coverage. A stop is still to come when another one is in force already: holds are independent.
-func (v View) nextAfter(app App, orders []order, now int64) []Transition {
-	ahead := filter(v.dues(), func(t Transition) bool { return t.Due > now })
-	if change := nextCoverageChange(app, orders, now); change != nil {
-		ahead = append(ahead, *change)
+// prevented says whether the stop of a lapse will not come, because by its due the lapse is over: "a stop that falls due in
+// the instant in which an order begins does not happen", nor one after it. A stop is still to come when
+// another one is in force already: holds are independent.
+func (h history) prevented(stop Transition, view View) bool {
+	if stop.Cause == CauseArrears {
+		return false
 	}
-	slices.SortFunc(ahead, earlier)
-	return filter(ahead, func(t Transition) bool { return t.Due == ahead[0].Due })
+	then := h.lapseAt(stop.Due)
+	return then == nil || then.Since != view.Lapse.Since
 }
 
-// nextCoverageChange is the first end of an order ahead at which the app expires or its edition changes.
-func nextCoverageChange(app App, orders []order, now int64) *Transition {
-	edition := editionAt(app, orders, now)
-	ahead := covering(orders, now)
-	slices.SortFunc(ahead, func(a, b order) int { return cmp.Compare(a.end, b.end) })
-	for _, o := range ahead {
-		if o.end == never {
+// nextChangeOfCoverage is the first beginning or end of an order ahead by which the app expires, or its status or its
+// edition becomes another. Whether a stop comes at the same instant is no matter of it.
+func (h history) nextChangeOfCoverage(now int64) *Transition {
+	var instants []int64
+	for _, o := range h.orders {
+		instants = append(instants, o.effective, o.end)
+	}
+	slices.Sort(instants)
+	for _, at := range slices.Compact(instants) {
+		if at <= now || at == never {
 			continue
 		}
-		if lapse := lapseAt(orders, o.end, 0); lapse != nil {
-			return &Transition{To: Expired, Due: o.end, Cause: lapse.Cause}
-		}
-		if lower := editionAt(app, orders, o.end); lower != edition {
-			// Only the orders that carried the old edition have caused its end.
-			ended := filter(ahead, func(other order) bool { return other.end == o.end && other.edition == edition })
-			return &Transition{To: "edition:" + lower, Due: o.end, Cause: endCause(ended)}
+		if change := h.changeOfCoverage(at); change != nil {
+			return change
 		}
 	}
 	return nil
 }
 
-// earlier orders transitions by due, and at one instant by cause in the order of section 1.
+// changeOfCoverage is what the orders that begin and end at that instant bring: "to is the status then, or edition:... if the
+// status stays; a beginning or end that changes neither is no transition; where one order ends and another begins in the same
+// instant there is one, cause order".
+func (h history) changeOfCoverage(at int64) *Transition {
+	before, after := h.present(at-1), h.present(at)
+	if after.Arrears != nil && after.Arrears.StopDue == at {
+		after.Arrears.StopDue++ // a transition of its own
+		after.Stop = after.stopAt(at)
+		after.Status = after.statusNow()
+	}
+	change := Transition{Due: at, Cause: h.causeOfChange(at, before, after)}
+	switch {
+	case after.Status != before.Status:
+		change.To = after.Status
+	case after.Edition != before.Edition:
+		change.To = "edition:" + after.Edition
+	default:
+		return nil
+	}
+	return &change
+}
+
+func (h history) causeOfChange(at int64, before, after View) string {
+	if after.Lapse != nil {
+		return after.Lapse.Cause
+	}
+	if slices.ContainsFunc(h.orders, func(o order) bool { return o.effective == at && !o.empty() }) {
+		return CauseOrder
+	}
+	// Only the orders that carried the old edition have caused its end.
+	return endCause(filter(h.orders, func(o order) bool { return o.end == at && !o.empty() && o.edition == before.Edition }))
+}
+
+// earlier orders transitions by due, and at one instant by cause: a beginning, then the order of section 1.
 func earlier(a, b Transition) int {
-	order := []string{CauseArrears, CauseRefund, CausePlanExpired}
+	order := []string{CauseOrder, CauseArrears, CauseRefund, CausePlanExpired}
 	return cmp.Or(
 		cmp.Compare(a.Due, b.Due),
 		cmp.Compare(slices.Index(order, a.Cause), slices.Index(order, b.Cause)),
