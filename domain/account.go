@@ -15,11 +15,13 @@ const (
 // Account is a customer as the log has it: the boundary of consistency. It exists from its first commit on.
 type Account struct {
 	ID         string         `json:"id"`
-	Quota      int            `json:"quota,omitzero"` // 0: the policy's
-	InUse      int            `json:"in_use"`         // apps not deleted
-	Version    uint64         `json:"version"`        // events applied so far
-	RecordedAt Instant        `json:"recorded_at"`    // of its latest commit; never runs backwards
-	Position   uint64         `json:"position"`       // of its latest commit
+	Quota      int            `json:"quota,omitzero"`    // 0: the policy's
+	Policy     SetTerms       `json:"policy,omitzero"`   // what an operator set for this account; absent while Since is
+	Policies   []Recorded     `json:"policies,omitzero"` // when its policy was set; never changed in place
+	InUse      int            `json:"in_use"`            // apps not deleted
+	Version    uint64         `json:"version"`           // events applied so far
+	RecordedAt Instant        `json:"recorded_at"`       // of its latest commit; never runs backwards
+	Position   uint64         `json:"position"`          // of its latest commit
 	Apps       map[AppID]*App `json:"-"`
 }
 
@@ -28,8 +30,8 @@ func NewAccount(id string) *Account { return &Account{ID: id, Apps: map[AppID]*A
 
 // Recorded is what a commit adds to its events: when the engine recorded them, and where in the log they stand.
 type Recorded struct {
-	At       Instant
-	Position uint64
+	At       Instant `json:"at"`
+	Position uint64  `json:"position"`
 }
 
 // Apply folds the events of one commit into the account. It cannot fail and judges nothing: what is in the log
@@ -93,6 +95,7 @@ type App struct {
 	Orders       []Order   `json:"orders,omitzero"`
 	Invoices     []Invoice `json:"invoices,omitzero"`
 	Term         Term      `json:"term,omitzero"`     // the next change of coverage by time
+	Expiries     []Expiry  `json:"expiries,omitzero"` // that are known ahead, soonest first; never changed in place
 	Lapse        Lapse     `json:"lapse,omitzero"`    // absent while Since is
 	Arrears      Arrears   `json:"arrears,omitzero"`  // absent while Since is
 	Manual       Hold      `json:"manual,omitzero"`   // the owner's; absent while EffectiveAt is
@@ -109,7 +112,9 @@ type App struct {
 	Gone         []CertificateID `json:"gone,omitzero"` // certificates deleted lately
 	TRTC         bool            `json:"trtc,omitzero"`
 	TPNS         bool            `json:"tpns,omitzero"`
+	TPNSUnpaid   bool            `json:"tpns_unpaid,omitzero"` // off for want of an order, and on again once there is one
 	Deletion     DeletionRequest `json:"deletion,omitzero"`
+	Closed       []ClosedRequest `json:"closed_requests,omitzero"` // earlier ones, oldest first; never changed in place
 
 	Version  uint64 `json:"version"`  // events that changed it
 	Position uint64 `json:"position"` // of the commit that changed it last

@@ -10,13 +10,13 @@ func TestArrears(t *testing.T) {
 			name:  "an overdue invoice of a billed app starts arrears, with the stop due when the grace is over",
 			given: pro(0),
 			as:    Billing, at: day(3), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), 0}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, stopsFor(day(2), day(9), Pro)}),
 		},
 		{
 			name:  "a debt older than the app's first order counts from the order on",
 			given: and([]step{created()}, did(day(5), Billing, paid("o1", Pro, day(5), 0))),
 			as:    Billing, at: day(6), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(5), day(12), 0}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, stopsFor(day(5), day(12), Pro)}),
 		},
 		{
 			name:  "an overdue invoice of an app that was never billed is kept and has no effect",
@@ -34,13 +34,13 @@ func TestArrears(t *testing.T) {
 			name:  "the first order makes the kept invoice count",
 			given: []step{created(), did(day(1), Billing, overdue("i1", 1, day(1)))},
 			as:    Billing, at: day(3), when: paid("o1", Pro, day(2), 0),
-			then: events(recorded(paid("o1", Pro, day(2), 0)), EditionChanged{about, Trial, Pro, byOrder, day(2)}, ArrearsStarted{about, day(2), day(9), 0}),
+			then: events(recorded(paid("o1", Pro, day(2), 0)), EditionChanged{about, Trial, Pro, byOrder, day(2)}, ArrearsStarted{about, stopsFor(day(2), day(9), Pro)}),
 		},
 		{
 			name:  "an order refunded since has billed the app all the same",
 			given: and(pro(0), did(day(1), Billing, refund("o1", day(1)))),
 			as:    Billing, at: day(3), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), 0}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, stopsFor(day(2), day(9), Pro)}),
 		},
 		{
 			name: "an order known later that began earlier moves the arrears back",
@@ -48,7 +48,7 @@ func TestArrears(t *testing.T) {
 				created(), did(day(5), Billing, paid("o1", Pro, day(5), 0)), did(day(6), Billing, overdue("i1", 1, day(1))),
 			},
 			as: Billing, at: day(7), when: paid("o0", Pro, day(3), 0),
-			then: events(recorded(paid("o0", Pro, day(3), 0)), ArrearsMoved{about, day(3), day(10), 0}),
+			then: events(recorded(paid("o0", Pro, day(3), 0)), ArrearsMoved{about, stopsFor(day(3), day(10), Pro)}),
 		},
 		{
 			name:  "a newer debt beside an older one changes nothing",
@@ -60,13 +60,13 @@ func TestArrears(t *testing.T) {
 			name:  "an older debt, known later, moves the arrears back",
 			given: owing,
 			as:    Billing, at: day(5), when: overdue("i2", 1, day(1)),
-			then: events(overdueRecorded("i2", 1, day(1)), ArrearsMoved{about, day(1), day(8), 0}),
+			then: events(overdueRecorded("i2", 1, day(1)), ArrearsMoved{about, stopsFor(day(1), day(8), Pro)}),
 		},
 		{
 			name:  "when the oldest debt is closed and another stays open, the arrears move to the next oldest",
 			given: and(owing, did(day(4), Billing, overdue("i2", 1, day(4)))),
 			as:    Billing, at: day(5), when: settle("i1", 2, day(5)),
-			then: events(settled("i1", 2, day(5)), ArrearsMoved{about, day(4), day(11), 0}),
+			then: events(settled("i1", 2, day(5)), ArrearsMoved{about, stopsFor(day(4), day(11), Pro)}),
 		},
 		{
 			name:  "closing a newer debt leaves the arrears where they are",
@@ -93,7 +93,7 @@ func TestArrears(t *testing.T) {
 			name:  "a debt that arrives after its own due leaves the stop to the next tick",
 			given: pro(0),
 			as:    Billing, at: day(20), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), 0}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, stopsFor(day(2), day(9), Pro)}),
 		},
 		{
 			name:  "a payment known after the due instant, but before its tick, leaves nothing to stop for",
@@ -135,31 +135,31 @@ func TestArrears(t *testing.T) {
 			name:  "if the arrears move while the stop is in force and the new due has passed, the stop stays",
 			given: and(stopped, did(day(9), Billing, overdue("i2", 1, day(4)))),
 			as:    Billing, at: day(11), when: settle("i1", 2, day(10)),
-			then: events(settled("i1", 2, day(10)), ArrearsMoved{about, day(4), day(11), 0}),
+			then: events(settled("i1", 2, day(10)), ArrearsMoved{about, stopsFor(day(4), day(11), Pro)}),
 		},
 		{
 			name:  "if the new due lies ahead, by one millisecond, the stop ends by what moved it",
 			given: and(stopped, did(day(9), Billing, overdue("i2", 1, day(4)))),
 			as:    Billing, at: day(11).Add(-ms), when: settle("i1", 2, day(10)),
-			then: events(settled("i1", 2, day(10)), AppReinstated{about, CauseArrears, bySettlement, day(10), false}, ArrearsMoved{about, day(4), day(11), 0}),
+			then: events(settled("i1", 2, day(10)), AppReinstated{about, CauseArrears, bySettlement, day(10), false}, ArrearsMoved{about, stopsFor(day(4), day(11), Pro)}),
 		},
 		{
 			name:  "a payment in time that only moves the arrears is late as well",
 			given: and(stopped, did(day(9), Billing, overdue("i2", 1, day(8)))),
 			as:    Billing, at: day(11), when: settle("i1", 2, day(8)),
-			then: events(settled("i1", 2, day(8)), AppReinstated{about, CauseArrears, bySettlement, day(8), true}, ArrearsMoved{about, day(8), day(15), 0}),
+			then: events(settled("i1", 2, day(8)), AppReinstated{about, CauseArrears, bySettlement, day(8), true}, ArrearsMoved{about, stopsFor(day(8), day(15), Pro)}),
 		},
 		{
 			name:  "an older debt known while the stop is in force makes it effective earlier",
 			given: stopped,
 			as:    Billing, at: day(10), when: overdue("i2", 1, day(1)),
-			then: events(overdueRecorded("i2", 1, day(1)), ArrearsMoved{about, day(1), day(8), 0}),
+			then: events(overdueRecorded("i2", 1, day(1)), ArrearsMoved{about, stopsFor(day(1), day(8), Pro)}),
 		},
 		{
 			name:  "an order restated to begin later moves the arrears, and lifts the stop if the new due lies ahead",
 			given: stopped,
 			as:    Billing, at: day(10), when: restated(paid("o1", Pro, day(6), 0), 1),
-			then: events(recorded(restated(paid("o1", Pro, day(6), 0), 1)), AppReinstated{about, CauseArrears, byOrder, day(6), true}, ArrearsMoved{about, day(6), day(13), 0}),
+			then: events(recorded(restated(paid("o1", Pro, day(6), 0), 1)), AppReinstated{about, CauseArrears, byOrder, day(6), true}, ArrearsMoved{about, stopsFor(day(6), day(13), Pro)}),
 		},
 		{
 			name:  "a change of policy does not move a due that is set",
@@ -171,7 +171,7 @@ func TestArrears(t *testing.T) {
 			name:  "a due that moves is computed with the policy of that moment",
 			given: and(owing, decreed(func(p *Policy) { p.Grace = 2 * grace })),
 			as:    Billing, at: day(5), when: overdue("i2", 1, day(1)),
-			then: events(overdueRecorded("i2", 1, day(1)), ArrearsMoved{about, day(1), day(15), 0}),
+			then: events(overdueRecorded("i2", 1, day(1)), ArrearsMoved{about, stopsFor(day(1), day(15), Pro)}),
 		},
 	})
 }

@@ -14,6 +14,9 @@ const (
 	CauseOperator    Cause = "operator"
 )
 
+// CauseOrder is no hold's: it is why time changes what an app has where an order begins.
+const CauseOrder Cause = "order"
+
 // CauseOfHold is all that the rules know of a cause for which an app can be stopped. Whoever adds a cause adds a row:
 // what lists, shows, lifts or explains holds goes by the table.
 type CauseOfHold struct {

@@ -16,10 +16,10 @@ func TestEveryCause(t *testing.T) {
 		t.Run(string(row.Cause), func(t *testing.T) {
 			log := []Past{{Recorded{day(1), 1}, AppCreated{About: about, Name: "app", CreatedAt: day(1)}}}
 			if row.Lapses() {
-				log = append(log, Past{Recorded{day(1), 2}, Lapsed{About: about, Cause: row.Cause, Since: day(1), StopDue: day(8)}})
+				log = append(log, Past{Recorded{day(1), 2}, Lapsed{About: about, Cause: row.Cause, Grace: Grace{Since: day(1), StopDue: day(8)}}})
 			}
 			if row.Due == DueArrears {
-				log = append(log, Past{Recorded{day(1), 2}, ArrearsStarted{About: about, Since: day(1), StopDue: day(8)}})
+				log = append(log, Past{Recorded{day(1), 2}, ArrearsStarted{About: about, Grace: Grace{Since: day(1), StopDue: day(8)}}})
 			}
 			log = append(log, Past{Recorded{day(9), 3}, AppStopped{About: about, Cause: row.Cause, EffectiveAt: day(8)}})
 			app := foldApp(log, len(log))
@@ -53,13 +53,15 @@ func TestEveryCause(t *testing.T) {
 	}
 }
 
-// TestEveryCauseIsInTheTable: a constant without a row would stop an app for nothing that is shown.
+// TestEveryCauseIsInTheTable: a constant without a row would stop an app for nothing that is shown. Only an order's
+// beginning stops nothing.
 func TestEveryCauseIsInTheTable(t *testing.T) {
 	source, err := os.ReadFile("cause.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile(`Cause += "(\w+)"`).FindAllSubmatch(source, -1)
+	named = slices.DeleteFunc(named, func(n [][]byte) bool { return Cause(n[1]) == CauseOrder })
 	if len(named) != len(causes) {
 		t.Errorf("%d constants, %d rows", len(named), len(causes))
 	}

@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // coverage is what the orders make of an app at an instant: the edition, and the lapse if none of them covers it.
 type coverage struct {
@@ -14,33 +17,48 @@ func (a *App) covered() coverage { return coverage{a.Edition, a.Lapse.Since, a.L
 
 // coverageAt judges the orders known now as of the instant t (lifecycle, section 2: coverage, edition, lapse).
 //
-// The highest edition among the orders that end later than t. If there is none, that of the order that ended last, and
-// the app has lapsed since then: by a refund, if one of the orders that ended then was refunded. With no order at all,
-// what the app was created with.
+// The highest edition among the orders that cover then: begun, and ending later. If none does, that of the order that
+// ended last, and the app has lapsed since then: by a refund, if one of the orders that ended then was refunded. Orders
+// that ended as they began count for that only where no other has begun. Before any has begun, what the app was made as.
 func (a *App) coverageAt(t Instant) coverage {
-	now := coverage{edition: ""}
-	past := coverage{edition: a.Base}
-	for _, o := range a.Orders {
-		if !o.buysEdition() {
+	covering := Edition("")
+	var ended, empty coverage
+	for i := range a.Orders {
+		o := &a.Orders[i]
+		if !o.buysEdition() || o.Terms.EffectiveAt > t {
 			continue
 		}
-		end, cause := o.end()
-		switch {
+		switch end, cause := o.end(); {
 		case end > t:
-			now.edition = higher(now.edition, o.Terms.Edition)
-		case end > past.since:
-			past = coverage{o.Terms.Edition, end, cause}
-		case end == past.since:
-			past.edition = higher(past.edition, o.Terms.Edition)
-			if cause == CauseRefund {
-				past.cause = CauseRefund
-			}
+			covering = higher(covering, o.Terms.Edition)
+		case end == o.Terms.EffectiveAt:
+			empty.end(o.Terms.Edition, end, cause)
+		default:
+			ended.end(o.Terms.Edition, end, cause)
 		}
 	}
-	if now.edition != "" {
-		return now
+	switch {
+	case covering != "":
+		return coverage{edition: covering}
+	case ended.since != 0:
+		return ended
+	case empty.since != 0:
+		return empty
 	}
-	return past
+	return coverage{edition: a.Base}
+}
+
+// end lets an order's end count for the lapse, if it is the last so far.
+func (c *coverage) end(edition Edition, at Instant, cause Cause) {
+	switch {
+	case at > c.since:
+		*c = coverage{edition, at, cause}
+	case at == c.since:
+		c.edition = higher(c.edition, edition)
+		if cause == CauseRefund {
+			c.cause = CauseRefund
+		}
+	}
 }
 
 func higher(a, b Edition) Edition {
@@ -50,41 +68,84 @@ func higher(a, b Edition) Edition {
 	return a
 }
 
-// Term is the next change of coverage that time will make: to a lower edition, or to expiry. It is absent while Due is.
-// Its episode is the account's version at which it was set.
+// Term is the next change of coverage that time will make: an order ends, or one begins. It is absent while Due is. Its
+// episode is the account's version at which it was set.
 type Term struct {
 	Due     Instant `json:"due"`
-	To      Edition `json:"to,omitzero"` // absent: the app expires
-	Cause   Cause   `json:"cause"`       // plan_expired or refund: why the order ends
+	To      Edition `json:"to,omitzero"` // what the app then has; absent: no order covers it then
+	Cause   Cause   `json:"cause"`       // order where one begins; plan_expired or refund: why the order ends
 	Episode uint64  `json:"episode"`
-	Notice  Notice  `json:"notice,omitzero"` // of the expiry
 }
 
-// nextTerm finds the first end of an order after the given instant at which coverage will differ from what it is.
-func (a *App) nextTerm(after Instant, is coverage) Term {
-	next := Term{}
-	for _, o := range a.Orders {
+// Expiry is a time at which, by what is known, an order ends and none covers the app.
+type Expiry struct {
+	At      Instant `json:"at"`
+	Cause   Cause   `json:"cause"`   // plan_expired or refund
+	Edition Edition `json:"edition"` // that ends then
+	Notice  Notice  `json:"notice,omitzero"`
+}
+
+// MaxExpiries is how many expiries are known ahead: of orders with gaps between them the first so many. The others follow
+// as these come; their notices would have to be given more than MaxExpiries terms ahead to be missed.
+const MaxExpiries = 8
+
+// changes lists when orders begin and end after an instant, in order, each instant once.
+func (a *App) changes(after Instant) []Instant {
+	var at []Instant
+	for i := range a.Orders {
+		o := &a.Orders[i]
 		if !o.buysEdition() {
 			continue
 		}
 		end, _ := o.end()
-		if end <= after || end == noEnd || (next.Due != 0 && end >= next.Due) {
-			continue
-		}
-		if will := a.coverageAt(end); will != is {
-			next = a.termAt(end, will)
+		for _, t := range [2]Instant{o.Terms.EffectiveAt, end} {
+			if t > after && t < noEnd {
+				at = append(at, t)
+			}
 		}
 	}
-	return next
+	slices.Sort(at)
+	return slices.Compact(at)
 }
 
+// ahead tells what time will do to the app's coverage after an instant, at which it is as given: the first change, and
+// the expiries to come. An invoice that is late before the app is billed begins to count as the first order begins.
+func (a *App) ahead(after Instant, is coverage) (next Term, expiries []Expiry) {
+	was, owes := is, a.owesLater(after)
+	for _, at := range a.changes(after) {
+		will := a.coverageAt(at)
+		if next.Due == 0 && (will != is || owes && at == a.billedSince()) {
+			next = a.termAt(at, will)
+		}
+		if will.since == at && was.since == 0 {
+			expiries = append(expiries, Expiry{At: at, Cause: will.cause, Edition: will.edition})
+			if len(expiries) == MaxExpiries {
+				break
+			}
+		}
+		was = will
+	}
+	return next, expiries
+}
+
+// termAt describes a change of coverage: that no order covers the app any more and why, or what it has then, and whether
+// that is because an order begins.
 func (a *App) termAt(due Instant, will coverage) Term {
 	if will.since != 0 {
 		return Term{Due: due, Cause: will.cause}
 	}
 	term := Term{Due: due, To: will.edition, Cause: CausePlanExpired}
-	for _, o := range a.Orders {
-		if end, cause := o.end(); o.buysEdition() && end == due && cause == CauseRefund && o.Terms.Edition.Rank() > will.edition.Rank() {
+	for i := range a.Orders {
+		o := &a.Orders[i]
+		if !o.buysEdition() {
+			continue
+		}
+		end, cause := o.end()
+		if o.Terms.EffectiveAt == due && end > due {
+			term.Cause = CauseOrder
+			break
+		}
+		if end == due && cause == CauseRefund && o.Terms.Edition.Rank() > will.edition.Rank() {
 			term.Cause = CauseRefund
 		}
 	}
@@ -110,21 +171,56 @@ func (e EditionChanged) describe() string {
 	return fmt.Sprintf("edition %s instead of %s, by %s, from %s", e.To, e.From, e.By, e.EffectiveAt)
 }
 
-// TermScheduled sets when time will change the coverage next; without a due time, that it will not.
+// TermScheduled sets when time will change the coverage next, and the expiries that are known ahead; without a due time,
+// that it will not.
 type TermScheduled struct {
 	About
-	Due      Instant `json:"due,omitzero"`
-	To       Edition `json:"to,omitzero"` // absent: the app expires
-	Cause    Cause   `json:"cause,omitzero"`
-	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of the expiry
+	Due      Instant           `json:"due,omitzero"`
+	To       Edition           `json:"to,omitzero"` // absent: no order covers the app then
+	Cause    Cause             `json:"cause,omitzero"`
+	Expiries []ScheduledExpiry `json:"expiries,omitempty"` // soonest first
 }
 
-func (TermScheduled) Type() string { return "app.term_scheduled.v1" }
+// ScheduledExpiry is an expiry that is known ahead, with the notices of it.
+type ScheduledExpiry struct {
+	At       Instant `json:"at"`
+	Cause    Cause   `json:"cause"`
+	Edition  Edition `json:"edition,omitzero"`   // that ends then
+	NoticeAt Instant `json:"notice_at,omitzero"` // when its owner is to be warned of it
+	Notices  []Span  `json:"notices,omitempty"`  // how long before it each notice is due
+}
+
+func (TermScheduled) Type() string { return "app.term_scheduled.v2" }
 
 func (e TermScheduled) apply(acc *Account) {
-	acc.change(e.App).Term = Term{
-		Due: e.Due, To: e.To, Cause: e.Cause, Episode: episode(acc, e.Due), Notice: notice(e.NoticeAt, acc),
+	app := acc.change(e.App)
+	if next := (Term{Due: e.Due, To: e.To, Cause: e.Cause}); !next.same(app.Term) {
+		next.Episode = episode(acc, e.Due)
+		app.Term = next
 	}
+	expiries := make([]Expiry, len(e.Expiries))
+	for i, x := range e.Expiries {
+		expiries[i] = Expiry{x.At, x.Cause, x.Edition, notice(x.NoticeAt, x.Notices, acc)}
+		if known := app.expiry(x.At); known != nil && known.Notice.At == x.NoticeAt {
+			expiries[i].Notice.Episode = known.Notice.Episode
+		}
+	}
+	if app.Expiries = expiries; len(expiries) == 0 {
+		app.Expiries = nil
+	}
+}
+
+// same says whether the same change comes at the same time, whenever that was set.
+func (t Term) same(o Term) bool { return t.Due == o.Due && t.To == o.To && t.Cause == o.Cause }
+
+// expiry finds one that is known ahead.
+func (a *App) expiry(at Instant) *Expiry {
+	for i := range a.Expiries {
+		if a.Expiries[i].At == at {
+			return &a.Expiries[i]
+		}
+	}
+	return nil
 }
 
 func (TermScheduled) derived() bool { return true }
@@ -132,7 +228,7 @@ func (TermScheduled) derived() bool { return true }
 func (e TermScheduled) describe() string {
 	switch {
 	case e.Due == 0:
-		return "no term ends any more"
+		return "no term begins or ends any more"
 	case e.To == "":
 		return fmt.Sprintf("the app expires %s (%s)", e.Due, e.Cause)
 	}

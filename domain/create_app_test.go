@@ -3,6 +3,7 @@ package domain
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCreateApp(t *testing.T) {
@@ -30,11 +31,11 @@ func TestCreateApp(t *testing.T) {
 			as:   Owner, at: day(1), when: CreateApp{AppName: "shop", Order: order(Pro, day(30))},
 			then: events(
 				AppCreated{about, "shop", "other", "", day(1)}, OrderRecorded{about, began, Owner, nil},
-				EditionChanged{about, Trial, Pro, byOrder, day(1)}, TermScheduled{about, day(30), "", CausePlanExpired, 0},
+				EditionChanged{about, Trial, Pro, byOrder, day(1)}, TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)},
 			),
 			again: events(
 				AppCreated{second, "shop", "other", "", day(1)}, OrderRecorded{second, began, Owner, nil},
-				EditionChanged{second, Trial, Pro, byOrder, day(1)}, TermScheduled{second, day(30), "", CausePlanExpired, 0},
+				EditionChanged{second, Trial, Pro, byOrder, day(1)}, TermScheduled{second, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)},
 			),
 		},
 		{
@@ -82,7 +83,7 @@ func TestCreateApp(t *testing.T) {
 		},
 		{
 			name: "an order from too far ahead",
-			as:   Owner, at: day(1), when: CreateApp{AppName: "shop", Order: &OrderTerms{ID: "o1", Edition: Pro, EffectiveAt: day(2).Add(ms), Amount: price}},
+			as:   Owner, at: day(1), when: CreateApp{AppName: "shop", Order: &OrderTerms{ID: "o1", Edition: Pro, EffectiveAt: day(1).Add(26280*time.Hour + ms), Amount: price}},
 			then: refused(EffectiveTooFar),
 		},
 		{

@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // DeletionRequest is an owner's wish that an app be deleted which only the vendor deletes. The last one is kept; it is
 // absent while ID is.
@@ -20,7 +23,7 @@ const (
 	RequestOpen      RequestState = "open"
 	RequestApproved  RequestState = "approved"
 	RequestRejected  RequestState = "rejected"
-	RequestWithdrawn RequestState = "withdrawn" // by itself, as the app was reinstated
+	RequestWithdrawn RequestState = "withdrawn" // by itself, as the app was reinstated or its TRTC side is in service again
 )
 
 // RequestDeletion asks the vendor to delete a stopped app with a paid edition, or one of the TRTC side.
@@ -104,8 +107,8 @@ func (d *draft) request(id AppID, request string, want RequestState) (app *App, 
 	switch {
 	case err != nil:
 		return nil, false, err
-	case app.Deletion.ID == "" || app.Deletion.ID != request:
-		return nil, false, refuse(RequestNotFound)
+	case app.Deletion.ID != request:
+		return app, app.closed(request) == want, app.closedOtherwise(request, want)
 	case app.Deletion.State == want:
 		return app, true, nil
 	case app.Deletion.State != RequestOpen:
@@ -114,7 +117,38 @@ func (d *draft) request(id AppID, request string, want RequestState) (app *App, 
 	return app, false, nil
 }
 
-// withdraw closes an open request because the app is reinstated.
+// ClosedRequest is an earlier request and how it ended.
+type ClosedRequest struct {
+	ID    string       `json:"id"`
+	State RequestState `json:"state"`
+}
+
+// maxClosedRequests bounds what is known of earlier requests: whoever decides one has read the app since.
+const maxClosedRequests = 100
+
+// closed is how an earlier request ended; empty where there was none with this id.
+func (a *App) closed(request string) RequestState {
+	for _, c := range a.Closed {
+		if c.ID == request {
+			return c.State
+		}
+	}
+	return ""
+}
+
+// closedOtherwise refuses to decide an earlier request in another way.
+func (a *App) closedOtherwise(request string, want RequestState) error {
+	switch state := a.closed(request); state {
+	case "":
+		return refuse(RequestNotFound)
+	case want:
+		return nil
+	default:
+		return refuse(RequestClosed)
+	}
+}
+
+// withdraw closes an open request because the app is reinstated, or its TRTC side is in service again.
 func (d *draft) withdraw(app *App, by By) {
 	if app.Deletion.State == RequestOpen {
 		d.emit(DeletionWithdrawn{About{app.ID}, app.Deletion.ID, by})
@@ -132,7 +166,11 @@ type DeletionRequested struct {
 func (DeletionRequested) Type() string { return "app.deletion_requested.v1" }
 
 func (e DeletionRequested) apply(acc *Account) {
-	acc.change(e.App).Deletion = DeletionRequest{e.Request, RequestOpen, acc.RecordedAt, e.Actor, e.Reason}
+	app := acc.change(e.App)
+	if was := app.Deletion; was.ID != "" {
+		app.Closed = append(slices.Clone(app.Closed[max(0, len(app.Closed)-maxClosedRequests+1):]), ClosedRequest{was.ID, was.State})
+	}
+	app.Deletion = DeletionRequest{e.Request, RequestOpen, acc.RecordedAt, e.Actor, e.Reason}
 }
 
 func (DeletionRequested) describe() string { return "the app's deletion was asked for" }
@@ -166,7 +204,7 @@ func (DeletionRejected) describe() string { return "the app's deletion was rejec
 type DeletionWithdrawn struct {
 	About
 	Request string `json:"request"`
-	By      By     `json:"by"` // what reinstated the app
+	By      By     `json:"by"` // what reinstated the app, or its TRTC side
 }
 
 func (DeletionWithdrawn) Type() string { return "app.deletion_withdrawn.v1" }

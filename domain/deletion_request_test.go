@@ -59,7 +59,25 @@ func TestDeletionRequest(t *testing.T) {
 		},
 		{
 			name: "and not while it runs", given: and(trtcStopped, did(day(3), Billing, NoteTRTCStarted{App: testApp})),
-			as: Operator, at: day(4), when: ApproveDeletion{testApp, trtcID}, then: refused(TRTCRunning),
+			as: Operator, at: day(4), when: ApproveDeletion{testApp, trtcID}, then: refused(RequestClosed),
+		},
+		{
+			name: "the request is withdrawn as that side starts", given: trtcStopped,
+			as: Billing, at: day(3), when: NoteTRTCStarted{App: testApp},
+			then:  events(TRTCStartNoted{About: about}, DeletionWithdrawn{about, trtcID, byTRTC}),
+			again: events(TRTCStartNoted{About: about}),
+		},
+		{
+			name: "and rejecting it then is too late", given: and(trtcStopped, did(day(3), Billing, NoteTRTCStarted{App: testApp})),
+			as: Operator, at: day(4), when: RejectDeletion{testApp, trtcID, "no"}, then: refused(RequestClosed),
+		},
+		{
+			name: "a request that was rejected stays known when there is a later one", given: and(open, did(day(4), Operator, RejectDeletion{testApp, id, "no"}), did(day(5), Owner, ask)),
+			as: Operator, at: day(6), when: ApproveDeletion{testApp, id}, then: refused(RequestClosed),
+		},
+		{
+			name: "rejecting it again is silence", given: and(open, did(day(4), Operator, RejectDeletion{testApp, id, "no"}), did(day(5), Owner, ask)),
+			as: Operator, at: day(6), when: RejectDeletion{testApp, id, "no"}, then: silence,
 		},
 	})
 }

@@ -12,7 +12,7 @@ type Event interface {
 // missing here cannot be stored.
 func Prototypes() []Event {
 	return []Event{
-		QuotaSet{},
+		QuotaSet{}, PolicySet{},
 		AppCreated{}, AppImported{}, AppInfoEdited{}, AppDeleted{},
 		OrderRecorded{}, RefundRecorded{},
 		InvoiceOverdueRecorded{}, InvoiceSettledRecorded{}, InvoiceVoidedRecorded{},
@@ -25,7 +25,7 @@ func Prototypes() []Event {
 		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},
 		AdminsAdded{}, AdminsRemoved{},
 		CertificateAdded{}, CertificateEdited{}, CertificateDeleted{}, CertificateExpiryNoticed{}, CertificateExpired{},
-		TRTCEnabled{}, TPNSEnabled{}, TPNSDisabled{},
+		TRTCEnabled{}, TPNSEnabled{}, TPNSDisabled{}, TPNSSuspended{}, TPNSResumed{},
 		DeletionRequested{}, DeletionApproved{}, DeletionRejected{}, DeletionWithdrawn{},
 	}
 }
@@ -56,7 +56,7 @@ type consequence interface {
 // decision is a consequence that sets when the grace is over.
 type decision interface {
 	consequence
-	sets() (since, due Instant)
+	sets() (since, due Instant, edition Edition)
 }
 
 // stopping is an event that puts a hold in force.

@@ -41,7 +41,7 @@ func TestEveryCommandHasAName(t *testing.T) {
 	form := regexp.MustCompile(`^[a-z_]+$`)
 	named := map[string]bool{}
 	commands := []Command{
-		CreateApp{}, ImportApp{}, EditAppInfo{}, DeleteApp{}, SetQuota{}, UpgradeEdition{}, RenewPlan{}, RecordOrder{}, Refund{},
+		CreateApp{}, ImportApp{}, EditAppInfo{}, DeleteApp{}, SetQuota{}, SetPolicy{}, UpgradeEdition{}, RenewPlan{}, RecordOrder{}, Refund{},
 		MarkArrears{}, SettleArrears{}, VoidInvoice{}, StopApp{}, StartApp{}, NoteTRTCStopped{}, NoteTRTCStarted{}, FireTransition{},
 		IssueKey{}, UpgradeKeyAlgorithm{}, RotateKey{}, RetireKey{}, RevealKey{}, AddAdmins{}, RemoveAdmins{},
 		AddCertificate{}, EditCertificate{}, DeleteCertificate{}, EnableTRTC{}, EnableTPNS{}, DisableTPNS{},

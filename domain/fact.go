@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // By says what brought a change about.
 type By string
@@ -15,6 +18,7 @@ const (
 	byTime       By = "time"
 	byStart      By = "start"
 	byRetirement By = "retirement" // somebody retired a key
+	byTRTC       By = "trtc_start" // the TRTC side is in service again
 )
 
 // trigger is what brings the changes of one decision about, and when that was true in the world.
@@ -32,10 +36,10 @@ func (d *draft) recordUnlessKnown(fact fact) error {
 	switch {
 	case err != nil:
 		return err
-	case fact.report() == nil && fact.addsNothing(app):
-		return nil
 	case app.DeletedAt != 0:
 		return refuse(AppDeletedAlready)
+	case fact.report() == nil && fact.addsNothing(app):
+		return nil
 	}
 	return d.record(app, fact)
 }
@@ -47,8 +51,8 @@ func (d *draft) recordUnlessKnown(fact fact) error {
 // tick left it, just before the change that is due, and the fact is judged on that.
 func (d *draft) record(app *App, fact fact) error {
 	why := fact.trigger()
-	if why.effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
-		return refuse(EffectiveTooFar)
+	if err := d.believe(why.effectiveAt, orderOf(fact)); err != nil {
+		return err
 	}
 	d.follow(app, why, fact)
 	return nil
@@ -60,22 +64,63 @@ func (d *draft) follow(app *App, why trigger, fact Event) {
 	if due := app.Term.Due; due != 0 && due <= asOf {
 		asOf = due - 1
 	}
+	paid := app.tpnsPaid()
 	d.emit(fact)
-	d.reconcileCoverage(app, app.coverageAt(asOf), why)
-	d.schedule(app, asOf)
-	d.reconcileArrears(app, why)
+	d.reconcile(app, asOf, why)
+	d.reconcileTPNS(app, paid)
 }
 
-// schedule sets when time changes the coverage next after an instant.
+// reconcile moves what is committed of an app to what its orders and invoices say as of an instant.
+func (d *draft) reconcile(app *App, asOf Instant, why trigger) {
+	d.reconcileCoverage(app, app.coverageAt(asOf), why)
+	d.schedule(app, asOf)
+	d.reconcileArrears(app, asOf, why)
+}
+
+// schedule sets when time changes the coverage next after an instant, and which expiries are ahead. Of an expiry that was
+// known before, the notices stay as they were fixed then.
 func (d *draft) schedule(app *App, after Instant) {
-	next, set := app.nextTerm(after, app.covered()), app.Term
-	if next.Due != set.Due || next.To != set.To || next.Cause != set.Cause {
-		scheduled := TermScheduled{About: About{app.ID}, Due: next.Due, To: next.To, Cause: next.Cause}
-		if next.Due != 0 && next.To == "" {
-			scheduled.NoticeAt = d.at.Policy.noticeAt(next.Due, d.at.Now)
-		}
-		d.emit(scheduled)
+	next, expiries := app.ahead(after, app.covered())
+	if next.same(app.Term) && slices.EqualFunc(expiries, app.Expiries, Expiry.same) {
+		return
 	}
+	scheduled := TermScheduled{About: About{app.ID}, Due: next.Due, To: next.To, Cause: next.Cause}
+	for _, x := range expiries {
+		s := ScheduledExpiry{At: x.At, Cause: x.Cause, Edition: x.Edition}
+		if known := app.expiry(x.At); known != nil && known.Edition == x.Edition {
+			s.NoticeAt, s.Notices = known.Notice.At, known.Notice.Before
+		} else {
+			s.NoticeAt, s.Notices = noticesOf(d.terms(x.Edition).Notices, x.At, d.at.Now)
+		}
+		scheduled.Expiries = append(scheduled.Expiries, s)
+	}
+	d.emit(scheduled)
+}
+
+// same says whether the same edition ends at the same time and for the same cause, whatever notices it has.
+func (x Expiry) same(o Expiry) bool {
+	return x.At == o.At && x.Cause == o.Cause && x.Edition == o.Edition
+}
+
+// believe refuses what is effective further ahead of the clock than is believed. An order may be known long before it
+// begins.
+func (d *draft) believe(effectiveAt Instant, order *OrderTerms) error {
+	most := d.at.Policy.MaxAhead
+	if order != nil {
+		most = max(most, d.terms(order.Edition).OrderAhead)
+	}
+	if effectiveAt > d.at.Now.Add(most) {
+		return refuse(EffectiveTooFar)
+	}
+	return nil
+}
+
+// orderOf gives the terms of an order, nil for another fact.
+func orderOf(f fact) *OrderTerms {
+	if o, is := f.(OrderRecorded); is {
+		return &o.Order
+	}
+	return nil
 }
 
 // checkVersion requires a version of a fact, which may be 0.

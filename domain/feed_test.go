@@ -15,7 +15,16 @@ import (
 func unhurried() Policy {
 	p := DefaultPolicy()
 	p.MaxAhead = 100 * 365 * 24 * time.Hour
+	p.OrderAhead = p.MaxAhead
 	return p
+}
+
+// withTwoGraces gives an edition a grace of its own, now and then.
+func withTwoGraces(t *rapid.T, policy Policy, grace time.Duration) Policy {
+	if rapid.Bool().Draw(t, "two graces") {
+		policy.Editions.Flagship = &PolicyPart{Grace: Span(grace)}
+	}
+	return policy
 }
 
 // smallFeed draws the apps of one account with what is said about them: few facts, of all kinds.
@@ -62,7 +71,7 @@ func TestAnyOrderOfArrivalEndsInTheSameState(t *testing.T) {
 		feed, facts := smallFeed(t)
 		orders := broughtAlong(t, feed, facts)
 		first := Instant(feed.Instants[0])
-		live(t, unhurried(), feed.Apps, orders, rapid.Permutation(facts).Draw(t, "arrivals"), span{first.Add(-400 * 24 * time.Hour), 40 * 24 * time.Hour})
+		live(t, withTwoGraces(t, unhurried(), 336*time.Hour), feed.Apps, orders, rapid.Permutation(facts).Draw(t, "arrivals"), span{first.Add(-400 * 24 * time.Hour), 40 * 24 * time.Hour})
 	})
 }
 
@@ -80,7 +89,7 @@ func TestCrowdedFactsEndInTheSameState(t *testing.T) {
 		facts := rapid.SliceOfN(crowdedFact(), 1, 14).Draw(t, "facts")
 		feed := oracle.Feed{Apps: []oracle.App{app}}
 		orders := broughtAlong(t, feed, facts)
-		live(t, policy, feed.Apps, orders, facts, span{crowdBegins, 9 * time.Hour})
+		live(t, withTwoGraces(t, policy, 3*time.Hour), feed.Apps, orders, facts, span{crowdBegins, 9 * time.Hour})
 	})
 }
 
@@ -106,6 +115,7 @@ func crowdedFact() *rapid.Generator[oracle.Fact] {
 			}
 		case 4, 5:
 			fact.Kind, fact.Order = oracle.OrderRefunded, rapid.SampledFrom([]string{"o1", "o2", "o3", "import"}).Draw(t, "order")
+			fact.Refund, fact.Goodwill = rapid.SampledFrom([]string{"", "", "r1"}).Draw(t, "refund"), rapid.IntRange(0, 3).Draw(t, "goodwill") == 3
 			return fact
 		case 6:
 			fact.Kind, fact.Invoice = oracle.InvoiceOverdue, rapid.SampledFrom([]string{"i1", "i2"}).Draw(t, "invoice")

@@ -191,7 +191,7 @@ func checkStop(t failer, app *App, now Instant, byTime bool, cause Cause, effect
 	}
 }
 
-// checkReinstatement: every reinstatement has a cause, and time is none.
+// checkReinstatement: every reinstatement has a cause, and time alone is none: an order that begins is.
 func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
 	t.Helper()
 	causes := map[Cause][]By{
@@ -207,7 +207,7 @@ func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Caus
 	}
 	held := slices.IndexFunc(app.holds(), func(s Stop) bool { return s.Cause == cause })
 	switch {
-	case byTime || !slices.Contains(causes[cause], by):
+	case byTime && by != byOrder, !slices.Contains(causes[cause], by):
 		t.Fatalf("app %d: the hold %s ended by %s", app.ID, cause, by)
 	case held < 0:
 		t.Fatalf("app %d: the hold %s ended and was not in force", app.ID, cause)
@@ -290,7 +290,7 @@ func commandOf(fact oracle.Fact) Command {
 	case oracle.OrderPaid:
 		return RecordOrder{app, termsOf(fact), report}
 	case oracle.OrderRefunded:
-		return Refund{app, fact.Order, at, amount, report}
+		return Refund{App: app, Order: fact.Order, Refund: fact.Refund, EffectiveAt: at, Amount: amount, Goodwill: fact.Goodwill, Report: report}
 	case oracle.InvoiceOverdue:
 		return MarkArrears{app, fact.Invoice, fact.Version, at, amount, report}
 	case oracle.InvoiceSettled:
@@ -342,10 +342,17 @@ func viewOf(app *App) oracle.View {
 	return view
 }
 
+// graces are those in force, as the oracle asks for them.
+func (w *harness) graces() oracle.ByEdition {
+	return func(account, edition string) int64 {
+		return w.policy.For(w.account(account).Policy.AccountPolicy, Edition(edition)).Grace.Milliseconds()
+	}
+}
+
 // checkView holds an app against the second opinion.
 func (w *harness) checkView(t failer, app oracle.App, facts []oracle.Fact, now Instant) {
 	t.Helper()
-	want := oracle.State(app, facts, int64(now), w.policy.Grace.Milliseconds())
+	want := oracle.State(app, facts, int64(now), w.graces())
 	compareViews(t, want, viewOf(w.account(app.Account).Apps[AppID(app.ID)]), facts, now)
 }
 

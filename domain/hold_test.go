@@ -44,16 +44,16 @@ func TestAMovedStopIsRecordedWithWhatMovedIt(t *testing.T) {
 	acc := NewAccount("acme")
 	acc.Apply(Recorded{At: 100, Position: 1},
 		AppCreated{About: about, Name: "app", CreatedAt: 1},
-		ArrearsStarted{About: about, Since: 10, StopDue: 90},
+		ArrearsStarted{About: about, Grace: Grace{Since: 10, StopDue: 90}},
 		AppStopped{About: about, Cause: CauseArrears, EffectiveAt: 90},
 	)
-	acc.Apply(Recorded{At: 120, Position: 2}, ArrearsMoved{About: about, Since: 30, StopDue: 110})
+	acc.Apply(Recorded{At: 120, Position: 2}, ArrearsMoved{About: about, Grace: Grace{Since: 30, StopDue: 110}})
 	want := Stop{Cause: CauseArrears, EffectiveAt: 110, RecordedAt: 120}
 	if got, stopped := acc.Apps[FirstApp].Stop(); !stopped || got != want {
 		t.Errorf("after its due moved: %+v, want %+v", got, want)
 	}
 	acc.Apply(Recorded{At: 130, Position: 3}, ArrearsEnded{About: about, By: "settlement", EffectiveAt: 125},
-		ArrearsStarted{About: about, Since: 50, StopDue: 140}, ArrearsMoved{About: about, Since: 60, StopDue: 150})
+		ArrearsStarted{About: about, Grace: Grace{Since: 50, StopDue: 140}}, ArrearsMoved{About: about, Grace: Grace{Since: 60, StopDue: 150}})
 	if got, stopped := acc.Apps[FirstApp].Stop(); stopped {
 		t.Errorf("a due that moves before its stop stops nothing: %+v", got)
 	}

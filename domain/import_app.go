@@ -55,10 +55,14 @@ func (c ImportApp) decide(d *draft) error {
 	if c.AppType == "" {
 		c.AppType = defaultType
 	}
+	given := c.Edition
 	if c.Edition == "" {
 		c.Edition = Trial
 	}
 	if err := c.check(d); err != nil {
+		return err
+	}
+	if err := d.believe(c.CreatedAt, nil); err != nil {
 		return err
 	}
 	if c.Edition.Paid() && !slices.ContainsFunc(c.Orders, func(t OrderTerms) bool { return t.Edition != "" }) {
@@ -66,7 +70,7 @@ func (c ImportApp) decide(d *draft) error {
 		c.Orders = append(slices.Clip(c.Orders), implied)
 	}
 	if known := d.from.Apps[c.App]; known != nil {
-		if c.describes(known) {
+		if known.DeletedAt == 0 && c.describes(known) {
 			return nil
 		}
 		return refuse(AppTaken)
@@ -74,21 +78,24 @@ func (c ImportApp) decide(d *draft) error {
 	d.emit(AppImported{About{c.App}, c.AppName, c.AppType, c.Introduction, c.CreatedAt, c.base()})
 	app := d.work.Apps[c.App]
 	for _, terms := range c.Orders {
-		if terms.ID != ImportedOrder && terms.EffectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
-			return refuse(EffectiveTooFar)
+		if err := d.believe(terms.EffectiveAt, &terms); err != nil {
+			return err
 		}
 		d.emit(OrderRecorded{About{c.App}, terms, Operator, nil})
 	}
 	for _, i := range c.Invoices {
-		if i.EffectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead) {
-			return refuse(EffectiveTooFar)
+		if err := d.believe(i.EffectiveAt, nil); err != nil {
+			return err
 		}
 		d.emit(InvoiceOverdueRecorded{About{c.App}, i.ID, i.Version, i.EffectiveAt, i.Amount, nil})
 	}
-	why := trigger{byOrder, c.CreatedAt}
-	d.reconcileCoverage(app, app.coverageAt(d.at.Now), why)
-	d.schedule(app, d.at.Now)
-	d.reconcileArrears(app, why)
+	// An app of another system's clock may be some seconds ahead of this one's.
+	if made := app.coverageAt(max(d.at.Now, c.CreatedAt)).edition; given != "" && given != made {
+		var p problems
+		p.add("edition", "not_as_ordered", "must be absent, or what the orders make of the app now: "+string(made))
+		return p.err()
+	}
+	d.reconcile(app, d.at.Now, trigger{byOrder, c.CreatedAt})
 	c.furnish(d, app)
 	return nil
 }

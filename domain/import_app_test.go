@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestImportApp(t *testing.T) {
@@ -56,18 +57,18 @@ func TestImportApp(t *testing.T) {
 		{
 			name: "a paid edition with its orders is what they make of it",
 			as:   Operator, at: day(5), when: bring(Flagship, o1, o2),
-			then: events(imported(Trial), order(o1), order(o2), EditionChanged{about, Trial, Flagship, byOrder, day(0)}, TermScheduled{about, day(20), Pro, CausePlanExpired, 0}),
+			then: events(imported(Trial), order(o1), order(o2), EditionChanged{about, Trial, Flagship, byOrder, day(0)}, TermScheduled{about, day(20), Pro, CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name: "orders that are all over bring an expired app, whose stop is left to the tick",
 			as:   Operator, at: day(40), when: bring(Pro, o1),
-			then: events(imported(Trial), order(o1), EditionChanged{about, Trial, Pro, byOrder, day(0)}, Lapsed{about, CausePlanExpired, day(30), day(37), 0}),
+			then: events(imported(Trial), order(o1), EditionChanged{about, Trial, Pro, byOrder, day(0)}, Lapsed{about, CausePlanExpired, stopsFor(day(30), day(37), Pro)}),
 		},
 		{
 			name:  "a refund of the implied order ends it",
 			given: given(bring(Pro)),
 			as:    Billing, at: day(9), when: refund(ImportedOrder, day(9)),
-			then: events(refundRecorded(ImportedOrder, day(9)), Lapsed{about, CauseRefund, day(9), day(16), 0}),
+			then: events(refundRecorded(ImportedOrder, day(9)), Lapsed{about, CauseRefund, stopsFor(day(9), day(16), Pro)}),
 		},
 		{
 			name:  "the quota counts it and does not refuse it",
@@ -148,8 +149,29 @@ func TestImportApp(t *testing.T) {
 			then: refused(AppTaken),
 		},
 		{
+			name: "an app that is created further ahead of the clock than is believed",
+			as:   Operator, at: day(5), when: ImportApp{App: testApp, AppName: "shop", CreatedAt: day(6).Add(ms)},
+			then: refused(EffectiveTooFar),
+		},
+		{
+			name: "an edition that is not what the orders make of the app now",
+			as:   Operator, at: day(5), when: bring(Pro, terms("o1", Pro, day(6), 0)),
+			then: invalid("edition not_as_ordered"),
+		},
+		{
+			name: "no id of an order is special",
+			as:   Operator, at: day(5), when: bring(Trial, terms(ImportedOrder, Pro, day(5).Add(26280*time.Hour+ms), 0)),
+			then: refused(EffectiveTooFar),
+		},
+		{
+			name:  "what was imported and deleted is not imported again",
+			given: []step{did(day(1), Operator, bring("")), did(day(2), Owner, StopApp{App: testApp}), did(day(2), Owner, DeleteApp{testApp, "shop"})},
+			as:    Operator, at: day(5), when: bring(""),
+			then: refused(AppTaken),
+		},
+		{
 			name: "an order from too far ahead",
-			as:   Operator, at: day(5), when: bring(Pro, terms("o1", Pro, day(6).Add(ms), 0)),
+			as:   Operator, at: day(5), when: bring(Trial, terms("o1", Pro, day(5).Add(26280*time.Hour+ms), 0)),
 			then: refused(EffectiveTooFar),
 		},
 		{
@@ -174,8 +196,8 @@ func TestImportApp(t *testing.T) {
 				order(o1),
 				overdueRecorded("i1", 1, day(2)),
 				EditionChanged{about, Trial, Pro, byOrder, HMACSince.Add(-ms)},
-				TermScheduled{about, day(30), "", CausePlanExpired, 0},
-				ArrearsStarted{about, day(2), day(9), 0},
+				TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)},
+				ArrearsStarted{about, stopsFor(day(2), day(9), Pro)},
 				KeyIssued{about, keyOf(1, ECDSA, HMACSince.Add(-ms), first)},
 				KeyIssued{about, keyOf(2, HMAC, HMACSince.Add(-ms), second)},
 				AdminsAdded{about, []string{"alice"}},

@@ -75,6 +75,9 @@ func (i Instant) Add(d time.Duration) Instant {
 	return min(i+Instant(d.Milliseconds()), MaxInstant)
 }
 
+// Sub is how long it is from another instant to this one.
+func (i Instant) Sub(from Instant) time.Duration { return time.Duration(i-from) * time.Millisecond }
+
 // String is the instant in RFC 3339, "" where it is absent, and the bare number where it cannot be written.
 func (i Instant) String() string {
 	if i == 0 {

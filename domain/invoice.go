@@ -6,84 +6,120 @@ import (
 	"slices"
 )
 
-// Invoice is all that is known under one invoice id, reduced to what can still matter: whatever facts come later, the
-// same answers follow as from all facts kept.
+// Invoice is all that is known under one invoice id: those of the statements about it that can still change an answer,
+// also one about the past, whatever comes later.
 type Invoice struct {
-	ID       string    `json:"id"`
-	Closed   int64     `json:"closed,omitzero"`    // the last version that closed it
-	ClosedBy By        `json:"closed_by,omitzero"` // settlement or voiding; absent while nothing closed it
-	Overdue  []Overdue `json:"overdue,omitzero"`   // above the last version that closed it, oldest version first
-	Latest   Overdue   `json:"latest,omitzero"`    // what it was last said to be; absent while it was only said to be closed
-	Amount   Money     `json:"amount,omitzero"`    // as Latest says
+	ID     string      `json:"id"`
+	Owed   []Statement `json:"owed,omitempty"`   // that it is overdue, by version and time
+	Closed []Closing   `json:"closed,omitempty"` // that it is paid or withdrawn, by version and time
 }
 
-// Overdue is one statement that an invoice is owed and late.
-type Overdue struct {
+// Statement is one statement of what an invoice is overdue with.
+type Statement struct {
 	Version     int64   `json:"version"`
 	EffectiveAt Instant `json:"effective_at"`
+	Amount      Money   `json:"amount"`
+}
+
+// Closing is one statement that nothing is owed any more.
+type Closing struct {
+	Version     int64   `json:"version"`
+	EffectiveAt Instant `json:"effective_at"`
+	By          By      `json:"by"` // settlement or voiding
+}
+
+// closing is the last one; false while nothing closed the invoice.
+func (i Invoice) closing() (last Closing, closed bool) {
+	for _, c := range i.Closed {
+		if !closed || cmp.Or(cmp.Compare(c.Version, last.Version), cmp.Compare(c.By, last.By)) > 0 {
+			last, closed = c, true
+		}
+	}
+	return last, closed
 }
 
 // lateSince is the earliest time at which it was late since it was last closed; 0 while it is not overdue.
 func (i Invoice) lateSince() Instant {
-	if len(i.Overdue) == 0 {
-		return 0
+	since := Instant(0)
+	last, closed := i.closing()
+	for _, s := range i.Owed {
+		if counts := !closed || s.Version > last.Version; counts && s.Amount.Minor > 0 && (since == 0 || s.EffectiveAt < since) {
+			since = s.EffectiveAt
+		}
 	}
-	return i.Overdue[0].EffectiveAt // lower versions that are not earlier have been dropped
+	return since
 }
 
-// Settled says whether the invoice was paid, and is not owed again since.
-func (i Invoice) Settled() bool { return len(i.Overdue) == 0 && i.ClosedBy == bySettlement }
+// Overdue says whether it is owed and late.
+func (i Invoice) Overdue() bool { return i.lateSince() != 0 }
 
-// owe takes in a statement that the invoice is overdue.
-func (i *Invoice) owe(o Overdue, amount Money) {
-	if i.later(o, amount) {
-		i.Latest, i.Amount = o, amount
-	}
-	if i.ClosedBy != "" && o.Version <= i.Closed {
-		return
-	}
-	covers := func(x, y Overdue) bool { return x.Version >= y.Version && x.EffectiveAt <= y.EffectiveAt }
-	kept := make([]Overdue, 0, len(i.Overdue)+1)
-	for _, k := range i.Overdue {
-		if covers(k, o) {
-			return
+// Settled says whether the invoice was paid, and is not owed again since.
+func (i Invoice) Settled() bool {
+	last, closed := i.closing()
+	return closed && last.By == bySettlement && !i.Overdue()
+}
+
+// Latest is what it was last said to be: the highest version, at the same one the later effective, then the larger
+// amount. It is the zero Statement while it was only said to be closed.
+func (i Invoice) Latest() (latest Statement) {
+	for _, s := range i.Owed {
+		if latest.EffectiveAt == 0 || compareStatements(s, latest) > 0 {
+			latest = s
 		}
-		if !covers(o, k) {
+	}
+	return latest
+}
+
+func compareStatements(x, y Statement) int {
+	return cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.EffectiveAt, y.EffectiveAt), x.Amount.compare(y.Amount))
+}
+
+// owe takes in a statement that the invoice is overdue. One over nothing closes it at its version, as a voiding does.
+//
+// A statement is superfluous beside one of a higher version that is effective no later: whenever it counts, that one
+// does, is late no later, and is what is shown.
+func (i *Invoice) owe(o Statement) {
+	if o.Amount.Minor == 0 {
+		i.close(Closing{o.Version, o.EffectiveAt, byVoiding})
+	}
+	covers := func(x, y Statement) bool {
+		same := x.Version == y.Version && x.EffectiveAt == y.EffectiveAt
+		return same && x.Amount.compare(y.Amount) >= 0 ||
+			x.Version > y.Version && x.EffectiveAt <= y.EffectiveAt
+	}
+	i.Owed = insertUncovered(i.Owed, o, covers, compareStatements)
+}
+
+// close takes in that a version of the invoice was settled or voided. A closing is superfluous beside one of a higher
+// version, or a voiding of the same, that is effective no later.
+func (i *Invoice) close(c Closing) {
+	covers := func(x, y Closing) bool {
+		return x.EffectiveAt <= y.EffectiveAt && cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.By, y.By)) >= 0
+	}
+	i.Closed = insertUncovered(i.Closed, c, covers, func(x, y Closing) int {
+		return cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.EffectiveAt, y.EffectiveAt), cmp.Compare(x.By, y.By))
+	})
+}
+
+// insertUncovered adds to a set, kept in order, what no element of it covers, and drops what is then covered. The slice
+// that it is given stays as it is.
+func insertUncovered[E any](set []E, e E, covers func(x, y E) bool, order func(x, y E) int) []E {
+	kept := make([]E, 0, len(set)+1)
+	for _, k := range set {
+		if covers(k, e) {
+			return set
+		}
+		if !covers(e, k) {
 			kept = append(kept, k)
 		}
 	}
-	kept = append(kept, o)
-	slices.SortFunc(kept, func(x, y Overdue) int { return cmp.Compare(x.Version, y.Version) })
-	i.Overdue = kept
+	at, _ := slices.BinarySearchFunc(kept, e, order)
+	return slices.Insert(kept, at, e)
 }
 
 // same says whether the same is known of both invoices.
 func (i Invoice) same(o Invoice) bool {
-	return i.ID == o.ID && i.Closed == o.Closed && i.ClosedBy == o.ClosedBy && i.Latest == o.Latest && i.Amount == o.Amount &&
-		slices.Equal(i.Overdue, o.Overdue)
-}
-
-// later says whether a statement's amount is the one to show: of the highest version, at the same one the later
-// effective, then the larger.
-func (i *Invoice) later(o Overdue, amount Money) bool {
-	return i.Latest.EffectiveAt == 0 || cmp.Or(
-		cmp.Compare(o.Version, i.Latest.Version),
-		cmp.Compare(o.EffectiveAt, i.Latest.EffectiveAt),
-		amount.compare(i.Amount),
-	) > 0
-}
-
-// close takes in that a version of the invoice was settled or voided.
-func (i *Invoice) close(version int64, by By) {
-	if i.ClosedBy != "" && cmp.Or(cmp.Compare(version, i.Closed), cmp.Compare(by, i.ClosedBy)) <= 0 {
-		return
-	}
-	i.Closed, i.ClosedBy = version, by
-	open := slices.IndexFunc(i.Overdue, func(o Overdue) bool { return o.Version > version })
-	if open < 0 {
-		open = len(i.Overdue)
-	}
-	i.Overdue = slices.Clone(i.Overdue[open:])
+	return i.ID == o.ID && slices.Equal(i.Owed, o.Owed) && slices.Equal(i.Closed, o.Closed)
 }
 
 func (a *App) findInvoice(id string) int {
@@ -119,16 +155,17 @@ type OpenInvoice struct {
 	Version int64
 }
 
-// OpenInvoices lists the invoices that keep the app in arrears, by id; none while it is not billed.
+// OpenInvoices lists the invoices that keep the app in arrears, by id; none while it is in none.
 func (a *App) OpenInvoices() []OpenInvoice {
 	billed := a.billedSince()
-	if billed == 0 {
+	if billed == 0 || a.Arrears.Since == 0 {
 		return nil
 	}
 	var open []OpenInvoice
 	for _, i := range a.Invoices {
 		if late := i.lateSince(); late != 0 {
-			open = append(open, OpenInvoice{i.ID, i.Amount, max(late, billed), i.Latest.Version})
+			latest := i.Latest()
+			open = append(open, OpenInvoice{i.ID, latest.Amount, max(late, billed), latest.Version})
 		}
 	}
 	return open
@@ -155,14 +192,22 @@ func (e InvoiceOverdueRecorded) addsNothing(app *App) bool {
 }
 
 func (e InvoiceOverdueRecorded) applyTo(i *Invoice) {
-	i.owe(Overdue{e.Version, e.EffectiveAt}, e.Amount)
+	i.owe(Statement{e.Version, e.EffectiveAt, e.Amount})
 }
 
 func (e InvoiceOverdueRecorded) report() *Report { return e.Report }
 
-func (e InvoiceOverdueRecorded) trigger() trigger { return trigger{byOverdue, e.EffectiveAt} }
+func (e InvoiceOverdueRecorded) trigger() trigger {
+	if e.Amount.Minor == 0 {
+		return trigger{byVoiding, e.EffectiveAt}
+	}
+	return trigger{byOverdue, e.EffectiveAt}
+}
 
 func (e InvoiceOverdueRecorded) describe() string {
+	if e.Amount.Minor == 0 {
+		return fmt.Sprintf("nothing is owed of invoice %s any more %s", e.Invoice, e.EffectiveAt)
+	}
 	return fmt.Sprintf("invoice %s overdue since %s", e.Invoice, e.EffectiveAt)
 }
 
@@ -185,7 +230,9 @@ func (e InvoiceSettledRecorded) addsNothing(app *App) bool {
 	return app.knowsInvoice(e.Invoice, e.applyTo)
 }
 
-func (e InvoiceSettledRecorded) applyTo(i *Invoice) { i.close(e.Version, bySettlement) }
+func (e InvoiceSettledRecorded) applyTo(i *Invoice) {
+	i.close(Closing{e.Version, e.EffectiveAt, bySettlement})
+}
 
 func (e InvoiceSettledRecorded) report() *Report { return e.Report }
 
@@ -214,7 +261,9 @@ func (e InvoiceVoidedRecorded) addsNothing(app *App) bool {
 	return app.knowsInvoice(e.Invoice, e.applyTo)
 }
 
-func (e InvoiceVoidedRecorded) applyTo(i *Invoice) { i.close(e.Version, byVoiding) }
+func (e InvoiceVoidedRecorded) applyTo(i *Invoice) {
+	i.close(Closing{e.Version, e.EffectiveAt, byVoiding})
+}
 
 func (e InvoiceVoidedRecorded) report() *Report { return e.Report }
 

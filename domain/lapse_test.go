@@ -36,14 +36,14 @@ func TestLapse(t *testing.T) {
 			as:    Billing, at: day(12), when: paid("o2", Flagship, day(12), day(30)),
 			then: events(
 				recorded(paid("o2", Flagship, day(12), day(30))), EditionChanged{about, Pro, Flagship, byOrder, day(12)},
-				LapseEnded{about, byOrder, day(12)}, TermScheduled{about, day(30), "", CausePlanExpired, 0},
+				LapseEnded{about, byOrder, day(12)}, TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Flagship)},
 			),
 		},
 		{
 			name:  "an order that is itself over moves the lapse to its end",
 			given: expired,
 			as:    Billing, at: day(15), when: paid("o2", Pro, day(10), day(12)),
-			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, day(12), day(19), 0}),
+			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, stopsFor(day(12), day(19), Pro)}),
 		},
 		{
 			name:  "if that lifts the due above now, the stop ends by the order",
@@ -51,14 +51,14 @@ func TestLapse(t *testing.T) {
 			as:    Billing, at: day(18), when: paid("o2", Pro, day(10), day(12)),
 			then: events(
 				recorded(paid("o2", Pro, day(10), day(12))), AppReinstated{about, CausePlanExpired, byOrder, day(10), true},
-				LapseMoved{about, CausePlanExpired, day(12), day(19), 0},
+				LapseMoved{about, CausePlanExpired, stopsFor(day(12), day(19), Pro)},
 			),
 		},
 		{
 			name:  "if the new due is now, the stop stays",
 			given: stopped,
 			as:    Billing, at: day(19), when: paid("o2", Pro, day(10), day(12)),
-			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, day(12), day(19), 0}),
+			then: events(recorded(paid("o2", Pro, day(10), day(12))), LapseMoved{about, CausePlanExpired, stopsFor(day(12), day(19), Pro)}),
 		},
 		{
 			name:  "an order that ended before the lapse is history",
@@ -70,7 +70,10 @@ func TestLapse(t *testing.T) {
 			name:  "of several orders that ended last, at one instant, the highest edition is shown",
 			given: expired,
 			as:    Billing, at: day(15), when: paid("o2", Flagship, day(1), day(10)),
-			then: events(recorded(paid("o2", Flagship, day(1), day(10))), EditionChanged{about, Pro, Flagship, byOrder, day(1)}),
+			then: events(
+				recorded(paid("o2", Flagship, day(1), day(10))), EditionChanged{about, Pro, Flagship, byOrder, day(1)},
+				LapseMoved{about, CausePlanExpired, stopsFor(day(10), day(17), Flagship)}, // another edition, so perhaps another grace
+			),
 		},
 		{
 			name:  "of several orders that ended last, at one instant, a refund names the lapse",
@@ -84,7 +87,7 @@ func TestLapse(t *testing.T) {
 			as:    Billing, at: day(30), when: paid("o1", Pro, day(1), day(10)),
 			then: events(
 				recorded(paid("o1", Pro, day(1), day(10))), EditionChanged{about, Trial, Pro, byOrder, day(1)},
-				Lapsed{about, CausePlanExpired, day(10), day(17), 0},
+				Lapsed{about, CausePlanExpired, stopsFor(day(10), day(17), Pro)},
 			),
 		},
 		{
@@ -107,7 +110,7 @@ func TestLapse(t *testing.T) {
 			name:  "a due that moves is computed with the policy of that moment, and may lift the stop",
 			given: and(stopped, decreed(func(p *Policy) { p.Grace = 2 * grace })),
 			as:    Billing, at: day(18), when: refund("o1", day(8)),
-			then: events(refundRecorded("o1", day(8)), AppReinstated{about, CausePlanExpired, byRefund, day(8), true}, LapseMoved{about, CauseRefund, day(8), day(22), 0}),
+			then: events(refundRecorded("o1", day(8)), AppReinstated{about, CausePlanExpired, byRefund, day(8), true}, LapseMoved{about, CauseRefund, stopsFor(day(8), day(22), Pro)}),
 		},
 		{
 			name:  "an order leaves the hold of arrears in force",

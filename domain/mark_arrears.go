@@ -22,8 +22,11 @@ func (c MarkArrears) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	fact := InvoiceOverdueRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Amount, c.Report}
-	return d.recordUnlessKnown(fact)
+	return d.recordUnlessKnown(c.fact())
+}
+
+func (c MarkArrears) fact() fact {
+	return InvoiceOverdueRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Amount, c.Report}
 }
 
 func checkInvoice(invoice string, version int64, effectiveAt Instant, p *problems) {

@@ -23,13 +23,13 @@ func TestMarkArrears(t *testing.T) {
 			name:  "stating it again at the same version, but earlier, moves the clock back",
 			given: owing,
 			as:    Billing, at: day(5), when: overdue("i1", 1, day(1)),
-			then: events(overdueRecorded("i1", 1, day(1)), ArrearsMoved{about, day(1), day(8), 0}),
+			then: events(overdueRecorded("i1", 1, day(1)), ArrearsMoved{about, stopsFor(day(1), day(8), Pro)}),
 		},
 		{
 			name:  "an older statement that arrives late moves the clock back",
 			given: and(pro(0), did(day(5), Billing, overdue("i1", 2, day(4)))),
 			as:    Billing, at: day(6), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsMoved{about, day(2), day(9), 0}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsMoved{about, stopsFor(day(2), day(9), Pro)}),
 		},
 		{
 			name:  "an older statement that says nothing beyond a newer one is silence as a command",
@@ -47,7 +47,7 @@ func TestMarkArrears(t *testing.T) {
 			name:  "owed again after it was settled (the payment bounced), it counts anew",
 			given: and(owing, did(day(4), Billing, settle("i1", 2, day(4)))),
 			as:    Billing, at: day(8), when: overdue("i1", 3, day(7)),
-			then: events(overdueRecorded("i1", 3, day(7)), ArrearsStarted{about, day(7), day(14), 0}),
+			then: events(overdueRecorded("i1", 3, day(7)), ArrearsStarted{about, stopsFor(day(7), day(14), Pro)}),
 		},
 		{
 			name:  "owed again at the version that closed it, it stays closed",
@@ -65,7 +65,7 @@ func TestMarkArrears(t *testing.T) {
 			name:  "an effective time a day ahead of the clock is believed",
 			given: pro(0),
 			as:    Billing, at: day(3), when: overdue("i1", 1, day(4)),
-			then: events(overdueRecorded("i1", 1, day(4)), ArrearsStarted{about, day(4), day(11), 0}),
+			then: events(overdueRecorded("i1", 1, day(4)), ArrearsStarted{about, stopsFor(day(4), day(11), Pro)}),
 		},
 		{
 			name:  "one millisecond more is refused",
@@ -85,16 +85,34 @@ func TestMarkArrears(t *testing.T) {
 			then: refused(AppNotFound),
 		},
 		{
+			name:  "over nothing it is no debt",
+			given: pro(0),
+			as:    Billing, at: day(3), when: nothing("i1", 1, day(2)),
+			then: events(nothingOwed("i1", 1, day(2))),
+		},
+		{
+			name:  "restated to nothing by a credit note it closes the invoice, as a voiding does",
+			given: and(pro(0), did(day(3), Billing, overdue("i1", 1, day(2))), ticked(day(9))),
+			as:    Billing, at: day(10), when: nothing("i1", 2, day(9)),
+			then: events(nothingOwed("i1", 2, day(9)), AppReinstated{about, CauseArrears, byVoiding, day(9), true}, ArrearsEnded{about, byVoiding, day(9)}),
+		},
+		{
+			name:  "below a closing that is known it is kept where it changes the past",
+			given: and(pro(0), did(day(6), Billing, settle("i1", 2, day(5)))),
+			as:    Billing, at: day(6), when: overdue("i1", 1, day(2)),
+			then: events(overdueRecorded("i1", 1, day(2))),
+		},
+		{
 			name:  "about a deleted app",
 			given: deletedTrial(),
 			as:    Billing, at: day(3), when: overdue("i1", 1, day(2)),
 			then: refused(AppDeletedAlready),
 		},
 		{
-			name:  "what was known before the app was deleted is silence",
+			name:  "also what was known before it was deleted",
 			given: and([]step{created(), did(day(1), Billing, overdue("i1", 1, day(1)))}, gone(day(2))...),
 			as:    Billing, at: day(3), when: overdue("i1", 1, day(1)),
-			then: silence,
+			then: refused(AppDeletedAlready),
 		},
 		{
 			name:  "every field that makes no sense is named",
@@ -133,4 +151,13 @@ func TestMarkArrears(t *testing.T) {
 			then: events(overdueRecorded(strings.Repeat("\u8d26", MaxIDRunes), 1, day(2))),
 		},
 	})
+}
+
+// nothing states that nothing is owed of an invoice.
+func nothing(invoice string, version int64, at Instant) MarkArrears {
+	return MarkArrears{App: testApp, Invoice: invoice, Version: version, EffectiveAt: at, Amount: Money{Currency: "CNY"}}
+}
+
+func nothingOwed(invoice string, version int64, at Instant) InvoiceOverdueRecorded {
+	return InvoiceOverdueRecorded{About: about, Invoice: invoice, Version: version, EffectiveAt: at, Amount: Money{Currency: "CNY"}}
 }

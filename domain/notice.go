@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,24 +11,34 @@ import (
 type Notice struct {
 	At      Instant `json:"at"` // when it is to be given
 	Episode uint64  `json:"episode"`
+	Before  []Span  `json:"before,omitempty"` // how long before the due notices are given, fixed with it; absent: the policy's
 }
 
 // notice is the one that an event sets.
-func notice(at Instant, acc *Account) Notice { return Notice{at, episode(acc, at)} }
-
-// noticeAt is when the next notice of a due is to be given, after now; 0 if none is.
-func (p Policy) noticeAt(due, now Instant) Instant {
-	if due == MaxInstant {
-		return 0
+func notice(at Instant, before []Span, acc *Account) Notice {
+	if at == 0 {
+		return Notice{}
 	}
-	return nextOf(p.Notices, due, now)
+	return Notice{at, episode(acc, at), before}
+}
+
+// noticesOf is when the next notice of a due is to be given, after now, and all that are to be; absent if none is.
+func noticesOf(before []Span, due, now Instant) (Instant, []Span) {
+	if due == MaxInstant {
+		return 0, nil
+	}
+	at := nextOf(before, due, now)
+	if at == 0 {
+		return 0, nil
+	}
+	return at, before
 }
 
 // nextOf is when the first of a due's notices is to be given that comes after now; 0 if none does. The longest stands
 // first.
-func nextOf(notices []time.Duration, due, now Instant) Instant {
+func nextOf[D Span | time.Duration](notices []D, due, now Instant) Instant {
 	for _, before := range notices {
-		if at := due.Add(-before); at > now {
+		if at := due.Add(-time.Duration(before)); at > now {
 			return at
 		}
 	}
@@ -35,9 +46,9 @@ func nextOf(notices []time.Duration, due, now Instant) Instant {
 }
 
 // lastPassed is when the last of a due's notices was to be given whose time has passed by now, of those from at on.
-func lastPassed(notices []time.Duration, due, at, now Instant) Instant {
+func lastPassed[D Span | time.Duration](notices []D, due, at, now Instant) Instant {
 	for _, before := range notices {
-		if passed := due.Add(-before); passed <= now {
+		if passed := due.Add(-time.Duration(before)); passed <= now {
 			at = max(at, passed)
 		}
 	}
@@ -53,20 +64,30 @@ type warning struct {
 	due   Instant
 }
 
-// nextWarning is the first notice that is owed, false if none is. What is in force already needs none. An app
-// that is stopped for another reason is warned all the same: that stop may be lifted before, and this one would follow.
+// nextWarning is the first notice that is owed, false if none is. What is in force already needs none, nor does a stop
+// that an order known by now prevents. An app that is stopped for another reason is warned all the same: that stop may be
+// lifted before, and this one would follow.
 func (a *App) nextWarning() (first warning, owed bool) {
-	for _, w := range [...]warning{
-		{a.Term.Notice, DueTerm, Expired, a.Term.Cause, a.Term.Due},
-		{a.Arrears.Notice, DueArrears, Stopped, CauseArrears, a.Arrears.StopDue},
-		{a.Lapse.Notice, DueLapse, Stopped, a.Lapse.Cause, a.Lapse.StopDue},
-	} {
-		held := w.of == DueArrears && a.Arrears.HeldAt != 0 || w.of == DueLapse && a.Lapse.HeldAt != 0
-		if w.At != 0 && !held && (!owed || w.At < first.At) {
+	consider := func(w warning) {
+		if w.At != 0 && (!owed || w.At < first.At) {
 			first, owed = w, true
 		}
 	}
+	for _, x := range a.Expiries {
+		consider(warning{x.Notice, DueTerm, Expired, x.Cause, x.At})
+	}
+	if a.Arrears.HeldAt == 0 {
+		consider(warning{a.Arrears.Notice, DueArrears, Stopped, CauseArrears, a.Arrears.StopDue})
+	}
+	if a.Lapse.HeldAt == 0 && !a.coveredInTime() {
+		consider(warning{a.Lapse.Notice, DueLapse, Stopped, a.Lapse.Cause, a.Lapse.StopDue})
+	}
 	return first, owed
+}
+
+// coveredInTime says whether an order is known that begins before the grace of a lapse is over, or as it is.
+func (a *App) coveredInTime() bool {
+	return a.Lapse.Since != 0 && a.Term.Due != 0 && a.Term.To != "" && a.Term.Due <= a.Lapse.StopDue
 }
 
 // give gives the notice that is owed. Of several whose time has passed only the last is given; none once what it warns
@@ -76,8 +97,13 @@ func (d *draft) give(app *App, at Instant) {
 	if !owed || w.due <= d.at.Now {
 		return
 	}
-	at = lastPassed(d.at.Policy.Notices, w.due, at, d.at.Now)
-	d.emit(NoticeGiven{About{app.ID}, w.of, w.to, w.cause, w.due, at, d.at.Policy.noticeAt(w.due, d.at.Now)})
+	before := w.Before
+	if before == nil { // set before notices were fixed with their due
+		before = d.at.Policy.Notices
+	}
+	at = lastPassed(before, w.due, at, d.at.Now)
+	next, _ := noticesOf(before, w.due, d.at.Now)
+	d.emit(NoticeGiven{About{app.ID}, w.of, w.to, w.cause, w.due, at, next})
 }
 
 // NoticeGiven is the notice itself: what will happen to the app, when and why, unless its cause ends before. Whoever
@@ -96,15 +122,38 @@ type NoticeGiven struct {
 func (NoticeGiven) Type() string { return "app.notice_given.v1" }
 
 func (e NoticeGiven) apply(acc *Account) {
-	app, next := acc.change(e.App), notice(e.Next, acc)
+	app := acc.change(e.App)
+	next := func(n *Notice) { *n = notice(e.Next, n.Before, acc) }
+	given, owed := app.nextWarning()
 	switch e.Of {
 	case DueTerm:
-		app.Term.Notice = next
+		app.warned(e.Due, next)
 	case DueArrears:
-		app.Arrears.Notice = next
+		next(&app.Arrears.Notice)
 	case DueLapse:
-		app.Lapse.Notice = next
+		next(&app.Lapse.Notice)
 	case DueKey, DueCertificate, DueNotice: // nothing is warned of by these
+	}
+	if owed {
+		app.renew(given.Episode, acc)
+	}
+}
+
+// renew gives notices of other expiries an episode of their own, which were set together with one that is given: each is
+// given once, under the id that the episode makes.
+func (a *App) renew(episode uint64, acc *Account) {
+	for i := range a.Expiries {
+		if n := &a.Expiries[i].Notice; n.At != 0 && n.Episode == episode {
+			n.Episode = acc.Version
+		}
+	}
+}
+
+// warned changes the notice of an expiry. Copies of the app may share the list, so it is made anew.
+func (a *App) warned(expiry Instant, next func(*Notice)) {
+	a.Expiries = slices.Clone(a.Expiries)
+	if x := a.expiry(expiry); x != nil {
+		next(&x.Notice)
 	}
 }
 

@@ -3,6 +3,7 @@ package domain
 import (
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -30,24 +31,24 @@ func TestNotices(t *testing.T) {
 		{
 			name: "a debt is warned of three days before the stop: the week's notice is the debt itself", given: pro(0),
 			as: Billing, at: day(2), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), day(6)}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, warned(stopsFor(day(2), day(9), Pro), day(6))}),
 		},
 		{
 			name: "one that became known late, by what is left", given: pro(0),
 			as: Billing, at: day(8), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), day(9).Add(-hour(1))}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, warned(stopsFor(day(2), day(9), Pro), day(9).Add(-hour(1)))}),
 		},
 		{
 			name: "or not at all", given: pro(0),
 			as: Billing, at: day(9).Add(-hour(1)), when: overdue("i1", 1, day(2)),
-			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, day(2), day(9), 0}),
+			then: events(overdueRecorded("i1", 1, day(2)), ArrearsStarted{about, stopsFor(day(2), day(9), Pro)}),
 		},
 		{
 			name: "a plan's end is warned of a week before", given: []step{created()},
 			as: Billing, at: day(0), when: paid("o1", Pro, day(0), day(30)),
 			then: events(
 				recorded(paid("o1", Pro, day(0), day(30))), EditionChanged{about, Trial, Pro, byOrder, day(0)},
-				TermScheduled{about, day(30), "", CausePlanExpired, day(23)},
+				TermScheduled{about, day(30), "", CausePlanExpired, expiryWarned(expiry(day(30), CausePlanExpired, Pro), day(23))},
 			),
 		},
 		{name: "not before its time", given: owing, as: Operator, at: day(6).Add(-ms), when: fire(5), then: silence},
@@ -101,15 +102,19 @@ type noticed struct {
 	ticked  Instant // the last tick
 }
 
+// noticeKey is what notices warn of: the stop of an app, or one of its expiries.
 type noticeKey struct {
-	app  AppID
-	kind DueKind
+	app    AppID
+	kind   DueKind
+	expiry Instant
 }
 
-// target is what notices warn of, and since when it is due then.
+// target is when it is due, since when it is due then, and up to when notices of it were given. A stop that an order known
+// by now prevents needs none; should it come after all, what was passed over meanwhile is given as after an outage.
 type target struct {
-	due, set Instant
-	episode  uint64
+	due, set, told Instant
+	episode        uint64
+	prevented      bool
 }
 
 // feed lives through a feed: facts come when they arrive, and the scheduler ticks now and then.
@@ -138,24 +143,33 @@ func (n *noticed) feed(t *testing.T, feed oracle.Feed) {
 
 // watch notes what has become due otherwise than it was.
 func (n *noticed) watch(now Instant) {
+	ahead := map[noticeKey]target{}
 	for _, acc := range n.accounts {
 		for id, app := range acc.Apps {
-			for kind, is := range map[DueKind]target{
-				DueTerm:    {due: app.Term.Due, episode: app.Term.Episode},
-				DueArrears: {due: app.Arrears.StopDue, episode: app.Arrears.Episode},
-				DueLapse:   {due: app.Lapse.StopDue, episode: app.Lapse.Episode},
-			} {
-				over := kind == DueTerm && app.Term.To != "" || kind == DueArrears && app.Arrears.HeldAt != 0 || kind == DueLapse && app.Lapse.HeldAt != 0
-				key := noticeKey{id, kind}
-				if was := n.targets[key]; over || is.due == 0 {
-					delete(n.targets, key)
-				} else if was.due != is.due || was.episode != is.episode {
-					is.set = now
-					n.targets[key] = is
-				}
+			for _, x := range app.Expiries {
+				ahead[noticeKey{id, DueTerm, x.At}] = target{due: x.At}
+			}
+			if a := app.Arrears; a.Since != 0 && a.HeldAt == 0 {
+				ahead[noticeKey{id, DueArrears, 0}] = target{due: a.StopDue, episode: a.Episode}
+			}
+			if l := app.Lapse; l.Since != 0 && l.HeldAt == 0 {
+				prevented := slices.ContainsFunc(app.Orders, func(o Order) bool {
+					end, _ := o.end()
+					return o.buysEdition() && o.Terms.EffectiveAt <= l.StopDue && end > max(o.Terms.EffectiveAt, l.Since)
+				})
+				ahead[noticeKey{id, DueLapse, 0}] = target{due: l.StopDue, episode: l.Episode, prevented: prevented}
 			}
 		}
 	}
+	for key, is := range ahead {
+		if was, known := n.targets[key]; known && was.due == is.due && was.episode == is.episode {
+			is.set, is.told = was.set, was.told
+		} else {
+			is.set = now
+		}
+		ahead[key] = is
+	}
+	n.targets = ahead
 }
 
 // tick sweeps, and holds the notices that were given against those that were owed.
@@ -163,11 +177,11 @@ func (n *noticed) tick(t *testing.T, now Instant) {
 	t.Helper()
 	want := map[noticeKey]Instant{}
 	for key, is := range n.targets {
-		if is.due <= now {
+		if is.due <= now || is.prevented {
 			continue
 		}
 		for _, before := range n.policy.Notices {
-			if at := is.due.Add(-before); at > max(is.set, n.ticked) && at <= now {
+			if at := is.due.Add(-time.Duration(before)); at > max(is.set, is.told) && at <= now {
 				want[key] = max(want[key], at)
 			}
 		}
@@ -182,7 +196,10 @@ func (n *noticed) tick(t *testing.T, now Instant) {
 		for _, c := range log[logged[id]:] {
 			for _, e := range c.events {
 				if g, is := e.(NoticeGiven); is {
-					key := noticeKey{g.App, g.Of}
+					key := noticeKey{app: g.App, kind: g.Of}
+					if g.Of == DueTerm {
+						key.expiry = g.Due
+					}
 					if got[key] != 0 {
 						t.Errorf("app %d was warned of %s twice at %s", g.App, g.Of, now)
 					}
@@ -195,6 +212,12 @@ func (n *noticed) tick(t *testing.T, now Instant) {
 		t.Errorf("notices at %s, the tick before at %s (-owed +given):\n%s", now, n.ticked, diff)
 	}
 	n.ticked = now
+	for key, is := range n.targets {
+		if !is.prevented {
+			is.told = max(is.told, now)
+			n.targets[key] = is
+		}
+	}
 	n.watch(now)
 	if n.random.IntN(10) == 0 { // a restart
 		for id := range n.accounts {

@@ -20,12 +20,12 @@ type OrderTerms struct {
 	Amount      Money    `json:"amount,omitzero"` // absent only for what an import implies
 }
 
-// Order is all that is known under one order id: the terms that win among those reported, and the refund that counts.
+// Order is all that is known under one order id: the terms that win among those reported, and its refunds.
 type Order struct {
-	ID         string     `json:"id"`
-	Terms      OrderTerms `json:"terms,omitzero"` // absent (no effective time) while only a refund has arrived
-	By         Role       `json:"by,omitzero"`    // whose word the terms are
-	RefundedAt Instant    `json:"refunded_at,omitzero"`
+	ID      string        `json:"id"`
+	Terms   OrderTerms    `json:"terms,omitzero"`    // absent (no effective time) while only a refund has arrived
+	By      Role          `json:"by,omitzero"`       // whose word the terms are
+	Refunds []KnownRefund `json:"refunds,omitempty"` // by their ids; never changed in place, so that copies may share it
 }
 
 // The limits of an order: what a console can show, and a fold can carry.
@@ -39,7 +39,7 @@ func (o Order) buysEdition() bool { return o.Terms.EffectiveAt != 0 && o.Terms.E
 
 // same says whether the same is known of both orders.
 func (o Order) same(p Order) bool {
-	return o.ID == p.ID && o.By == p.By && o.RefundedAt == p.RefundedAt && o.Terms.same(p.Terms)
+	return o.ID == p.ID && o.By == p.By && slices.Equal(o.Refunds, p.Refunds) && o.Terms.same(p.Terms)
 }
 
 func (t OrderTerms) same(u OrderTerms) bool {
@@ -54,20 +54,31 @@ func (o Order) end() (Instant, Cause) {
 	if o.Terms.PaidUntil != 0 {
 		end = o.Terms.PaidUntil
 	}
-	if o.RefundedAt != 0 && o.RefundedAt <= end {
-		end, cause = o.RefundedAt, CauseRefund
+	if refunded := o.refundedAt(); refunded != 0 && refunded <= end {
+		end, cause = refunded, CauseRefund
 	}
 	return max(end, o.Terms.EffectiveAt), cause
 }
 
+// refundedAt is when a refund ends the order: the earliest of those that do; 0 if none does.
+func (o Order) refundedAt() Instant {
+	at := Instant(0)
+	for _, r := range o.Refunds {
+		if !r.Goodwill && (at == 0 || r.EffectiveAt < at) {
+			at = r.EffectiveAt
+		}
+	}
+	return at
+}
+
 const noEnd = MaxInstant + 1
 
-// PaidUntil is the latest end of a term among the orders not refunded: absent if one of them is open-ended or there is
-// none.
+// PaidUntil is the latest end of a term among the orders that no refund ends, begun or not: absent if one of them is
+// open-ended or there is none.
 func (a *App) PaidUntil() Instant {
 	latest := Instant(0)
 	for _, o := range a.Orders {
-		if !o.buysEdition() || o.RefundedAt != 0 {
+		if !o.buysEdition() || o.refundedAt() != 0 {
 			continue
 		}
 		if o.Terms.PaidUntil == 0 {
@@ -78,7 +89,7 @@ func (a *App) PaidUntil() Instant {
 	return latest
 }
 
-// billedSince is the beginning of the first order with an edition; 0 for an app that was never billed.
+// billedSince is the beginning of the first order with an edition, which may lie ahead; 0 if there is none.
 func (a *App) billedSince() Instant {
 	since := Instant(0)
 	for _, o := range a.Orders {
@@ -235,8 +246,11 @@ func (c RecordOrder) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	fact := OrderRecorded{About{c.App}, c.Order, Billing, c.Report}
-	return d.recordUnlessKnown(fact)
+	return d.recordUnlessKnown(c.fact())
+}
+
+func (c RecordOrder) fact() fact {
+	return OrderRecorded{About{c.App}, c.Order, Billing, c.Report}
 }
 
 // Report says which message of the billing system a fact came with: unique by source and id. What the engine does not

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -26,7 +27,7 @@ func TestRecordOrder(t *testing.T) {
 			name:  "the highest version wins",
 			given: known(base),
 			as:    Billing, at: day(2), when: restated(paid("o1", Pro, day(1), day(30)), 1),
-			then: events(recorded(restated(paid("o1", Pro, day(1), day(30)), 1)), TermScheduled{about, day(30), "", CausePlanExpired, 0}),
+			then: events(recorded(restated(paid("o1", Pro, day(1), day(30)), 1)), TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "a lower one that comes later says nothing new",
@@ -38,7 +39,7 @@ func TestRecordOrder(t *testing.T) {
 			name:  "at the same version the billing system's word stands above the owner's, though its term is longer",
 			given: owned,
 			as:    Billing, at: day(2), when: paid("o1", Pro, day(1), day(30)),
-			then: events(recorded(paid("o1", Pro, day(1), day(30))), TermScheduled{about, day(30), "", CausePlanExpired, 0}),
+			then: events(recorded(paid("o1", Pro, day(1), day(30))), TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "an owner's higher version stands above it",
@@ -52,7 +53,7 @@ func TestRecordOrder(t *testing.T) {
 			as:    Billing, at: day(2), when: paid("o1", Flagship, day(0), day(30)),
 			then: events(
 				recorded(paid("o1", Flagship, day(0), day(30))), EditionChanged{about, Pro, Flagship, byOrder, day(0)},
-				TermScheduled{about, day(30), "", CausePlanExpired, 0},
+				TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Flagship)},
 			),
 		},
 		{
@@ -67,7 +68,7 @@ func TestRecordOrder(t *testing.T) {
 			as:    Billing, at: day(2), when: paid("o1", Flagship, day(1), day(10)),
 			then: events(
 				recorded(paid("o1", Flagship, day(1), day(10))), EditionChanged{about, Pro, Flagship, byOrder, day(1)},
-				TermScheduled{about, day(10), "", CausePlanExpired, 0},
+				TermScheduled{about, day(10), "", CausePlanExpired, expiry(day(10), CausePlanExpired, Flagship)},
 			),
 		},
 		{
@@ -80,7 +81,8 @@ func TestRecordOrder(t *testing.T) {
 			name:  "then the lower edition",
 			given: known(paid("o1", Flagship, day(1), day(20))),
 			as:    Billing, at: day(2), when: base,
-			then: events(recorded(base), EditionChanged{about, Flagship, Pro, byOrder, day(1)}),
+			then: events(recorded(base), EditionChanged{about, Flagship, Pro, byOrder, day(1)},
+				TermScheduled{about, day(20), "", CausePlanExpired, expiry(day(20), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "a higher edition says nothing new",
@@ -119,9 +121,9 @@ func TestRecordOrder(t *testing.T) {
 			then: events(OrderRecorded{about, OrderTerms{ID: "a1", EffectiveAt: day(1), Addons: []string{"push"}, Amount: price}, Billing, nil}),
 		},
 		{
-			name:  "more than a day ahead",
+			name:  "more than three years ahead",
 			given: []step{created()},
-			as:    Billing, at: day(2), when: paid("o1", Pro, day(3).Add(ms), 0),
+			as:    Billing, at: day(2), when: paid("o1", Pro, day(2).Add(26280*time.Hour+ms), 0),
 			then: refused(EffectiveTooFar),
 		},
 		{

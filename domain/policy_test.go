@@ -11,7 +11,7 @@ import (
 func TestDefaultPolicy(t *testing.T) {
 	want := Policy{
 		Grace: 7 * 24 * time.Hour, Quota: 100, MaxAhead: 24 * time.Hour, NameRunes: 64, IntroRunes: 300,
-		Notices:    []time.Duration{7 * 24 * time.Hour, 3 * 24 * time.Hour, 24 * time.Hour, time.Hour},
+		OrderAhead: 26280 * time.Hour, Notices: []Span{Span(168 * time.Hour), Span(72 * time.Hour), Span(24 * time.Hour), Span(time.Hour)},
 		KeyOverlap: 24 * time.Hour, Reveals: 10, RevealWindow: time.Hour, Admins: 5, Certificates: 20,
 		CertificateNotices: []time.Duration{30 * 24 * time.Hour, 7 * 24 * time.Hour, 24 * time.Hour},
 		Types:              []string{"social", "live streaming", "e-commerce", "education", "gaming", "customer service", "healthcare", "finance", "IoT", "other"},

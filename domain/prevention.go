@@ -1,7 +1,10 @@
 package domain
 
+import "strings"
+
 // Prevention is what would keep something due from happening: facts, effective at or before the due. It is the one thing
-// that helps; what is due after that is another matter.
+// that helps; what is due after that is another matter. It is empty where there is nothing to be prevented: an order
+// begins, and the app has no less than before.
 type Prevention struct {
 	Invoices []string // each of them settled or voided; or else
 	Edition  Edition  // an order for this edition, or a higher one, that ends after the due
@@ -20,8 +23,12 @@ func (a *App) Prevention(d Due) Prevention {
 		}
 		return p
 	}
-	if d.Kind == DueTerm && d.To != string(Expired) {
-		return Prevention{Edition: a.Edition}
+	if d.Kind != DueTerm || d.To == string(Expired) {
+		return Prevention{Edition: Pro}
 	}
-	return Prevention{Edition: Pro}
+	to, changes := strings.CutPrefix(d.To, toEdition)
+	if !changes || Edition(to).Rank() >= a.Edition.Rank() {
+		return Prevention{}
+	}
+	return Prevention{Edition: a.Edition}
 }

@@ -47,7 +47,10 @@ func checkPrevention(t failer, acc *Account, app AppID, d Due, now Instant) {
 		facts = append(facts, RecordOrder{App: app, Order: OrderTerms{ID: "saving", Edition: p.Edition, EffectiveAt: d.At, PaidUntil: d.At + 1, Amount: price}})
 	}
 	if len(facts) == 0 {
-		t.Fatalf("nothing would prevent %+v", d)
+		if d.Cause != CauseOrder && d.To != "" {
+			t.Fatalf("nothing would prevent %+v", d)
+		}
+		return
 	}
 	for left := range facts {
 		if fired(t, acc.Clone(), d, app, now, facts[:left]) == 0 {

@@ -11,13 +11,13 @@ func TestRenewPlan(t *testing.T) {
 			name:  "an owner orders the present edition for another term",
 			given: pro(day(30)),
 			as:    Owner, at: day(29), when: renew(Pro, day(60)),
-			then: events(OrderRecorded{about, terms("o2", Pro, day(29), day(60)), Owner, nil}, TermScheduled{about, day(60), "", CausePlanExpired, 0}),
+			then: events(OrderRecorded{about, terms("o2", Pro, day(29), day(60)), Owner, nil}, TermScheduled{about, day(60), "", CausePlanExpired, expiry(day(60), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "an expired app is renewed",
 			given: and(pro(day(3)), ticked(day(3))),
 			as:    Owner, at: day(5), when: renew(Pro, day(60)),
-			then: events(OrderRecorded{about, terms("o2", Pro, day(5), day(60)), Owner, nil}, LapseEnded{about, byOrder, day(5)}, TermScheduled{about, day(60), "", CausePlanExpired, 0}),
+			then: events(OrderRecorded{about, terms("o2", Pro, day(5), day(60)), Owner, nil}, LapseEnded{about, byOrder, day(5)}, TermScheduled{about, day(60), "", CausePlanExpired, expiry(day(60), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "a stopped one is reinstated",

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -35,10 +36,17 @@ func (r *Rerun) App() *App { return r.account.Apps[r.id] }
 func (r *Rerun) Count(now Instant, e Event) {
 	r.Until(now - 1)
 	d := r.draft(now)
-	if f, isFact := e.(fact); isFact && r.App() != nil && r.App().DeletedAt == 0 {
-		d.follow(r.App(), f.trigger(), e)
-	} else {
+	f, isFact := e.(fact)
+	switch app := r.App(); {
+	case app == nil || app.DeletedAt != 0:
 		d.emit(e)
+	case isFact:
+		d.follow(app, f.trigger(), e)
+	default:
+		d.emit(e)
+		if _, started := e.(TRTCStartNoted); started && !app.TRTCStopped {
+			d.withdraw(app, byTRTC)
+		}
 	}
 	r.tell(d)
 }
@@ -121,9 +129,13 @@ func StopOf(e Event) (cause Cause, effectiveAt Instant, stops bool) {
 }
 
 // countsFrom is the instant from which an event counts in hindsight: a fact's effective time, but not before the app
-// exists; the recorded time of what people did.
+// exists; the recorded time of what people did. An order counts from when it was known, if that was before it begins:
+// what it covers is a matter of its own times.
 func (p Past) countsFrom(born Instant) Instant {
 	if at, isFact := Effective(p.Event); isFact {
+		if _, order := p.Event.(OrderRecorded); order {
+			at = min(at, p.At)
+		}
 		return max(at, born)
 	}
 	if b, begins := p.Event.(beginning); begins {
@@ -132,7 +144,8 @@ func (p Past) countsFrom(born Instant) Instant {
 	return max(p.At, born)
 }
 
-// Hindsight is what was true of an app at an instant, as the given events of its log know it: facts count from their
+// Hindsight is what was true of an app at an instant, as the given events of its log, and those of its account's policy,
+// know it: facts count from their
 // effective time, what people did from when it was recorded, and what time causes happens when it is due. It is nil if
 // the app did not exist then. Version and Position are those of the last commit that counts.
 //
@@ -147,13 +160,20 @@ func Hindsight(account string, app AppID, log []Past, policy Policy, at Instant)
 	born := Instant(0)
 	version, counted, last := uint64(0), uint64(0), Recorded{}
 	for _, p := range log {
-		version++
-		graces.Learn(p)
+		graces.Learn(account, p)
 		if b, begins := p.Event.(beginning); begins {
 			born = b.begins()
 		}
-		if from := p.countsFrom(born); !Follows(p.Event) && from <= at {
+		from := p.countsFrom(born)
+		counts := !Follows(p.Event) && from <= at
+		if counts {
 			inputs = append(inputs, input{from, p.Event})
+		}
+		if p.Event.Subject() != app { // the account's policy
+			continue
+		}
+		version++
+		if counts {
 			last = p.Recorded
 		}
 		if p.Position == last.Position { // of a commit that counts
@@ -202,10 +222,12 @@ func HindsightAccount(id string, log []Past, at Instant) *Account {
 	return acc
 }
 
-// Expected is what an app will be at an instant if nothing more becomes known: what is due by then happens. The app is
-// not changed; Version and Position stay, as no commit has come.
-func Expected(app *App, policy Policy, at Instant) *App {
+// Expected is what an app will be at an instant if nothing more becomes known: what is due by then happens, by the policy
+// of the engine and what its account has of its own. The app is not changed; Version and Position stay, as no commit has
+// come.
+func Expected(app *App, own AccountPolicy, policy Policy, at Instant) *App {
 	r := NewRerun(app.Account, app.ID, func(Instant) Policy { return policy }, nil)
+	r.account.Policy.AccountPolicy = own
 	will := app.Clone()
 	r.account.Apps[app.ID] = will
 	r.Until(at)
@@ -213,51 +235,85 @@ func Expected(app *App, policy Policy, at Instant) *App {
 	return will
 }
 
-// Graces are the graces that decisions in the log were made with: a change of policy is not in the log, but every due
-// time is, with the time that it is counted from. The zero value knows none.
-type Graces struct{ changes []graceChange }
+// Graces are the engine's own graces that decisions in the log were made with: its flags are not in the log, but every due
+// time is, with the time that it is counted from. What an account's policy says is in the log, and is no part of it. The
+// zero value knows none.
+type Graces struct {
+	changes  []graceChange
+	accounts map[string]AccountPolicy
+}
 
+// graceChange is what was known from a moment on, by edition; "" is what holds where nothing is known of an edition.
 type graceChange struct {
 	since Instant
-	grace time.Duration
+	of    map[Edition]time.Duration
 }
 
-// Learn takes in an event; they come in the order of the log.
-func (g *Graces) Learn(p Past) {
-	d, sets := p.Event.(decision)
-	if !sets {
+// Learn takes in an event of an account; they come in the order of the log.
+func (g *Graces) Learn(account string, p Past) {
+	switch e := p.Event.(type) {
+	case PolicySet:
+		if g.accounts == nil {
+			g.accounts = map[string]AccountPolicy{}
+		}
+		g.accounts[account] = e.Policy
+	case decision:
+		g.learn(account, p.At, e)
+	}
+}
+
+func (g *Graces) learn(account string, at Instant, d decision) {
+	since, due, edition := d.sets()
+	own := g.accounts[account]
+	if due == MaxInstant || own.Grace != 0 || own.Editions.Of(edition).Grace != 0 { // cut off, or the account's own
 		return
 	}
-	since, due := d.sets()
-	if due == MaxInstant { // cut off
+	grace := due.Sub(since)
+	known := map[Edition]time.Duration{}
+	if n := len(g.changes); n > 0 {
+		known = g.changes[n-1].of
+	}
+	if known[edition] == grace && known[""] == grace {
 		return
 	}
-	grace := time.Duration(due-since) * time.Millisecond
-	if n := len(g.changes); n == 0 || g.changes[n-1].grace != grace {
-		g.changes = append(g.changes, graceChange{p.At, grace})
+	known = maps.Clone(known)
+	if edition == "" { // set before it was written for which edition
+		clear(known)
 	}
+	known[edition], known[""] = grace, grace
+	g.changes = append(g.changes, graceChange{at, known})
 }
 
-// At is the grace at an instant: of the last decision before it or then, or of the first one at all. It is false if none
-// is known.
-func (g *Graces) At(t Instant) (time.Duration, bool) {
-	if len(g.changes) == 0 {
-		return 0, false
-	}
-	i := len(g.changes) - 1
-	for i > 0 && g.changes[i].since > t {
-		i--
-	}
-	return g.changes[i].grace, true
-}
-
-// Over is the policy with the graces that are known by the time of each decision.
+// Over is the policy with the graces that are known by the time of each decision: of the last decision before it or then,
+// or of the first one at all. Where the policy has graces of its own for editions, what was learned of one edition says
+// nothing of another.
 func (g *Graces) Over(policy Policy) func(Instant) Policy {
 	return func(t Instant) Policy {
-		p := policy
-		if grace, known := g.At(t); known {
-			p.Grace = grace
+		if len(g.changes) == 0 {
+			return policy
 		}
+		i := len(g.changes) - 1
+		for i > 0 && g.changes[i].since > t {
+			i--
+		}
+		p, known := policy, g.changes[i].of
+		if policy.Editions.Of(Pro).Grace == 0 && policy.Editions.Of(Flagship).Grace == 0 {
+			p.Grace = known[""]
+		}
+		p.Editions.Pro = withGrace(policy.Editions.Pro, known[Pro])
+		p.Editions.Flagship = withGrace(policy.Editions.Flagship, known[Flagship])
 		return p
 	}
+}
+
+func withGrace(part *PolicyPart, grace time.Duration) *PolicyPart {
+	if grace == 0 {
+		return part
+	}
+	var with PolicyPart
+	if part != nil {
+		with = *part
+	}
+	with.Grace = Span(grace)
+	return &with
 }

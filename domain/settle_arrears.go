@@ -19,6 +19,9 @@ func (c SettleArrears) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	fact := InvoiceSettledRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.recordUnlessKnown(fact)
+	return d.recordUnlessKnown(c.fact())
+}
+
+func (c SettleArrears) fact() fact {
+	return InvoiceSettledRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
 }

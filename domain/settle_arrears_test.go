@@ -25,7 +25,7 @@ func TestSettleArrears(t *testing.T) {
 			name:  "a payment between two statements leaves those above it: the clock starts at the earliest of them",
 			given: and(owing, did(day(6), Billing, overdue("i1", 3, day(5)), overdue("i1", 4, day(6)))),
 			as:    Billing, at: day(7), when: settle("i1", 2, day(4)),
-			then: events(settled("i1", 2, day(4)), ArrearsMoved{about, day(5), day(12), 0}),
+			then: events(settled("i1", 2, day(4)), ArrearsMoved{about, stopsFor(day(5), day(12), Pro)}),
 		},
 		{
 			name:  "a payment may arrive before the debt",
@@ -50,6 +50,18 @@ func TestSettleArrears(t *testing.T) {
 			given: and(owing, did(day(4), Billing, settle("i1", 2, day(4)))),
 			as:    Billing, at: day(5), when: message,
 			then: events(kept), again: events(kept),
+		},
+		{
+			name:  "below a closing that is known it changes the past, and is kept",
+			given: and(owing, did(day(6), Billing, settle("i1", 3, day(6)))),
+			as:    Billing, at: day(7), when: settle("i1", 2, day(4)),
+			then: events(settled("i1", 2, day(4))),
+		},
+		{
+			name:  "a later one of a lower version changes nothing, the past neither",
+			given: and(owing, did(day(6), Billing, settle("i1", 3, day(4)))),
+			as:    Billing, at: day(7), when: settle("i1", 2, day(5)),
+			then: silence,
 		},
 		{
 			name:  "more than a day ahead",

@@ -12,7 +12,7 @@ func (StopApp) Name() string { return "stop_app" }
 func (c StopApp) Subject() AppID { return c.App }
 
 func (c StopApp) decide(d *draft) error {
-	app, err := d.app(c.App)
+	app, err := d.liveApp(c.App)
 	if err != nil {
 		return err
 	}
@@ -22,8 +22,6 @@ func (c StopApp) decide(d *draft) error {
 	switch {
 	case app.Manual.EffectiveAt != 0:
 		return nil
-	case app.DeletedAt != 0:
-		return refuse(AppDeletedAlready)
 	case app.Edition != Trial:
 		return refuse(StopNeedsTrial)
 	case app.stopped():
@@ -37,8 +35,6 @@ func (c StopApp) byOperator(d *draft, app *App) error {
 	switch {
 	case app.Operator.EffectiveAt != 0:
 		return nil
-	case app.DeletedAt != 0:
-		return refuse(AppDeletedAlready)
 	case c.Reason == "":
 		return refuse(ReasonRequired)
 	case app.Edition == TRTCTrial && !app.TRTCStopped:

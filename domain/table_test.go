@@ -217,3 +217,25 @@ func gone(at Instant) []step {
 
 // deletedTrial is an app that was created and deleted on day 1.
 func deletedTrial() []step { return and([]step{created()}, gone(day(1))...) }
+
+// stopsFor is a stop that is due, for an app that had the edition.
+func stopsFor(since, due Instant, edition Edition) Grace {
+	return Grace{Since: since, StopDue: due, Edition: edition}
+}
+
+// warned adds the notices of the default policy, the next of which is due at an instant.
+func warned(g Grace, at Instant) Grace {
+	g.NoticeAt, g.Notices = at, DefaultPolicy().Notices
+	return g
+}
+
+// expiry is the one expiry that is known ahead.
+func expiry(at Instant, cause Cause, edition Edition) []ScheduledExpiry {
+	return []ScheduledExpiry{{At: at, Cause: cause, Edition: edition}}
+}
+
+// expiryWarned adds the notices of the default policy.
+func expiryWarned(x []ScheduledExpiry, at Instant) []ScheduledExpiry {
+	x[0].NoticeAt, x[0].Notices = at, DefaultPolicy().Notices
+	return x
+}

@@ -48,8 +48,38 @@ func (c EnableTPNS) decide(d *draft) error {
 			return err
 		}
 	}
-	d.emit(TPNSEnabled{About{c.App}, terms.ID})
+	switch {
+	case !app.tpnsPaid():
+		return refuse(TPNSNeedsOrder)
+	case !app.TPNS: // an order that was missing has turned it on already
+		d.emit(TPNSEnabled{About{c.App}, terms.ID})
+	}
 	return nil
+}
+
+// tpnsPaid says whether an order for mobile push is known that no refund ends. Its term, and whether it has begun, are
+// no matter.
+func (a *App) tpnsPaid() bool { return a.tpnsOrder() != "" }
+
+// tpnsOrder is the id of such an order, the first in order of ids; empty where there is none.
+func (a *App) tpnsOrder() string {
+	for i := range a.Orders {
+		if o := &a.Orders[i]; o.Terms.EffectiveAt != 0 && o.refundedAt() == 0 && slices.Contains(o.Terms.Addons, TPNSAddon) {
+			return o.ID
+		}
+	}
+	return ""
+}
+
+// reconcileTPNS turns mobile push off when a fact leaves no order that pays for it, and on again when one shows such an
+// order after all.
+func (d *draft) reconcileTPNS(app *App, wasPaid bool) {
+	switch order := app.tpnsOrder(); {
+	case app.TPNS && wasPaid && order == "":
+		d.emit(TPNSSuspended{About{app.ID}})
+	case app.TPNSUnpaid && order != "":
+		d.emit(TPNSResumed{About{app.ID}, order})
+	}
 }
 
 // DisableTPNS turns mobile push off: the vendors' own push works again.
@@ -63,7 +93,7 @@ func (c DisableTPNS) Subject() AppID { return c.App }
 
 func (c DisableTPNS) decide(d *draft) error {
 	app, err := d.liveApp(c.App)
-	if err == nil && app.TPNS {
+	if err == nil && (app.TPNS || app.TPNSUnpaid) {
 		d.emit(TPNSDisabled{About{c.App}})
 	}
 	return err
@@ -77,7 +107,7 @@ type TPNSEnabled struct {
 
 func (TPNSEnabled) Type() string { return "app.tpns_enabled.v1" }
 
-func (e TPNSEnabled) apply(acc *Account) { acc.change(e.App).TPNS = true }
+func (e TPNSEnabled) apply(acc *Account) { acc.change(e.App).tpns(true, false) }
 
 func (TPNSEnabled) describe() string { return "mobile push was turned on" }
 
@@ -86,6 +116,36 @@ type TPNSDisabled struct{ About }
 
 func (TPNSDisabled) Type() string { return "app.tpns_disabled.v1" }
 
-func (e TPNSDisabled) apply(acc *Account) { acc.change(e.App).TPNS = false }
+func (e TPNSDisabled) apply(acc *Account) { acc.change(e.App).tpns(false, false) }
 
 func (TPNSDisabled) describe() string { return "mobile push was turned off" }
+
+// TPNSSuspended says that mobile push is off, as a fact left no order that pays for it. It is on again once one does,
+// unless it is turned off meanwhile.
+type TPNSSuspended struct{ About }
+
+func (TPNSSuspended) Type() string { return "app.tpns_suspended.v1" }
+
+func (e TPNSSuspended) apply(acc *Account) { acc.change(e.App).tpns(false, true) }
+
+func (TPNSSuspended) derived() bool { return true }
+
+func (TPNSSuspended) describe() string { return "mobile push is off: no order pays for it any more" }
+
+// TPNSResumed says that mobile push is on again, as an order pays for it after all.
+type TPNSResumed struct {
+	About
+	Order string `json:"order"` // the id of the order that pays for it
+}
+
+func (TPNSResumed) Type() string { return "app.tpns_resumed.v1" }
+
+func (e TPNSResumed) apply(acc *Account) { acc.change(e.App).tpns(true, false) }
+
+func (TPNSResumed) derived() bool { return true }
+
+func (e TPNSResumed) describe() string {
+	return "mobile push is on again: order " + e.Order + " pays for it"
+}
+
+func (a *App) tpns(on, unpaid bool) { a.TPNS, a.TPNSUnpaid = on, unpaid }

@@ -32,7 +32,7 @@ type Due struct {
 	Kind    DueKind
 	At      Instant
 	Episode uint64 // the account's version at which it was set
-	To      string // a status, "edition:" and an edition, "notice:" and the time of what it warns of, "key:retired", "certificate:notice" or "certificate:expired"
+	To      string // a status, "edition:" and an edition, empty where orders begin or end and both stay, "notice:" and the time of what it warns of, "key:retired", "certificate:notice" or "certificate:expired"
 	Cause   Cause  // of the stop or the expiry; why the order ends, for an edition
 }
 
@@ -56,16 +56,18 @@ func (a *App) Dues() []Due {
 		dues[at] = d
 	}
 	if t := a.Term; t.Due != 0 {
-		to := string(Expired)
-		if t.To != "" {
-			to = "edition:" + string(t.To)
-		}
+		to := a.leadsTo(a.covered(), a.coverageThen())
 		add(Due{DueTerm, t.Due, t.Episode, to, t.Cause})
+		if to == "" { // what is seen of the orders comes later
+			if next, found := a.nextChange(); found {
+				add(next)
+			}
+		}
 	}
 	if r := a.Arrears; r.Since != 0 && r.HeldAt == 0 {
 		add(Due{DueArrears, r.StopDue, r.Episode, string(Stopped), CauseArrears})
 	}
-	if l := a.Lapse; l.Since != 0 && l.HeldAt == 0 {
+	if l := a.Lapse; l.Since != 0 && l.HeldAt == 0 && !a.coveredInTime() {
 		add(Due{DueLapse, l.StopDue, l.Episode, string(Stopped), l.Cause})
 	}
 	if k := a.keyDue(); k != nil {
@@ -84,10 +86,61 @@ func (a *App) Dues() []Due {
 	return dues
 }
 
+// leadsTo is what a change of coverage makes of the app: the status that it then has or, where that stays,
+// the edition; empty where both stay. Only stops that are in force now count: another that is due before may be prevented.
+func (a *App) leadsTo(was, will coverage) string {
+	others := a.Arrears.HeldAt != 0 || a.Manual.EffectiveAt != 0 || a.Operator.EffectiveAt != 0
+	lapseHeld := was.since == a.Lapse.Since && a.Lapse.HeldAt != 0
+	status := func(lapsed, held bool) Status {
+		switch {
+		case others || held:
+			return Stopped
+		case lapsed:
+			return Expired
+		}
+		return Active
+	}
+	before, after := status(was.since != 0, lapseHeld), status(will.since != 0, lapseHeld && will.since == was.since)
+	switch {
+	case before != after:
+		return string(after)
+	case was.edition != will.edition:
+		return toEdition + string(will.edition)
+	}
+	return ""
+}
+
+// toEdition begins what a change of the edition alone leads to.
+const toEdition = "edition:"
+
+// coverageThen is what the orders make of the app when its coverage changes next.
+func (a *App) coverageThen() coverage {
+	switch {
+	case a.Term.To != "":
+		return coverage{edition: a.Term.To}
+	case a.Lapse.Since == 0:
+		return coverage{a.Edition, a.Term.Due, a.Term.Cause}
+	}
+	return a.coverageAt(a.Term.Due) // an order that ends as it begins
+}
+
+// nextChange is the first change of coverage to come that changes the status or the edition, behind the next one of all.
+func (a *App) nextChange() (Due, bool) {
+	was := a.coverageAt(a.Term.Due)
+	for _, at := range a.changes(a.Term.Due) {
+		will := a.coverageAt(at)
+		if to := a.leadsTo(was, will); to != "" {
+			return Due{DueTerm, at, a.Term.Episode, to, a.termAt(at, will).Cause}, true
+		}
+		was = will
+	}
+	return Due{}, false
+}
+
 // Transitions lists what time will do to the app's status and edition, soonest first: its dues without notices, keys and
 // certificates.
 func (a *App) Transitions() []Due {
-	return slices.DeleteFunc(a.Dues(), func(d Due) bool { return !d.Kind.Lifecycle() })
+	return slices.DeleteFunc(a.Dues(), func(d Due) bool { return !d.Kind.Lifecycle() || d.To == "" })
 }
 
 // NextTransition is the first of them, false if there is none.
@@ -128,12 +181,22 @@ func (c FireTransition) decide(d *draft) error {
 	return nil
 }
 
+// broughtAt is what brings a change of coverage about at an instant: an order that begins then, be it for no time, or time
+// alone.
+func (a *App) broughtAt(t Instant) trigger {
+	for i := range a.Orders {
+		if o := &a.Orders[i]; o.buysEdition() && o.Terms.EffectiveAt == t {
+			return trigger{byOrder, t}
+		}
+	}
+	return trigger{byTime, t}
+}
+
 // fire lets happen what was due.
 func (d *draft) fire(app *App, due Due) {
 	switch due.Kind {
 	case DueTerm:
-		d.reconcileCoverage(app, app.coverageAt(due.At), trigger{byTime, due.At})
-		d.schedule(app, due.At)
+		d.reconcile(app, due.At, app.broughtAt(due.At))
 	case DueArrears, DueLapse:
 		d.hold(app, due.Cause, due.At)
 	case DueKey:

@@ -81,7 +81,7 @@ func TestFireTransition(t *testing.T) {
 			name:  "at the end of the last order the app expires, and the stop is due after the grace",
 			given: expiring,
 			as:    Operator, at: day(10), when: fire(DueTerm, 4),
-			then: events(Lapsed{about, CausePlanExpired, day(10), day(17), 0}, TermScheduled{About: about}),
+			then: events(Lapsed{about, CausePlanExpired, stopsFor(day(10), day(17), Pro)}, TermScheduled{About: about}),
 		},
 		{
 			name:  "one millisecond before, it does not",
@@ -93,7 +93,7 @@ func TestFireTransition(t *testing.T) {
 			name:  "the grace of an expiry that fires late counts from the end, and is that of the tick",
 			given: and(expiring, decreed(func(p *Policy) { p.Grace = 2 * grace })),
 			as:    Operator, at: day(30), when: fire(DueTerm, 4),
-			then: events(Lapsed{about, CausePlanExpired, day(10), day(24), 0}, TermScheduled{About: about}),
+			then: events(Lapsed{about, CausePlanExpired, stopsFor(day(10), day(24), Pro)}, TermScheduled{About: about}),
 		},
 		{
 			name:  "at the end of the grace the expired app is stopped",
@@ -117,13 +117,13 @@ func TestFireTransition(t *testing.T) {
 			name:  "the end of an upgrade falls back to the order below, and schedules that one's end",
 			given: and(pro(day(30)), did(day(5), Billing, paid("o2", Flagship, day(5), day(20)))), // 7: TermScheduled
 			as:    Operator, at: day(20), when: fire(DueTerm, 7),
-			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
+			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "after an outage, what follows may be due already: it is left to the next batch",
 			given: and(pro(day(30)), did(day(5), Billing, paid("o2", Flagship, day(5), day(20)))),
 			as:    Operator, at: day(50), when: fire(DueTerm, 7),
-			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
+			then: events(EditionChanged{about, Flagship, Pro, byTime, day(20)}, TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "an app that is stopped already gets one more hold",
@@ -160,7 +160,8 @@ func TestDues(t *testing.T) {
 	lapse := Lapse{Cause: CauseRefund, Since: day(1), StopDue: day(5), Episode: 3}
 	atTerm := Due{DueTerm, day(5), 1, "edition:pro", CausePlanExpired}
 	atArrears := Due{DueArrears, day(5), 2, "stopped", CauseArrears}
-	atLapse := Due{DueLapse, day(5), 3, "stopped", CauseRefund}
+	back := Due{DueTerm, day(5), 1, "active", CauseOrder}
+	begins := Term{Due: day(5), To: Pro, Cause: CauseOrder, Episode: 1}
 	held := func(a Arrears, l Lapse) App {
 		a.HeldAt, l.HeldAt = day(6), day(6)
 		return App{Arrears: a, Lapse: l}
@@ -175,9 +176,16 @@ func TestDues(t *testing.T) {
 		{"nothing", App{}, []Due{}},
 		{"an edition", App{Term: term}, []Due{atTerm}},
 		{"an expiry", App{Term: expiry}, []Due{{DueTerm, day(5), 1, "expired", CauseRefund}}},
-		{"all at one instant", App{Term: term, Arrears: arrears, Lapse: lapse}, []Due{atTerm, atArrears, atLapse}},
-		{"the soonest first", App{Term: term, Arrears: later, Lapse: sooner}, []Due{
-			{DueLapse, day(4), 3, "stopped", CauseRefund}, atTerm, {DueArrears, day(6), 2, "stopped", CauseArrears},
+		{"all at one instant", App{Term: expiry, Arrears: arrears}, []Due{{DueTerm, day(5), 1, "expired", CauseRefund}, atArrears}},
+		{"both stops at one instant", App{Arrears: arrears, Lapse: lapse}, []Due{atArrears, {DueLapse, day(5), 3, "stopped", CauseRefund}}},
+		{"an order that begins as a stop is due prevents it", App{Term: begins, Arrears: arrears, Lapse: lapse}, []Due{back, atArrears}},
+		{"the soonest first", App{Term: begins, Arrears: later, Lapse: sooner}, []Due{
+			{DueLapse, day(4), 3, "stopped", CauseRefund}, back, {DueArrears, day(6), 2, "stopped", CauseArrears},
+		}},
+		{"a term that changes neither status nor edition", App{Term: term, Edition: Pro, Operator: Hold{day(1), day(1)}}, []Due{{DueTerm, day(5), 1, "", CausePlanExpired}}},
+		{"an app that stays stopped does not expire", App{Term: expiry, Operator: Hold{day(1), day(1)}}, []Due{{DueTerm, day(5), 1, "", CauseRefund}}},
+		{"of one that is stopped meanwhile, the edition changes", App{Term: term, Arrears: Arrears{Since: day(1), StopDue: day(4), Episode: 2}}, []Due{
+			{DueArrears, day(4), 2, "stopped", CauseArrears}, atTerm,
 		}},
 		{"what has fired is not due", held(arrears, lapse), []Due{}},
 		{"a deleted app", App{Term: term, DeletedAt: day(2)}, nil},

@@ -32,8 +32,9 @@ func (c NoteTRTCStarted) decide(d *draft) error {
 }
 
 // noteTRTC takes in what the TRTC side says. As with bills, a message is evidence: it is kept even if it says nothing
-// new, also while an order makes the app another edition, since the trial may come back. A command that says nothing new is silence,
-// and is for an app that is of the TRTC trial edition now.
+// new, also while an order makes the app another edition, since the trial may come back. A command is for
+// an app that is of the TRTC trial edition now. Saying the same again is a later word, and counts by its time: a word of
+// an earlier start that comes after it must not win.
 func (d *draft) noteTRTC(noted Event, effectiveAt Instant, report *Report) error {
 	if effectiveAt != 0 {
 		var p problems
@@ -42,28 +43,20 @@ func (d *draft) noteTRTC(noted Event, effectiveAt Instant, report *Report) error
 			return err
 		}
 	}
-	app, err := d.app(noted.Subject())
+	app, err := d.liveApp(noted.Subject())
 	switch {
 	case err != nil:
 		return err
-	case report == nil && app.Base == TRTCTrial && app.saysOfTRTC(noted, effectiveAt):
-		return nil
-	case app.DeletedAt != 0:
-		return refuse(AppDeletedAlready)
 	case app.Base != TRTCTrial, report == nil && app.Edition != TRTCTrial:
 		return refuse(NotTRTCTrial)
 	case effectiveAt > d.at.Now.Add(d.at.Policy.MaxAhead):
 		return refuse(EffectiveTooFar)
 	}
 	d.emit(noted)
+	if !app.TRTCStopped {
+		d.withdraw(app, byTRTC)
+	}
 	return nil
-}
-
-// saysOfTRTC says whether a note says nothing beyond what was said before: one without a time says how it stands now.
-func (a *App) saysOfTRTC(noted Event, effectiveAt Instant) bool {
-	told := a.Clone()
-	noted.apply(&Account{Apps: map[AppID]*App{a.ID: told}})
-	return told.TRTCStopped == a.TRTCStopped && (effectiveAt == 0 || told.TRTCNotedAt == a.TRTCNotedAt)
 }
 
 // noteTRTC lets a word of the TRTC side count if it is the latest in effect, whatever order words arrive in. At one

@@ -32,7 +32,7 @@ func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	app, err := d.app(id)
+	app, err := d.liveApp(id)
 	if err != nil {
 		return err
 	}
@@ -44,12 +44,9 @@ func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 		if restated.EffectiveAt == 0 {
 			restated.EffectiveAt = d.at.Now
 		}
-		if known.wins(restated, d.at.Role) {
+		if d.at.Role == Owner || known.wins(restated, d.at.Role) {
 			return refuse(OrderConflict)
 		}
-	}
-	if app.DeletedAt != 0 {
-		return refuse(AppDeletedAlready)
 	}
 	return d.order(app, terms, to)
 }

@@ -3,6 +3,7 @@ package domain
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestUpgradeEdition(t *testing.T) {
@@ -26,7 +27,7 @@ func TestUpgradeEdition(t *testing.T) {
 			name:  "an owner orders a higher edition, effective now where nothing else is said",
 			given: pro(day(30)),
 			as:    Owner, at: day(5), when: upgrade(flagship),
-			then: events(recorded(begun, Owner), changed, TermScheduled{about, day(20), Pro, CausePlanExpired, 0}),
+			then: events(recorded(begun, Owner), changed, TermScheduled{about, day(20), Pro, CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "a trial is upgraded",
@@ -104,10 +105,10 @@ func TestUpgradeEdition(t *testing.T) {
 			then: refused(OrderConflict),
 		},
 		{
-			name:  "in a higher version its terms would stand, but it is no upgrade of the app that it has upgraded",
+			name:  "in a higher version its terms would stand, but an owner restates nothing",
 			given: ordered,
 			as:    Owner, at: day(6), when: upgrade(higher),
-			then: refused(EditionNotHigher),
+			then: refused(OrderConflict),
 		},
 		{
 			name:  "what the billing system said of an order stands above an owner's word",
@@ -131,7 +132,7 @@ func TestUpgradeEdition(t *testing.T) {
 			name:  "where it says something else, it stands",
 			given: ordered,
 			as:    Billing, at: day(6), when: RecordOrder{App: testApp, Order: with(begun, Pro)},
-			then: events(recorded(with(begun, Pro), Billing), EditionChanged{about, Flagship, Pro, byOrder, day(5)}, TermScheduled{about, day(30), "", CausePlanExpired, 0}),
+			then: events(recorded(with(begun, Pro), Billing), EditionChanged{about, Flagship, Pro, byOrder, day(5)}, TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
 			name:  "an order whose refund arrived first is over when it comes",
@@ -140,16 +141,16 @@ func TestUpgradeEdition(t *testing.T) {
 			then: events(recorded(begun, Owner)),
 		},
 		{
-			name:  "more than a day ahead",
+			name:  "more than three years ahead",
 			given: pro(0),
-			as:    Owner, at: day(5), when: upgrade(terms("o2", Flagship, day(6).Add(ms), 0)),
+			as:    Owner, at: day(5), when: upgrade(terms("o2", Flagship, day(5).Add(26280*time.Hour+ms), 0)),
 			then: refused(EffectiveTooFar),
 		},
 		{
-			name:  "what is so already is silence of a deleted app too",
+			name:  "what is so already is refused of a deleted app too",
 			given: []step{created(), did(day(1), Owner, upgrade(OrderTerms{ID: "o1", Edition: Pro, Amount: price})), did(day(2), Billing, RecordOrder{App: testApp, Order: OrderTerms{ID: "o1", EffectiveAt: day(1), Addons: []string{"push"}, Version: 1, Amount: price}}), did(day(3), Owner, StopApp{App: testApp}), did(day(3), Owner, DeleteApp{testApp, "shop"})},
 			as:    Owner, at: day(5), when: upgrade(OrderTerms{ID: "o1", Addons: []string{"push"}, Amount: price}),
-			then: silence,
+			then: refused(AppDeletedAlready),
 		},
 		{
 			name:  "a deleted app",

@@ -19,6 +19,9 @@ func (c VoidInvoice) decide(d *draft) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	fact := InvoiceVoidedRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
-	return d.recordUnlessKnown(fact)
+	return d.recordUnlessKnown(c.fact())
+}
+
+func (c VoidInvoice) fact() fact {
+	return InvoiceVoidedRecorded{About{c.App}, c.Invoice, c.Version, c.EffectiveAt, c.Report}
 }

@@ -208,9 +208,11 @@ func (w *inquiry) find(is func(Event) bool) int {
 
 // overdue finds the fact since which an invoice is late.
 func (w *inquiry) overdue(i Invoice) int {
+	since := i.lateSince()
+	last, closed := i.closing()
 	return w.find(func(e Event) bool {
 		o, is := e.(InvoiceOverdueRecorded)
-		return is && o.Invoice == i.ID && Overdue{o.Version, o.EffectiveAt} == i.Overdue[0]
+		return is && o.Invoice == i.ID && o.EffectiveAt == since && (!closed || o.Version > last.Version)
 	})
 }
 
@@ -222,10 +224,10 @@ func (w *inquiry) paid(o Order) int {
 	})
 }
 
-// refund finds the fact that an order's refund comes from.
+// refund finds the fact that ends an order by a refund.
 func (w *inquiry) refund(o Order) int {
 	return w.find(func(e Event) bool {
 		r, is := e.(RefundRecorded)
-		return is && r.Order == o.ID && r.EffectiveAt == o.RefundedAt
+		return is && r.Order == o.ID && !r.Goodwill && r.EffectiveAt == o.refundedAt()
 	})
 }

@@ -133,7 +133,7 @@ func (w *inquiry) paidUntil() string {
 	for _, o := range w.app.Orders {
 		switch {
 		case !o.buysEdition():
-		case o.RefundedAt != 0:
+		case o.refundedAt() != 0:
 			w.add(w.paid(o))
 			w.add(w.refund(o))
 		case until == 0 && o.Terms.PaidUntil == 0, until != 0 && max(o.Terms.PaidUntil, o.Terms.EffectiveAt) == until:

@@ -51,7 +51,7 @@ func (s *Store) Calendar(ctx context.Context, filter DueFilter) ([]Day, error) {
 			add(int64(t.At)/millisecondsADay, t.To, 1)
 		}
 	} else {
-		const query = `SELECT at / ?, goal, count(*) FROM dues WHERE at >= ? AND at < ? AND kind < ? GROUP BY 1, 2`
+		const query = `SELECT at / ?, goal, count(*) FROM dues WHERE at >= ? AND at < ? AND kind < ? AND goal <> '' GROUP BY 1, 2`
 		args := []any{millisecondsADay, int64(filter.After), int64(filter.end()), lifecycleKinds}
 		err = s.search(ctx, func(r *reader) error {
 			return r.list(ctx, query, args, 3, func(row []driver.Value) error {

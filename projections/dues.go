@@ -253,7 +253,7 @@ func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([
 
 func (s *Store) allTransitions(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
 	// What prevents a stop for arrears stands in the app's state, which is read for these alone.
-	const query = `SELECT ` + listedColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ? AND d.kind < ?
+	const query = `SELECT ` + listedColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ? AND d.kind < ? AND d.goal <> ''
 		ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`
 	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), lifecycleKinds, int64(limit)}
 	var found []Transition

@@ -183,9 +183,9 @@ func TestTransitions(t *testing.T) {
 	b30, a30, a20 := create("b", 30), create("a", 30), create("a", 20)
 	// a falls from flagship to pro after 10 days, and owes since day 3: due on day 10 too.
 	w.do("a", domain.RecordOrder{App: a20, Order: w.order("up", domain.Flagship, begin, at(10))})
-	w.do("a", domain.MarkArrears{App: a20, Invoice: "i", Version: 1, EffectiveAt: at(1), Amount: domain.Money{Currency: "CNY"}})
+	w.do("a", domain.MarkArrears{App: a20, Invoice: "i", Version: 1, EffectiveAt: at(1), Amount: domain.Money{Currency: "CNY", Minor: 5}})
 	w.now = at(3)
-	w.do("a", domain.MarkArrears{App: a30, Invoice: "i", Version: 1, EffectiveAt: at(3), Amount: domain.Money{Currency: "CNY"}})
+	w.do("a", domain.MarkArrears{App: a30, Invoice: "i", Version: 1, EffectiveAt: at(3), Amount: domain.Money{Currency: "CNY", Minor: 5}})
 	s := w.serve()
 	w.wait(s)
 	line := func(d Transition) string {

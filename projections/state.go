@@ -22,6 +22,12 @@ func appendAccount(b []byte, a *domain.Account) ([]byte, error) {
 	if a.Quota != 0 {
 		o.integer("quota", int64(a.Quota))
 	}
+	if a.Policy.Since != 0 {
+		o.marshal("policy", a.Policy)
+	}
+	if a.Policies != nil {
+		o.marshal("policies", a.Policies)
+	}
 	o.integer("in_use", int64(a.InUse))
 	o.number("version", a.Version)
 	o.instant("recorded_at", a.RecordedAt)
@@ -64,28 +70,36 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 		o.someText("to", string(t.To))
 		o.text("cause", string(t.Cause))
 		o.number("episode", t.Episode)
-		o.notice(t.Notice)
 		o.close()
 	}
-	if l := a.Lapse; l != (domain.Lapse{}) {
+	if a.Expiries != nil {
+		o.list("expiries")
+		for i := range a.Expiries {
+			o.expiry(&a.Expiries[i])
+		}
+		o.endList()
+	}
+	if l := &a.Lapse; l.Since != 0 {
 		o.member("lapse")
 		o.open()
 		o.text("cause", string(l.Cause))
 		o.instant("since", l.Since)
 		o.instant("stop_due", l.StopDue)
+		o.someText("edition", string(l.Edition))
 		o.number("episode", l.Episode)
 		o.someInstant("held_at", l.HeldAt)
-		o.notice(l.Notice)
+		o.notice(&l.Notice)
 		o.close()
 	}
-	if r := a.Arrears; r != (domain.Arrears{}) {
+	if r := &a.Arrears; r.Since != 0 {
 		o.member("arrears")
 		o.open()
 		o.instant("since", r.Since)
 		o.instant("stop_due", r.StopDue)
+		o.someText("edition", string(r.Edition))
 		o.number("episode", r.Episode)
 		o.someInstant("held_at", r.HeldAt)
-		o.notice(r.Notice)
+		o.notice(&r.Notice)
 		o.close()
 	}
 	o.hold("manual", a.Manual)
@@ -122,8 +136,12 @@ func (o *object) holdings(a *domain.App) {
 	}
 	o.someTrue("trtc", a.TRTC)
 	o.someTrue("tpns", a.TPNS)
+	o.someTrue("tpns_unpaid", a.TPNSUnpaid)
 	if a.Deletion != (domain.DeletionRequest{}) {
 		o.marshal("deletion", a.Deletion)
+	}
+	if a.Closed != nil {
+		o.marshal("closed_requests", a.Closed)
 	}
 }
 
@@ -220,10 +238,14 @@ func (o *object) someInstant(name string, i domain.Instant) {
 	}
 }
 
+// money writes an amount that may be absent, amount one that may not.
 func (o *object) money(name string, m domain.Money) {
-	if m == (domain.Money{}) {
-		return
+	if m != (domain.Money{}) {
+		o.amount(name, m)
 	}
+}
+
+func (o *object) amount(name string, m domain.Money) {
 	o.member(name)
 	o.open()
 	o.text("currency", m.Currency)
@@ -231,14 +253,32 @@ func (o *object) money(name string, m domain.Money) {
 	o.close()
 }
 
-func (o *object) notice(n domain.Notice) {
-	if n == (domain.Notice{}) {
+func (o *object) notice(n *domain.Notice) {
+	if n.At == 0 {
 		return
 	}
 	o.member("notice")
 	o.open()
 	o.instant("at", n.At)
 	o.number("episode", n.Episode)
+	if len(n.Before) > 0 {
+		o.list("before")
+		for _, span := range n.Before {
+			o.comma()
+			o.quote(span.String())
+		}
+		o.endList()
+	}
+	o.close()
+}
+
+func (o *object) expiry(x *domain.Expiry) {
+	o.comma()
+	o.open()
+	o.instant("at", x.At)
+	o.text("cause", string(x.Cause))
+	o.text("edition", string(x.Edition))
+	o.notice(&x.Notice)
 	o.close()
 }
 
@@ -280,7 +320,20 @@ func (o *object) order(order *domain.Order) {
 		o.close()
 	}
 	o.someText("by", string(order.By))
-	o.someInstant("refunded_at", order.RefundedAt)
+	if len(order.Refunds) > 0 {
+		o.list("refunds")
+		for i := range order.Refunds {
+			r := &order.Refunds[i]
+			o.comma()
+			o.open()
+			o.someText("id", r.ID)
+			o.instant("effective_at", r.EffectiveAt)
+			o.money("amount", r.Amount)
+			o.someTrue("goodwill", r.Goodwill)
+			o.close()
+		}
+		o.endList()
+	}
 	o.close()
 }
 
@@ -288,30 +341,30 @@ func (o *object) invoice(i *domain.Invoice) {
 	o.comma()
 	o.open()
 	o.text("id", i.ID)
-	if i.Closed != 0 {
-		o.integer("closed", i.Closed)
-	}
-	o.someText("closed_by", string(i.ClosedBy))
-	if i.Overdue != nil {
-		o.list("overdue")
-		for _, v := range i.Overdue {
+	if len(i.Owed) > 0 {
+		o.list("owed")
+		for _, v := range i.Owed {
 			o.comma()
-			o.overdue(v)
+			o.open()
+			o.integer("version", v.Version)
+			o.instant("effective_at", v.EffectiveAt)
+			o.amount("amount", v.Amount)
+			o.close()
 		}
 		o.endList()
 	}
-	if i.Latest != (domain.Overdue{}) {
-		o.member("latest")
-		o.overdue(i.Latest)
+	if len(i.Closed) > 0 {
+		o.list("closed")
+		for _, c := range i.Closed {
+			o.comma()
+			o.open()
+			o.integer("version", c.Version)
+			o.instant("effective_at", c.EffectiveAt)
+			o.text("by", string(c.By))
+			o.close()
+		}
+		o.endList()
 	}
-	o.money("amount", i.Amount)
-	o.close()
-}
-
-func (o *object) overdue(v domain.Overdue) {
-	o.open()
-	o.integer("version", v.Version)
-	o.instant("effective_at", v.EffectiveAt)
 	o.close()
 }
 

@@ -109,8 +109,10 @@ func TestAnOutageKeepsTheDueTimesAndTheirOrder(t *testing.T) {
 	expired, stopped := began.Add(240*time.Hour), began.Add(240*time.Hour+grace)
 	want := []domain.Event{
 		domain.EditionChanged{About: about, From: domain.Flagship, To: domain.Pro, By: "time", EffectiveAt: began.Add(120 * time.Hour)},
-		domain.TermScheduled{About: about, Due: expired, Cause: domain.CausePlanExpired},
-		domain.Lapsed{About: about, Cause: domain.CausePlanExpired, Since: expired, StopDue: stopped},
+		domain.TermScheduled{About: about, Due: expired, Cause: domain.CausePlanExpired, Expiries: []domain.ScheduledExpiry{
+			{At: expired, Cause: domain.CausePlanExpired, Edition: domain.Pro, NoticeAt: expired.Add(-168 * time.Hour), Notices: domain.DefaultPolicy().Notices},
+		}},
+		domain.Lapsed{About: about, Cause: domain.CausePlanExpired, Grace: domain.Grace{Since: expired, StopDue: stopped, Edition: domain.Pro}},
 		domain.TermScheduled{About: about},
 		domain.AppStopped{About: about, Cause: domain.CausePlanExpired, EffectiveAt: stopped},
 	}

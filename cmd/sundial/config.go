@@ -37,13 +37,22 @@ func check(c *server.Config) error {
 	if c.Sandbox && (domain.InstantOf(c.SandboxStart) <= 0 || domain.InstantOf(c.SandboxStart) > domain.MaxInstant) {
 		return misused("--sandbox-start: want a time between 1970 and 9999, such as 2020-01-01T00:00:00Z")
 	}
-	if c.Policy.Grace < minGrace || c.Policy.Grace > maxGrace || c.Policy.Grace%time.Millisecond != 0 {
+	graces, aheads := []time.Duration{c.Policy.Grace}, []time.Duration{c.Policy.OrderAhead}
+	for _, edition := range []domain.Edition{domain.Pro, domain.Flagship} {
+		terms := c.Policy.For(domain.AccountPolicy{}, edition)
+		graces, aheads = append(graces, terms.Grace), append(aheads, terms.OrderAhead)
+	}
+	if slices.ContainsFunc(graces, func(d time.Duration) bool { return d < minGrace || d > maxGrace || d%time.Millisecond != 0 }) {
 		return misused("--grace: want whole milliseconds from %s to %s, such as 168h", minGrace, maxGrace)
+	}
+	if slices.ContainsFunc(aheads, func(d time.Duration) bool { return d > domain.MaxOrderAhead.Duration() }) {
+		return misused("--order-ahead: want 0s to %s, such as 26280h", domain.MaxOrderAhead)
 	}
 	if c.Policy.Quota < 1 || c.Policy.Quota > domain.MaxQuota {
 		return misused("--quota: want 1 to %d", domain.MaxQuota)
 	}
-	if len(c.Policy.Notices) > maxNotices || slices.ContainsFunc(c.Policy.Notices, func(d time.Duration) bool {
+	if len(c.Policy.Notices) > maxNotices || slices.ContainsFunc(c.Policy.Notices, func(n domain.Span) bool {
+		d := n.Duration()
 		return d < time.Minute || d > maxGrace || d%time.Millisecond != 0
 	}) {
 		return misused("--notices: want at most %d durations from %s to %s, such as 72h,24h", maxNotices, time.Minute, maxGrace)

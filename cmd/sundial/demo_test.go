@@ -30,7 +30,7 @@ func TestMainJob(t *testing.T) {
 	if strings.ContainsAny(out+errs, "\x1b\r") {
 		t.Error("control characters where there is no terminal")
 	}
-	for _, want := range []string{"120 apps of 24 accounts", "895 deliveries", "stopped"} {
+	for _, want := range []string{"120 apps of 24 accounts", "953 deliveries", "stopped"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("nothing is said of %q:\n%s", want, out)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,11 +8,9 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
-	"sundial/domain"
 	"sundial/internal/server"
 )
 
@@ -36,21 +33,6 @@ type serveCmd struct {
 
 	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info" env:"SUNDIAL_LOG_LEVEL" placeholder:"LEVEL"`
 	LogFormat string     `help:"text or json." enum:"text,json" default:"text" env:"SUNDIAL_LOG_FORMAT" placeholder:"FORMAT"`
-}
-
-// policyFlags are the numbers that a vendor chooses.
-type policyFlags struct {
-	Grace   time.Duration   `help:"From arrears or a lapse to the stop. Due times that are set already stay." default:"168h" env:"SUNDIAL_GRACE" placeholder:"DURATION"`
-	Notices []time.Duration `help:"How long before a stop or an expiry its owner is warned." default:"168h,72h,24h,1h" env:"SUNDIAL_NOTICES" placeholder:"DURATION,…"`
-	Quota   int             `help:"How many apps an account may have unless an operator says otherwise." default:"100" env:"SUNDIAL_QUOTA" placeholder:"N"`
-}
-
-func (f policyFlags) policy() domain.Policy {
-	p := domain.DefaultPolicy()
-	p.Grace, p.Quota = f.Grace, f.Quota
-	p.Notices = slices.Clone(f.Notices)
-	slices.SortFunc(p.Notices, func(a, b time.Duration) int { return cmp.Compare(b, a) })
-	return p
 }
 
 // outsideFlags say where the log is, if not in the data directory.
@@ -108,12 +90,16 @@ func (v *serveCmd) config(errs io.Writer) (server.Config, error) {
 		}
 		rootKeys = append(rootKeys, name)
 	}
+	policy, err := v.policy()
+	if err != nil {
+		return server.Config{}, err
+	}
 	config := server.Config{
 		Dir: v.Data, Listen: v.Listen, NATSListen: v.NATSListen,
 		Sandbox: v.Sandbox, SandboxStart: v.SandboxStart,
 		Outside: outside, Replicas: replicas,
 		TLS: tls, Insecure: v.Insecure, RootKeys: rootKeys,
-		Policy: v.policy(),
+		Policy: policy,
 		Logger: newLogger(errs, v.LogLevel, v.LogFormat),
 	}
 	return config, check(&config)

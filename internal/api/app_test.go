@@ -20,8 +20,7 @@ func TestAppIsAsDescribed(t *testing.T) {
 		ID: 1400000001, Account: "acme", Name: "shop \"chat\" 店\u2028", AppType: "e-commerce", Introduction: "a\nb", CreatedAt: begin,
 		Base: domain.Trial, Edition: domain.Pro, Orders: []domain.Order{order},
 		Invoices: []domain.Invoice{{
-			ID: "inv-1", Overdue: []domain.Overdue{{Version: 1, EffectiveAt: begin + day}},
-			Latest: domain.Overdue{Version: 1, EffectiveAt: begin + day}, Amount: domain.Money{Currency: "CNY", Minor: 500},
+			ID: "inv-1", Owed: []domain.Statement{{Version: 1, EffectiveAt: begin + day, Amount: domain.Money{Currency: "CNY", Minor: 500}}},
 		}},
 		Lapse:    domain.Lapse{Cause: domain.CauseRefund, Since: begin + 3*day, StopDue: begin + 10*day},
 		Arrears:  domain.Arrears{Since: begin + day, StopDue: begin + 8*day},

@@ -154,7 +154,7 @@ func TestWhy(t *testing.T) {
 		},
 		{
 			Kind: domain.LinkRule, Text: "in arrears since 2021-01-05T00:00:00.000Z; grace 168h, stop due 2021-01-12T00:00:00.000Z",
-			Event: "app.arrears_started.v1", Command: "mark_arrears", RecordedAt: at(7), Position: 2,
+			Event: "app.arrears_started.v2", Command: "mark_arrears", RecordedAt: at(7), Position: 2,
 		},
 		{
 			Kind: domain.LinkTimer, Text: "stopped from 2021-01-12T00:00:00.000Z (arrears)", Event: "app.stopped.v1",

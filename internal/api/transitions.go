@@ -46,10 +46,13 @@ func appendTransition(b []byte, t projections.Transition) []byte {
 	b = appendInstant(append(b, `,"due":`...), t.At)
 	b = appendString(append(b, `,"cause":`...), string(t.Cause))
 	b = append(b, `,"prevented_by":{"facts":[`...)
-	if t.Prevention.Edition != "" {
+	switch {
+	case t.Prevention.Edition != "":
 		b = appendString(b, factPaid)
 		b = appendString(append(b, `],"edition":`...), string(t.Prevention.Edition))
-	} else {
+	case len(t.Prevention.Invoices) == 0: // nothing is lost by it
+		b = append(b, ']')
+	default:
 		b = appendString(b, factSettled)
 		b = appendString(append(b, ','), factVoided)
 		b = append(b, `],"invoices":[`...)

@@ -12,11 +12,6 @@ import (
 	"sundial/eventstore"
 )
 
-// upcasts read what older programs wrote. Each leads to the event of today in one step, from what the stored event says
-// and nothing else: an upcast knows neither the commit nor the account. It keeps the name of the event, in front of the
-// version, by which consumers choose events and sums of money are found.
-var upcasts = []eventstore.Upcast[domain.Event]{}
-
 // New makes the codec: every event of the domain under its stored name, and every name that one had before. It fails
 // only where two claim one name, which a test rules out.
 func New() (*eventstore.Codec[domain.Event], error) {

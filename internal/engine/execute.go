@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,8 +52,13 @@ type Answer struct {
 	Events   []domain.Event
 }
 
-// ContentHash tells commands apart that carry one id: the account, the command's name and its content as JSON.
+// ContentHash tells commands apart that carry one id: the account, the command's name and its content as JSON, as
+// domain.Content has it.
 func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
+	return hashOf(account, domain.Content(cmd))
+}
+
+func hashOf(account string, cmd domain.Command) (eventstore.Hash, error) {
 	body, err := json.Marshal(cmd, json.Deterministic(true))
 	if err != nil {
 		return eventstore.Hash{}, fmt.Errorf("engine: the command %s has no JSON form: %w", cmd.Name(), err)
@@ -103,7 +109,12 @@ func (e *Engine) Committed(ctx context.Context, req Request) (Answer, bool, erro
 	if err != nil || !found {
 		return Answer{}, false, err
 	}
-	answer, err := e.repeat(ctx, acc, at, content)
+	if at.content != content {
+		if err := e.sameAsBefore(ctx, acc, at, req); err != nil {
+			return Answer{}, true, err
+		}
+	}
+	answer, err := e.repeat(ctx, acc, at)
 	e.metrics.observe(req.Command.Name(), answer.Outcome, err, time.Since(started)) //nolint:forbidigo // see above
 	if err == nil {
 		e.Projected(ctx, answer.Position)
@@ -186,11 +197,16 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 	if at, found, err := e.find(ctx, t.acc, t.req.ID); err != nil {
 		return Answer{}, false, err
 	} else if found {
-		if at.content == t.content && strings.HasPrefix(t.req.ID, FactPrefix) {
+		if at.content != t.content {
+			if err := e.sameAsBefore(ctx, t.acc, at, t.req); err != nil {
+				return Answer{}, false, err
+			}
+		}
+		if strings.HasPrefix(t.req.ID, FactPrefix) {
 			// Who reports facts asks whether they are in, not what the app was then; after a restart many come again.
 			return Answer{Outcome: Repeated, Position: at.position}, false, nil
 		}
-		answer, err := e.repeat(ctx, t.acc, at, t.content)
+		answer, err := e.repeat(ctx, t.acc, at)
 		return answer, false, err
 	}
 	state := t.acc.state
@@ -341,11 +357,36 @@ func head(state *domain.Account) *domain.Account {
 	return &copied
 }
 
-// repeat gives the answer that the command got when it was committed: the app as it was then.
-func (e *Engine) repeat(ctx context.Context, acc *account, at recent, content eventstore.Hash) (Answer, error) {
-	if at.content != content {
-		return Answer{}, ErrIDReused
+// sameAsBefore judges a command whose id was committed by an earlier program, which took more of it for its content: its
+// reason, and of a message what differs between deliveries. It is ErrIDReused if it is another command all the same.
+func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req Request) error {
+	if whole, err := hashOf(req.Account, req.Command); err != nil || whole == at.content {
+		return err
 	}
+	m, err := e.config.Log.Get(ctx, at.position)
+	if err != nil {
+		return fmt.Errorf("%w (%w)", ErrUnavailable, err)
+	}
+	commit, events, err := e.decode(&m)
+	if err != nil {
+		return err
+	}
+	if commit.Account != req.Account || commit.Command != req.Command.Name() {
+		return ErrIDReused
+	}
+	if cmd, carries := domain.WithReason(req.Command, commit.Reason); carries {
+		if whole, err := hashOf(req.Account, cmd); err != nil || whole == at.content {
+			return err
+		}
+	}
+	if strings.HasPrefix(req.ID, FactPrefix) && slices.ContainsFunc(events, func(e domain.Event) bool { return domain.SameFact(e, req.Command) }) {
+		return nil
+	}
+	return ErrIDReused
+}
+
+// repeat gives the answer that the command got when it was committed: the app as it was then.
+func (e *Engine) repeat(ctx context.Context, acc *account, at recent) (Answer, error) {
 	answer := Answer{Outcome: Repeated, Position: at.position}
 	then := domain.NewAccount(acc.id)
 	for m, err := range e.config.Log.Account(ctx, acc.id, 0, at.position) {

@@ -14,6 +14,8 @@ type bill struct {
 	account     string
 	app         domain.AppID
 	order       string
+	refund      string
+	goodwill    bool
 	invoice     string
 	edition     string
 	effectiveAt domain.Instant
@@ -43,9 +45,11 @@ var translations = map[string]translation{
 	},
 	typeRefunded: {
 		[]string{"account", "app", "order", "effective_at"},
-		[]string{"amount"},
+		[]string{"amount", "refund", "ends"},
 		func(b bill, r *domain.Report) domain.Command {
-			return domain.Refund{App: b.app, Order: b.order, EffectiveAt: b.effectiveAt, Amount: b.amount, Report: r}
+			return domain.Refund{
+				App: b.app, Order: b.order, Refund: b.refund, EffectiveAt: b.effectiveAt, Amount: b.amount, Goodwill: b.goodwill, Report: r,
+			}
 		},
 	},
 	typeOverdue: {
@@ -126,6 +130,13 @@ func (e *event) member(name string, v jsontext.Value) (taken bool, err error) {
 		}
 	case "order":
 		b.order, err = unquote(v, at)
+	case "refund":
+		b.refund, err = unquote(v, at)
+	case "ends":
+		if v.Kind() != 't' && v.Kind() != 'f' {
+			err = malformed("wrong_type", at, "must be true or false")
+		}
+		b.goodwill = v.Kind() == 'f'
 	case "invoice":
 		b.invoice, err = unquote(v, at)
 	case "edition":

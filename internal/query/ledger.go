@@ -23,24 +23,13 @@ var ErrOverflow = errors.New("query: a sum is beyond 9007199254740991 minor unit
 // domain; the ledger adds up what each is worth, so that a fact counts for the difference that it makes. The sums so
 // depend on the set of facts alone, not on their order.
 type ledger struct {
-	facts   *domain.Account    // the facts, and nothing else that happened
-	refunds map[orderID]refund // that count
-	sums    map[string]*Sums   // by currency
-	scratch map[string]*Sums   // the effect in the making
-}
-
-type orderID struct {
-	app domain.AppID
-	id  string
-}
-
-type refund struct {
-	at     domain.Instant
-	amount domain.Money // absent: the whole of the order
+	facts   *domain.Account  // the facts, and nothing else that happened
+	sums    map[string]*Sums // by currency
+	scratch map[string]*Sums // the effect in the making
 }
 
 func newLedger() *ledger {
-	return &ledger{facts: domain.NewAccount(""), refunds: map[orderID]refund{}, sums: map[string]*Sums{}, scratch: map[string]*Sums{}}
+	return &ledger{facts: domain.NewAccount(""), sums: map[string]*Sums{}, scratch: map[string]*Sums{}}
 }
 
 // enter takes a fact in and gives its effect, by currency: none where it changes nothing. The effect of a correction can
@@ -49,9 +38,6 @@ func (l *ledger) enter(f *statedFact) ([]Sums, error) {
 	clear(l.scratch)
 	l.count(f, -1)
 	l.facts.Apply(domain.Recorded{}, f.event)
-	if f.kind == OrderRefunded {
-		l.refund(orderID{f.app, f.document}, refund{f.effectiveAt, f.amount})
-	}
 	l.count(f, 1)
 	if f.amount.Currency != "" {
 		of(l.sums, f.amount.Currency) // it is shown from now on, also if the fact changes nothing
@@ -73,26 +59,6 @@ func (l *ledger) enter(f *statedFact) ([]Sums, error) {
 	return effect, nil
 }
 
-// refund keeps the refund that counts: the earliest; of several at one instant the largest, the whole before any part.
-func (l *ledger) refund(id orderID, r refund) {
-	known, refunded := l.refunds[id]
-	if refunded && cmp.Or(cmp.Compare(known.at, r.at), compareRefunds(r.amount, known.amount)) <= 0 {
-		return
-	}
-	l.refunds[id] = r
-}
-
-// compareRefunds orders the amounts of refunds, which may be absent; currencies by their codes, for a stable answer.
-func compareRefunds(a, b domain.Money) int {
-	absent := func(m domain.Money) int {
-		if m == (domain.Money{}) {
-			return 1
-		}
-		return 0
-	}
-	return cmp.Or(cmp.Compare(absent(a), absent(b)), cmp.Compare(a.Minor, b.Minor), cmp.Compare(a.Currency, b.Currency))
-}
-
 // count adds to the effect what the order or the invoice of a fact is worth by now, once or minus once.
 func (l *ledger) count(f *statedFact, times int64) {
 	app := l.facts.Apps[f.app]
@@ -107,10 +73,10 @@ func (l *ledger) count(f *statedFact, times int64) {
 		}
 		paid := app.Orders[i].Terms.Amount
 		of(l.scratch, paid.Currency).Charged += times * paid.Minor
-		if r, refunded := l.refunds[orderID{f.app, f.document}]; refunded {
-			back := r.amount
+		for _, r := range app.Orders[i].Refunds {
+			back := r.Amount
 			if back == (domain.Money{}) {
-				back = paid
+				back = paid // the whole of the order
 			}
 			of(l.scratch, back.Currency).Refunded += times * back.Minor
 		}
@@ -119,11 +85,13 @@ func (l *ledger) count(f *statedFact, times int64) {
 		if !found {
 			return
 		}
-		switch invoice := &app.Invoices[i]; {
-		case len(invoice.Overdue) > 0:
-			of(l.scratch, invoice.Amount.Currency).Owed += times * invoice.Amount.Minor
+		invoice := &app.Invoices[i]
+		amount := invoice.Latest().Amount
+		switch {
+		case invoice.Overdue():
+			of(l.scratch, amount.Currency).Owed += times * amount.Minor
 		case invoice.Settled():
-			of(l.scratch, invoice.Amount.Currency).Charged += times * invoice.Amount.Minor
+			of(l.scratch, amount.Currency).Charged += times * amount.Minor
 		}
 	}
 }

@@ -37,7 +37,7 @@ func eventOf(f oracle.Fact) domain.Event {
 		}
 		return domain.OrderRecorded{About: about, Order: terms, By: by}
 	case oracle.OrderRefunded:
-		return domain.RefundRecorded{About: about, Order: f.Order, EffectiveAt: at, Amount: amount}
+		return domain.RefundRecorded{About: about, Order: f.Order, Refund: f.Refund, EffectiveAt: at, Amount: amount, Goodwill: f.Goodwill}
 	case oracle.InvoiceOverdue:
 		return domain.InvoiceOverdueRecorded{About: about, Invoice: f.Invoice, Version: f.Version, EffectiveAt: at, Amount: amount}
 	case oracle.InvoiceSettled:
@@ -105,12 +105,8 @@ func worth(facts []oracle.Fact) map[string]Sums {
 			paid = slices.MinFunc(orders, byOrderRules).Amount
 			add(paid, 1, 0, 0)
 		}
-		if refunds := of(oracle.OrderRefunded); len(refunds) > 0 {
-			counts := slices.MinFunc(refunds, func(a, b oracle.Fact) int {
-				whole := func(f oracle.Fact) int { return min(len(f.Amount.Currency), 1) }
-				return cmp.Or(cmp.Compare(a.Effective, b.Effective), cmp.Compare(whole(a), whole(b)), cmp.Compare(b.Amount.Minor, a.Amount.Minor), cmp.Compare(b.Amount.Currency, a.Amount.Currency))
-			})
-			add(cmp.Or(counts.Amount, paid), 0, 1, 0)
+		for _, r := range oracle.Refunds(about) {
+			add(cmp.Or(r.Amount, paid), 0, 1, 0)
 		}
 	}
 	return sums
@@ -135,24 +131,17 @@ func byOrderRules(a, b oracle.Fact) int {
 }
 
 func addInvoice(of func(...string) []oracle.Fact, add func(m oracle.Money, charged, refunded, owed int64)) {
-	closing, overdue := of(oracle.InvoiceSettled, oracle.InvoiceVoided), of(oracle.InvoiceOverdue)
+	overdue := of(oracle.InvoiceOverdue)
 	if len(overdue) == 0 {
 		return // what it is about is not known
 	}
 	shown := slices.MaxFunc(overdue, func(a, b oracle.Fact) int {
 		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Effective, b.Effective), cmp.Compare(a.Amount.Minor, b.Amount.Minor), cmp.Compare(a.Amount.Currency, b.Amount.Currency))
 	})
-	if len(closing) == 0 {
+	switch oracle.InvoiceStands(of(oracle.InvoiceOverdue, oracle.InvoiceSettled, oracle.InvoiceVoided)) {
+	case oracle.InvoiceOverdue:
 		add(shown.Amount, 0, 0, 1)
-		return
-	}
-	last := slices.MaxFunc(closing, func(a, b oracle.Fact) int {
-		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Kind, b.Kind)) // voided goes before settled
-	})
-	switch {
-	case slices.ContainsFunc(overdue, func(f oracle.Fact) bool { return f.Version > last.Version }):
-		add(shown.Amount, 0, 0, 1)
-	case last.Kind == oracle.InvoiceSettled:
+	case oracle.InvoiceSettled:
 		add(shown.Amount, 1, 0, 0)
 	}
 }

@@ -19,7 +19,9 @@ func commandOf(f oracle.Fact, report *domain.Report) domain.Command {
 	case domain.OrderRecorded:
 		return domain.RecordOrder{App: e.App, Order: e.Order, Report: report}
 	case domain.RefundRecorded:
-		return domain.Refund{App: e.App, Order: e.Order, EffectiveAt: e.EffectiveAt, Amount: e.Amount, Report: report}
+		return domain.Refund{
+			App: e.App, Order: e.Order, Refund: e.Refund, EffectiveAt: e.EffectiveAt, Amount: e.Amount, Goodwill: e.Goodwill, Report: report,
+		}
 	case domain.InvoiceOverdueRecorded:
 		return domain.MarkArrears{App: e.App, Invoice: e.Invoice, Version: e.Version, EffectiveAt: e.EffectiveAt, Amount: e.Amount, Report: report}
 	case domain.InvoiceSettledRecorded:

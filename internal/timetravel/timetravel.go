@@ -4,9 +4,11 @@
 package timetravel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -121,24 +123,42 @@ func (p *Past) appThen(ctx context.Context, present *domain.App, c Clocks, b *bu
 		return nil, err
 	}
 	if c.AsOf >= c.KnownAt && entries[0].Position == present.Position { // nothing has come since
-		return p.ahead(present, c), nil
+		return p.ahead(ctx, present, c)
 	}
 	log, err := p.read(ctx, present, entries)
 	if err != nil {
 		return nil, err
 	}
 	if c.AsOf < c.KnownAt {
+		sets, err := p.policies(ctx, present.Account, c.KnownAt)
+		if err != nil {
+			return nil, err
+		}
+		if len(sets) > 0 {
+			log = append(log, sets...)
+			slices.SortStableFunc(log, func(a, b domain.Past) int { return cmp.Compare(a.Position, b.Position) })
+		}
 		return domain.Hindsight(present.Account, present.ID, log, p.config.Policy, c.AsOf), nil
 	}
-	return p.ahead(fold(present, log), c), nil
+	return p.ahead(ctx, fold(present, log), c)
 }
 
 // ahead lets what is due happen, where the question is about a time after what is known.
-func (p *Past) ahead(app *domain.App, c Clocks) *domain.App {
+func (p *Past) ahead(ctx context.Context, app *domain.App, c Clocks) (*domain.App, error) {
 	if app == nil || c.AsOf <= c.KnownAt {
-		return app
+		return app, nil
 	}
-	return domain.Expected(app, p.config.Policy, c.AsOf)
+	sets, err := p.policies(ctx, app.Account, c.KnownAt)
+	if err != nil {
+		return nil, err
+	}
+	var own domain.AccountPolicy
+	for _, past := range sets {
+		if set, is := past.Event.(domain.PolicySet); is {
+			own = set.Policy
+		}
+	}
+	return domain.Expected(app, own, p.config.Policy, c.AsOf), nil
 }
 
 // entries lists an app's commits that were recorded by an instant, latest first.
@@ -193,6 +213,30 @@ func (p *Past) decode(position uint64, payload []byte) (eventstore.Commit, []dom
 		}
 	}
 	return c, events, nil
+}
+
+// policies lists when an account was given a policy of its own by an instant, oldest first.
+func (p *Past) policies(ctx context.Context, account string, by domain.Instant) ([]domain.Past, error) {
+	present, found, err := p.config.Store.Account(ctx, account)
+	if err != nil || !found {
+		return nil, err
+	}
+	var sets []domain.Past
+	for _, at := range present.Policies {
+		if at.At > by {
+			break
+		}
+		_, events, err := p.commit(ctx, account, projections.Entry{Position: at.Position, RecordedAt: at.At})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range events {
+			if _, is := e.(domain.PolicySet); is {
+				sets = append(sets, domain.Past{Recorded: at, Event: e})
+			}
+		}
+	}
+	return sets, nil
 }
 
 // read gives an app's part of the log, oldest first, of commits that were listed latest first.

@@ -248,3 +248,51 @@ func TestWhatIfInSeveralPasses(t *testing.T) {
 		}
 	}
 }
+
+// TestTheAccountsPolicyCounts: in the past, ahead and under another policy, an account's own grace counts from when it was
+// set, and moves no due that was set before.
+func TestTheAccountsPolicyCounts(t *testing.T) {
+	w := newWorld(t)
+	began := w.Now()
+	long := domain.AccountPolicy{PolicyPart: domain.PolicyPart{Grace: domain.Span(336 * time.Hour)}}
+	before := w.owing(t, "acme")
+	w.Move(time.Hour)
+	w.Must(t, "acme", "policy", domain.Operator, domain.SetPolicy{Policy: long})
+	w.Move(time.Hour)
+	after := w.owing(t, "acme")
+	w.Move(time.Hour)
+	w.Must(t, "acme", "clear", domain.Operator, domain.SetPolicy{})
+	w.Move(time.Hour)
+	cleared := w.owing(t, "acme")
+	w.Move(time.Hour)
+
+	for _, c := range []struct {
+		app  domain.AppID
+		made domain.Instant
+		due  time.Duration
+	}{{before, began, 168 * time.Hour}, {after, began.Add(2 * time.Hour), 336 * time.Hour}, {cleared, began.Add(4 * time.Hour), 168 * time.Hour}} {
+		for _, clocks := range []timetravel.Clocks{{AsOf: c.made, KnownAt: w.Now()}, {AsOf: w.Now() - 1, KnownAt: w.Now()}, {AsOf: w.Now(), KnownAt: w.Now()}} {
+			app, found, err := w.past.App(t.Context(), c.app, clocks)
+			if err != nil || !found {
+				t.Fatal(found, err)
+			}
+			if want := c.made.Add(c.due); app.Arrears.StopDue != want {
+				t.Errorf("app %d by %+v: the stop is due %s, want %s", c.app, clocks, app.Arrears.StopDue, want)
+			}
+		}
+		for at, status := range map[domain.Instant]domain.Status{c.made.Add(c.due) - 1: domain.Active, c.made.Add(c.due): domain.Stopped} {
+			app, _, err := w.past.App(t.Context(), c.app, timetravel.Clocks{AsOf: at, KnownAt: w.Now()})
+			if err != nil || app.Status() != status {
+				t.Errorf("app %d will be %s at %s, want %s (%v)", c.app, app.Status(), at, status, err)
+			}
+		}
+	}
+
+	report, err := timetravel.WhatIf(t.Context(), timetravel.Question{Log: w.Log, Policy: w.Policy(), Grace: time.Hour, Until: w.Now().Add(1000 * time.Hour)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (timetravel.Counts{Earlier: 2, Same: 1}); report.Total != want {
+		t.Errorf("under another grace of the engine's: %+v, want %+v: an account keeps its own", report.Total, want)
+	}
+}

@@ -160,6 +160,7 @@ type pass struct {
 	graces   *domain.Graces
 	learns   bool // the graces, which must be told in the order of the log
 	accounts map[string]struct{}
+	policies map[string]domain.PolicySet // that accounts have of their own
 	lives    map[domain.AppID]*life
 	limit    int    // of lives
 	full     uint64 // the position of the first account that had no room; 0: all had
@@ -167,12 +168,12 @@ type pass struct {
 }
 
 func newPass(q Question, codec *eventstore.Codec[domain.Event], graces *domain.Graces) *pass {
-	p := &pass{question: q, codec: codec, graces: graces, accounts: map[string]struct{}{}, lives: map[domain.AppID]*life{}, limit: cmp.Or(q.held, heldApps)}
+	p := &pass{question: q, codec: codec, graces: graces, accounts: map[string]struct{}{}, policies: map[string]domain.PolicySet{}, lives: map[domain.AppID]*life{}, limit: cmp.Or(q.held, heldApps)}
 	p.was = p.graces.Over(q.Policy)
 	p.would = func(t domain.Instant) domain.Policy {
 		policy := p.was(t)
 		if t >= q.From {
-			policy.Grace = q.Grace
+			policy.Grace, policy.Editions = q.Grace, domain.EditionsPolicy{} // of the engine; accounts keep their own
 		}
 		return policy
 	}
@@ -236,10 +237,13 @@ func (p *pass) events(m *eventstore.Message, commit *eventstore.Commit) error {
 			return fmt.Errorf("time travel: commit %d: %w", m.Sequence, err)
 		}
 		if p.learns {
-			p.graces.Learn(domain.Past{Recorded: at, Event: events[i]})
+			p.graces.Learn(m.Account, domain.Past{Recorded: at, Event: events[i]})
 		}
 	}
 	for i, e := range events {
+		if set, is := e.(domain.PolicySet); is {
+			p.decree(m.Account, at, set)
+		}
 		l := p.lives[e.Subject()]
 		if i == 0 && l != nil && domain.Follows(e) { // time's own commit: it came before what follows at the same instant
 			l.until(at.At)
@@ -250,6 +254,9 @@ func (p *pass) events(m *eventstore.Message, commit *eventstore.Commit) error {
 		if l == nil {
 			l = newLife(m.Account, e.Subject(), p.was)
 			p.lives[e.Subject()] = l
+			if set, own := p.policies[m.Account]; own {
+				l.count(at.At, set)
+			}
 		}
 		if at.At >= p.question.From {
 			l.fork(p.would)
@@ -257,6 +264,19 @@ func (p *pass) events(m *eventstore.Message, commit *eventstore.Commit) error {
 		l.count(at.At, e)
 	}
 	return nil
+}
+
+// decree lets the policy that an account is given count for its apps, those to come as well.
+func (p *pass) decree(account string, at domain.Recorded, set domain.PolicySet) {
+	p.policies[strings.Clone(account)] = set
+	for _, l := range p.lives {
+		if l.account == account {
+			if at.At >= p.question.From {
+				l.fork(p.would)
+			}
+			l.count(at.At, set)
+		}
+	}
 }
 
 // tell adds what came of the pass to a report.
