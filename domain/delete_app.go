@@ -52,7 +52,7 @@ func (AppDeleted) Type() string { return "app.deleted.v1" }
 func (e AppDeleted) apply(acc *Account) {
 	app := acc.change(e.App)
 	app.DeletedAt = e.DeletedAt
-	app.Term, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, Lapse{}, Arrears{}, Hold{}, Hold{}
+	app.Term, app.Expiries, app.Lapse, app.Arrears, app.Manual, app.Operator = Term{}, nil, Lapse{}, Arrears{}, Hold{}, Hold{}
 	app.Keys, app.Reveals, app.Admins, app.Certificates, app.Gone = nil, nil, nil, nil, nil
 	acc.InUse--
 }

@@ -18,21 +18,22 @@ func (c EditAppInfo) decide(d *draft) error {
 		return err
 	}
 	edited := AppInfoEdited{About{c.App}, or(c.AppName, app.Name), or(c.AppType, app.AppType), or(c.Introduction, app.Introduction)}
-	if edited.Name == app.Name && edited.AppType == app.AppType && edited.Introduction == app.Introduction {
-		return nil
-	}
 	var p problems
-	d.checkInfo(edited.Name, edited.Introduction, &p)
-	if edited.AppType != app.AppType { // one that the policy has dropped since may stay
+	if edited.Name != app.Name || edited.Introduction != app.Introduction { // what a policy allowed before may stay
+		d.checkInfo(edited.Name, edited.Introduction, &p)
+	}
+	if edited.AppType != app.AppType {
 		d.checkType(edited.AppType, &p)
 	}
 	if err := p.err(); err != nil {
 		return err
 	}
-	if app.DeletedAt != 0 {
+	switch {
+	case app.DeletedAt != 0:
 		return refuse(AppDeletedAlready)
+	case edited.Name != app.Name || edited.AppType != app.AppType || edited.Introduction != app.Introduction:
+		d.emit(edited)
 	}
-	d.emit(edited)
 	return nil
 }
 

@@ -51,10 +51,10 @@ func TestEditAppInfo(t *testing.T) {
 			then: silence,
 		},
 		{
-			name:  "what is so already is silence of a deleted app too",
+			name:  "what is so already is refused of a deleted app too",
 			given: deletedTrial(),
 			as:    Owner, at: day(2), when: edit("shop", "", ""),
-			then: silence,
+			then: refused(AppDeletedAlready),
 		},
 		{
 			name:  "a deleted app",
