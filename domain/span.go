@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,17 +19,27 @@ func (s Span) Duration() time.Duration { return time.Duration(s) }
 
 // String is the span without zeros at the end.
 func (s Span) String() string {
-	long := time.Duration(s).String() // 168h0m0s
+	b, _ := s.AppendText(nil)
+	return string(b)
+}
+
+// AppendText appends what String gives; it cannot fail. Every event that sets a due has some of these, nearly all of them
+// whole hours.
+func (s Span) AppendText(b []byte) ([]byte, error) {
+	if s > 0 && time.Duration(s)%time.Hour == 0 {
+		return append(strconv.AppendInt(b, int64(time.Duration(s)/time.Hour), 10), 'h'), nil
+	}
+	long := time.Duration(s).String() // 1h30m0s
 	for _, unit := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(long, unit) {
 			long = long[:len(long)-len("0s")]
 		}
 	}
-	return long
+	return append(b, long...), nil
 }
 
 // MarshalText gives what String gives.
-func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Span) MarshalText() ([]byte, error) { return s.AppendText(nil) }
 
 // UnmarshalText reads what time.ParseDuration reads, but for what is negative or finer than the milliseconds in which due
 // times are counted.

@@ -265,7 +265,10 @@ func (o *object) notice(n *domain.Notice) {
 		o.list("before")
 		for _, span := range n.Before {
 			o.comma()
-			o.quote(span.String())
+			o.b = append(o.b, '"')
+			b, err := span.AppendText(o.b)
+			o.failed(err)
+			o.b = append(b, '"')
 		}
 		o.endList()
 	}
