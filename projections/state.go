@@ -268,7 +268,8 @@ func (o *object) notice(n *domain.Notice) {
 			o.b = append(o.b, '"')
 			b, err := span.AppendText(o.b)
 			o.failed(err)
-			o.b = append(b, '"')
+			o.b = b
+			o.b = append(o.b, '"')
 		}
 		o.endList()
 	}
