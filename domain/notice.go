@@ -79,15 +79,16 @@ func (a *App) nextWarning() (first warning, owed bool) {
 	if a.Arrears.HeldAt == 0 {
 		consider(warning{a.Arrears.Notice, DueArrears, Stopped, CauseArrears, a.Arrears.StopDue})
 	}
-	if a.Lapse.HeldAt == 0 && !a.coveredInTime() {
+	if a.Lapse.HeldAt == 0 && !a.lapseEndsInTime() {
 		consider(warning{a.Lapse.Notice, DueLapse, Stopped, a.Lapse.Cause, a.Lapse.StopDue})
 	}
 	return first, owed
 }
 
-// coveredInTime says whether an order is known that begins before the grace of a lapse is over, or as it is.
-func (a *App) coveredInTime() bool {
-	return a.Lapse.Since != 0 && a.Term.Due != 0 && a.Term.To != "" && a.Term.Due <= a.Lapse.StopDue
+// lapseEndsInTime says whether an order is known that begins before the grace of a lapse is over, or as it is. It ends the
+// lapse; or moves it, if it ends as it begins.
+func (a *App) lapseEndsInTime() bool {
+	return a.Lapse.Since != 0 && a.Term.Due != 0 && a.Term.Due <= a.Lapse.StopDue
 }
 
 // give gives the notice that is owed. Of several whose time has passed only the last is given; none once what it warns

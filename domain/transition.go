@@ -67,7 +67,7 @@ func (a *App) Dues() []Due {
 	if r := a.Arrears; r.Since != 0 && r.HeldAt == 0 {
 		add(Due{DueArrears, r.StopDue, r.Episode, string(Stopped), CauseArrears})
 	}
-	if l := a.Lapse; l.Since != 0 && l.HeldAt == 0 && !a.coveredInTime() {
+	if l := a.Lapse; l.Since != 0 && l.HeldAt == 0 && !a.lapseEndsInTime() {
 		add(Due{DueLapse, l.StopDue, l.Episode, string(Stopped), l.Cause})
 	}
 	if k := a.keyDue(); k != nil {
