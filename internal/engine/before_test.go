@@ -1,0 +1,132 @@
+package engine_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/domain"
+	"sundial/eventstore"
+	"sundial/internal/engine"
+	"sundial/internal/testing/enginetest"
+)
+
+// committedBefore appends a commit to the account as an earlier program did: with the hash of all that the command has, and
+// its events in the shape of that time.
+func committedBefore(t *testing.T, n *enginetest.Node, id, reason string, cmd domain.Command, events ...eventstore.Event) uint64 {
+	t.Helper()
+	whole, err := engine.HashOf(contentAccount, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := eventstore.Commit{
+		Account: contentAccount, ID: id, Command: cmd.Name(), Content: whole, Actor: "operator:test", Reason: reason,
+		RecordedAt: n.Time().UnixMilli(), Events: events,
+	}
+	var latest uint64
+	for m, err := range n.Log.Account(t.Context(), contentAccount, 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Previous, latest = m.Hash(), m.Sequence
+	}
+	payload, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	position, err := n.Log.Append(t.Context(), contentAccount, latest, payload, c.Header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return position
+}
+
+// TestCommandsOfAnEarlierProgramAreKnown sends commands again that a program committed which took their reason, and of a
+// message its attributes, for content: what is not content today may differ, and the answer is the first one.
+func TestCommandsOfAnEarlierProgramAreKnown(t *testing.T) {
+	server := enginetest.Start(t)
+	before := server.Node(t, t.TempDir(), true)
+	made := before.Must(t, contentAccount, "k-1", domain.Operator, domain.CreateApp{AppName: "shop", Order: &order1})
+	app := made.App.ID
+	about := fmt.Sprintf(`{"app":%d,`, app)
+	message := func(id, extra string) *domain.Report {
+		r := &domain.Report{Source: "urn:billing:upstream", ID: id}
+		if extra != "" {
+			r.Extra = jsontext.Value(extra)
+		}
+		return r
+	}
+	fact := func(id string) string { return engine.FactPrefix + base64.RawURLEncoding.EncodeToString([]byte(id)) }
+	event := func(kind, members string) eventstore.Event {
+		return eventstore.Event{Type: kind, Data: jsontext.Value(about + members + `}`)}
+	}
+	const (
+		first  = `{"attributes":{"traceparent":"00-1"},"data":{"channel":"bank"}}`
+		second = `{"attributes":{"hop":7,"traceparent":"00-2"},"data":{"channel":"bank"}}`
+		bare   = `{"data":{"channel":"bank"}}`
+		cash   = `{"attributes":{"traceparent":"00-1"},"data":{"channel":"cash"}}`
+		when   = `"effective_at":"2021-01-01T00:00:00.123Z"`
+	)
+	overdue := func(minor int64, extra string) domain.Command {
+		return domain.MarkArrears{App: app, Invoice: "inv-1", Version: 1, EffectiveAt: at, Amount: domain.Money{Currency: "CNY", Minor: minor}, Report: message("up-1", extra)}
+	}
+	refund := func(id string, goodwill bool, extra string) domain.Command {
+		return domain.Refund{App: app, Order: "ord-1", Refund: id, EffectiveAt: at, Goodwill: goodwill, Report: message("up-2", extra)}
+	}
+
+	stopped := committedBefore(t, before, "k-2", "a complaint", domain.StopApp{App: app, Reason: "a complaint"},
+		event("app.stopped.v1", `"cause":"operator",`+when))
+	owed := committedBefore(t, before, fact("up-1"), "", overdue(500, first),
+		event("app.invoice_overdue_recorded.v1", `"invoice":"inv-1","version":1,`+when+`,"amount":{"currency":"CNY","minor":500},"report":{"source":"urn:billing:upstream","id":"up-1","extra":`+first+`}`))
+	const alone = `{"attributes":{"traceparent":"00-1"},"data":{"ends":false,"refund":"r-1"}}`
+	refunded := committedBefore(t, before, fact("up-2"), "", refund("", false, alone),
+		event("app.refund_recorded.v1", `"order":"ord-1",`+when+`,"report":{"source":"urn:billing:upstream","id":"up-2","extra":`+alone+`}`))
+	before.Stop()
+
+	n := server.Node(t, t.TempDir(), true)
+	commits := n.Commits(t, contentAccount)
+	for _, c := range []struct {
+		name, id string
+		cmd      domain.Command
+		position uint64 // of the first answer; 0: it is another command
+	}{
+		{"a command as it was", "k-2", domain.StopApp{App: app, Reason: "a complaint"}, stopped},
+		{"a command with another reason", "k-2", domain.StopApp{App: app, Reason: "said otherwise"}, stopped},
+		{"a command without its reason", "k-2", domain.StopApp{App: app}, stopped},
+		{"a command about another app", "k-2", domain.StopApp{App: app + 1, Reason: "a complaint"}, 0},
+		{"another command", "k-2", domain.StartApp{App: app}, 0},
+		{"a bill as it was", fact("up-1"), overdue(500, first), owed},
+		{"a bill with other attributes", fact("up-1"), overdue(500, second), owed},
+		{"a bill without attributes", fact("up-1"), overdue(500, bare), owed},
+		{"a bill over another amount", fact("up-1"), overdue(501, first), 0},
+		{"a bill with other data that nobody understands", fact("up-1"), overdue(500, cash), 0},
+		{"a bill without such data", fact("up-1"), overdue(500, ""), 0},
+		{"a bill of another type", fact("up-1"), domain.SettleArrears{App: app, Invoice: "inv-1", Version: 1, EffectiveAt: at, Report: message("up-1", first)}, 0},
+		{"a refund whose id was not understood then", fact("up-2"), refund("r-1", true, ""), refunded},
+		{"and with other attributes", fact("up-2"), refund("r-1", true, `{"attributes":{"traceparent":"00-2"}}`), refunded},
+		{"a refund with another id", fact("up-2"), refund("r-2", true, ""), 0},
+		{"a refund that ends its order, where it did not say so", fact("up-2"), refund("r-1", false, ""), 0},
+	} {
+		req := engine.Request{Account: contentAccount, ID: c.id, Command: c.cmd, Role: domain.Operator, Actor: "operator:test"}
+		answer, err := n.Execute(t.Context(), req)
+		known, found, lookup := n.Committed(t.Context(), req)
+		switch {
+		case !found:
+			t.Errorf("%s: nothing is found under %s", c.name, c.id)
+		case c.position == 0:
+			if !errors.Is(err, engine.ErrIDReused) || !errors.Is(lookup, engine.ErrIDReused) {
+				t.Errorf("%s: %+v, %v, and looked up %v: want ErrIDReused", c.name, answer, err, lookup)
+			}
+		case err != nil || answer.Outcome != engine.Repeated || answer.Position != c.position:
+			t.Errorf("%s: %+v, %v, want the first answer, position %d", c.name, answer, err, c.position)
+		case lookup != nil || known.Outcome != engine.Repeated || known.Position != c.position:
+			t.Errorf("%s looked up: %+v, %v, want the first answer, position %d", c.name, known, lookup, c.position)
+		}
+	}
+	if now := n.Commits(t, contentAccount); now != commits {
+		t.Errorf("%d commits, were %d", now, commits)
+	}
+}
