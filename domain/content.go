@@ -14,8 +14,8 @@ type partly interface {
 }
 
 // Content is what counts of a command when its id comes again: another reason is the same command, and so is another
-// delivery of one message, whatever tracing headers it has. Two deliveries are of one message if its type and data are
-// the same.
+// delivery of one message, whatever tracing headers it has. Two deliveries are of one message if their type and data
+// are the same.
 func Content(c Command) Command {
 	if p, is := c.(partly); is {
 		return p.content()
