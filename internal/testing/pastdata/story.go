@@ -362,13 +362,13 @@ func (s *story) money() {
 	s.bill("parked", event("up-11", "billing.invoice.overdue", about("acme", owing)+`,"version":1`, ""))
 	s.bill("parked", event("up-12", "billing.invoice.overdue", about("acme", owing)+`,"invoice":7,"version":1,"effective_at":"2021-01-05T12:00:00Z","amount":`+cny, ""))
 	s.bill("parked", event("up-13", "billing.invoice.lost", about("acme", owing), ""))
-	s.bill("parked", event("up-14", "billing.order.paid", about("acme", renewed)+`,"order":"ord-ahead","edition":"pro","effective_at":"2021-01-20T00:00:00Z","paid_until":"2021-02-20T00:00:00Z","amount":`+cny, ""))
+	s.bill("parked", event("up-14", "billing.order.paid", about("acme", renewed)+`,"order":"ord-far","edition":"pro","effective_at":"2025-01-20T00:00:00Z","paid_until":"2025-02-20T00:00:00Z","amount":`+cny, ""))
 	s.bill("parked", event("up-15", "billing.order.refunded", about("acme", owing)+`,"order":"ord-owing","effective_at":"2021-03-30T00:00:00Z"`, ""))
 	s.over("billing.acme", `{"specversion":"1.0","data":`, "/v1/parked", "malformed_json")
 	s.over("billing.globex", overdue("up-16", owing, "inv-wrong", day5, "500", 1), "/v1/parked", "wrong_account")
 	// What is parked, and then given up, tried again in vain, tried again and taken in, or taken in by itself.
 	s.bill("parked", overdue("up-17", unknown, "inv-given-up", day5, "500", 1))
-	s.bill("parked", event("up-18", "billing.order.paid", about("acme", renewed)+`,"order":"ord-renewed-2","edition":"pro","effective_at":"2021-01-20T00:00:00Z","paid_until":"2021-05-01T00:00:00Z","amount":`+cny, ""))
+	s.bill("parked", overdue("up-18", renewed, "inv-ahead", "2021-01-20T00:00:00Z", "500", 1))
 	s.bill("parked", event("up-19", "billing.invoice.overdue", about("globex", "/v1/apps/1300000050")+fmt.Sprintf(`,"invoice":"inv-early","version":1,"effective_at":%q,"amount":%s`, day5, cny), ""))
 	s.do(http.StatusOK, Asked{As: "operator", Method: http.MethodDelete, Path: s.parked("up-17") + "?reason=a+mistake"})
 	again := s.parked("up-18")
@@ -376,6 +376,7 @@ func (s *story) money() {
 	s.post("operator", "/v1/accounts/globex/apps/import", `{"app":1300000050,"name":"awaited","created_at":"2018-06-01T08:00:00Z","edition":"pro"}`)
 	s.shows("/v1/apps/1300000050", "inv-early")
 
+	s.ahead()
 	s.clock("2021-01-14T00:00:00Z") // owing and settled were stopped on the 12th, as was refunded
 	s.bill("accepted", event("up-20", "billing.invoice.settled", about("acme", settled)+`,"invoice":"inv-settled","version":2,"effective_at":"2021-01-12T11:00:00Z"`, ""))
 	s.bill("accepted", event("up-21", "billing.invoice.voided", about("acme", restated)+`,"invoice":"inv-restated","version":3,"effective_at":"2021-01-10T00:00:00Z"`, ""))
@@ -389,10 +390,45 @@ func (s *story) money() {
 	s.post("acme", ends+"/renew", `{"order":{"id":"ord-ends-2","edition":"pro","paid_until":"2021-02-10T00:00:00Z","amount":`+cny+`}}`)
 	s.bill("accepted", event("up-23", "billing.order.refunded", about("acme", moved)+`,"order":"ord-moved","effective_at":"2021-01-15T00:00:00Z"`, ""))
 	s.bill("accepted", event("up-24", "billing.order.refunded", about("acme", renamed)+`,"order":"ord-renamed","effective_at":"2021-01-20T00:00:00Z"`, ""))
+	s.bill("accepted", event("up-25", "billing.invoice.settled", about("acme", renewed)+`,"invoice":"inv-ahead","version":2,"effective_at":"2021-01-21T00:00:00Z"`, ""))
 	s.clock("2021-02-20T00:00:00Z") // and again on the 17th
 	s.post("acme", expires+"/renew", `{"order":{"id":"ord-expires-2","edition":"flagship","effective_at":"2021-02-20T12:00:00Z","paid_until":"2021-02-23T00:00:00Z","amount":`+cny+`}}`)
 	s.clock("2021-02-25T00:00:00Z") // expires has expired
 	s.bill("accepted", event("up-22", "billing.invoice.overdue", about("globex", due)+`,"invoice":"inv-due","version":1,"effective_at":"2021-02-24T00:00:00Z","amount":`+cny, ""))
+}
+
+// ahead is about orders that are known before they begin, refunds of one order that are told apart, and invoices over which
+// nothing is owed any more. Some of it has happened by the end, and some has not.
+func (s *story) ahead() {
+	order := func(id, app, order, edition, from, until string) string {
+		return event(id, "billing.order.paid", about("acme", app)+fmt.Sprintf(`,"order":%q,"edition":%q,"effective_at":%q,"paid_until":%q,"amount":%s`, order, edition, from, until, cny), "")
+	}
+	refund := func(id, app, order, more string) string {
+		return event(id, "billing.order.refunded", about("acme", app)+fmt.Sprintf(`,"order":%q,"effective_at":"2021-01-05T12:00:00Z",%s`, order, more), "")
+	}
+	const ends = "2021-01-20T00:00:00Z"
+	apps := make([]string, 7)
+	for i, name := range []string{"goes on", "has a short gap", "has a long gap", "has a gap ahead", "is raised ahead", "is not to begin", "given back in parts"} {
+		until := ends
+		if i > 2 {
+			until = "2021-03-20T00:00:00Z"
+		}
+		apps[i] = s.create("acme", "acme", plan(name, "ord-first", "pro", until))
+	}
+	s.bill("accepted", order("up-50", apps[0], "ord-next", "pro", ends, "2021-05-02T00:00:00Z"))
+	s.bill("accepted", order("up-51", apps[1], "ord-next", "pro", "2021-01-23T00:00:00Z", "2021-05-03T00:00:00Z"))
+	s.post("acme", apps[2]+"/renew", `{"order":{"id":"ord-next","edition":"pro","effective_at":"2021-02-10T06:00:00Z","paid_until":"2021-05-04T00:00:00Z","amount":`+cny+`}}`)
+	s.bill("accepted", order("up-52", apps[3], "ord-next", "pro", "2021-04-10T00:00:00Z", "2021-06-01T00:00:00Z"))
+	s.bill("accepted", order("up-53", apps[4], "ord-next", "flagship", "2021-03-10T00:00:00Z", "2021-06-02T00:00:00Z"))
+	s.bill("accepted", order("up-54", apps[5], "ord-next", "flagship", "2021-03-20T00:00:00Z", "2021-06-03T00:00:00Z"))
+	s.bill("accepted", refund("up-55", apps[5], "ord-next", `"amount":`+cny))
+	s.bill("accepted", refund("up-56", apps[6], "ord-first", `"refund":"part-1","ends":false,"amount":{"currency":"CNY","minor":100}`))
+	s.bill("accepted", refund("up-57", apps[6], "ord-first", `"refund":"part-2","amount":{"currency":"CNY","minor":200}`))
+	s.bill("accepted", refund("up-58", apps[6], "ord-first", `"refund":"part-3","amount":{"currency":"CNY","minor":300}`))
+	for version, minor := range []string{"500", "0"} {
+		s.bill("accepted", event(fmt.Sprint("up-6", version), "billing.invoice.overdue", about("acme", apps[0])+fmt.Sprintf(
+			`,"invoice":"inv-credited","version":%d,"effective_at":"2021-01-05T00:00:00Z","amount":{"currency":"CNY","minor":%s}`, version+1, minor), ""))
+	}
 }
 
 // parked gives the path of a parked event.
