@@ -425,10 +425,13 @@ func TestCommandsOfThePastTakeAnotherReason(t *testing.T) {
 	})
 }
 
-// TestRenewalsThatWereParkedAreTakenWhenReplayed replays what the program of the time found too far ahead: a renewal is
-// taken in, and is a duplicate from then on; a refund still waits for its time.
+// TestRenewalsThatWereParkedAreTakenWhenReplayed replays what the program of the time found too far ahead, when nothing
+// could be told ahead: a renewal is taken in, and is a duplicate from then on; a refund still waits for its time.
 func TestRenewalsThatWereParkedAreTakenWhenReplayed(t *testing.T) {
 	eachPast(t, func(t *testing.T, past *pastdata.Past) {
+		if !v1.MatchString(past.Name) {
+			t.Skip("what its program found too far ahead still is")
+		}
 		p := startPast(t, past)
 		ask := func(as, method, path, body string) pastdata.Asked {
 			t.Helper()
@@ -511,7 +514,7 @@ func TestPastDirectoriesHoldWhatTheyAreFor(t *testing.T) {
 				again.WriteString(a.Said)
 			}
 		}
-		for _, want := range []string{
+		things := []string{
 			`"status":"active"`, `"status":"expired"`, `"status":"stopped"`, `"status":"deleted"`,
 			`"edition":"trial"`, `"edition":"trtc_trial"`, `"edition":"pro"`, `"edition":"flagship"`,
 			`"cause":"arrears"`, `"cause":"refund"`, `"cause":"plan_expired"`, `"cause":"manual"`, `"cause":"operator"`,
@@ -519,7 +522,11 @@ func TestPastDirectoriesHoldWhatTheyAreFor(t *testing.T) {
 			`"code":"missing_field"`, `"code":"wrong_type"`, `"code":"unknown_type"`, `"code":"wrong_account"`,
 			`"state":"open"`, `"revoked_at":"`, `"expires_at":"9999`, `"valid":true`, `"platform":"apns_p12"`, `"traceparent"`,
 			`app.certificate_expiry_noticed`, `app.deletion_withdrawn`, `app.hold_added`, `app.hold_ended`, `app.lapse_moved`, `app.lapse_renamed`, `"reason":"a complaint"`,
-		} {
+		}
+		if !v1.MatchString(past.Name) {
+			things = append(things, `"cause":"order"`, `"to":"edition:flagship"`, `"by":"order"`, `"goodwill":true`, `"warnings":[`, `"refund":"part-1"`)
+		}
+		for _, want := range things {
 			if !strings.Contains(said.String(), want) {
 				t.Errorf("%s: no answer has %s", past.Name, want)
 			}

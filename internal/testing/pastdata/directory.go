@@ -1,8 +1,9 @@
 // Package pastdata keeps data directories that the program wrote in the past, each with what the program of its time
 // answered from it, and makes new ones. A directory is added whenever a stored format changes; none is ever edited.
 //
-// It depends on nothing of the program but that it can be started, so that it works with the binary of any version:
-// scripts/make-past-directory BINARY NAME. What a directory holds is told in story.go, what is asked of it in questions.go.
+// It depends on nothing of the program but that it can be started, so that it works with the binary of any version that
+// can do what is told in story.go: scripts/make-past-directory BINARY NAME. What is asked of a directory is told in
+// questions.go.
 //
 // The tokens, keys and certificates in it were made for it, and open nothing else.
 package pastdata
