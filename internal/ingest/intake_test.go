@@ -12,6 +12,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/domain"
 	"sundial/internal/engine"
@@ -153,6 +154,46 @@ func TestBadInputIsParked(t *testing.T) {
 		if p.ParkedAt != domain.InstantOf(enginetest.Began) || p.State != StateOpen || p.Text == "" {
 			t.Errorf("%q: %+v", c.id, p)
 		}
+	}
+}
+
+// Whoever makes Nats-Msg-Id of an event's id alone loses no other event to JetStream's duplicate window, but for what the
+// server does not allow to be shorter; that of a stream that was made before is shortened at the start.
+func TestOnlySourceAndIDTellEventsApart(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.JetStream.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: billingStream, Subjects: []string{billingSubject + ">"}, Discard: jetstream.DiscardNew, MaxBytes: 1 << 20,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	send := func(subject, event string) *jetstream.PubAck {
+		ack, err := w.JetStream.Publish(t.Context(), subject, []byte(event), jetstream.WithMsgID("e-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ack
+	}
+	send("billing.acme", "before the window was short")
+	n := w.node()
+	n.app("acme", shop)
+	n.app("other", shop+1)
+	for _, one := range []struct{ subject, event string }{
+		{"billing.acme", "{"},
+		{"billing.acme", overdue("e-1", "acme", shop, "inv-1")},
+		{"billing.other", strings.Replace(overdue("e-1", "other", shop+1, "inv-1"), "urn:test", "urn:other", 1)},
+	} {
+		until(t, "storing an event under a message id that another one had", func() bool { return !send(one.subject, one.event).Duplicate })
+	}
+	n.run()
+	n.drained()
+	if len(n.look("acme", shop).Invoices) != 1 || len(n.look("other", shop+1).Invoices) != 1 {
+		t.Error("a bill vanished")
+	}
+	if items, _, _ := n.Parked(t.Context(), "", 9); len(items) != 2 {
+		t.Errorf("parked %d, want what was malformed", len(items))
+	}
+	if is := n.stream.CachedInfo().Config; is.Duplicates != duplicateWindow || is.MaxBytes != 1<<20 {
+		t.Errorf("the stream is %+v", is)
 	}
 }
 
