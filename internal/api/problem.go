@@ -89,7 +89,7 @@ var (
 	tokenUnknown = fault{http.StatusNotFound, "token_not_found", "No token has this id.", "GET /v1/tokens lists them."}
 	noParked     = fault{
 		http.StatusNotFound, "parked_not_found", "Nothing that is parked has this id.",
-		"GET /v1/parked lists what is; what was replayed or discarded is not among it any more.",
+		"GET /v1/parked lists what is; what was replayed, discarded or superseded is not among it any more.",
 	}
 	noSandbox = fault{
 		http.StatusNotFound, "no_sandbox", "Only a sandbox's clock can be moved.",
@@ -100,7 +100,7 @@ var (
 		"The header Allow lists those that it knows.",
 	}
 	parkedClosed = fault{
-		http.StatusConflict, "parked_closed", "The parked event was replayed or discarded before.",
+		http.StatusConflict, "parked_closed", "The parked event was replayed, discarded or superseded before.",
 		"Nothing is left to do with it: what was discarded comes in again only with an id of its own.",
 	}
 	tooManyTokens = fault{

@@ -58,6 +58,12 @@ func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
 	return hashOf(account, domain.Content(cmd))
 }
 
+// WholeHash is ContentHash as earlier programs had it: of all that the command carries. What they kept under it is found
+// by it.
+func WholeHash(account string, cmd domain.Command) (eventstore.Hash, error) {
+	return hashOf(account, cmd)
+}
+
 func hashOf(account string, cmd domain.Command) (eventstore.Hash, error) {
 	body, err := json.Marshal(cmd, json.Deterministic(true))
 	if err != nil {

@@ -99,7 +99,7 @@ func (e *event) read(b []byte) error {
 		err = e.checkAttributes()
 	}
 	if err != nil {
-		e.peek()
+		e.peek(v)
 		return err
 	}
 	others, err = canonicalMembers(e.data, "data", 2, e.member)
@@ -110,8 +110,18 @@ func (e *event) read(b []byte) error {
 	return e.translate()
 }
 
-// peek looks for whom an event is about that could not be read, so that the parked event can be found.
-func (e *event) peek() {
+// peek looks for which event it is that could not be read, and whom it is about, so that the parked event can be found.
+func (e *event) peek(v jsontext.Value) {
+	_, _ = canonicalMembers(v, "", 1, func(name string, v jsontext.Value) (bool, error) {
+		into := map[string]*string{"id": &e.fact.ID, "source": &e.fact.Source, "type": &e.fact.Type}[name]
+		switch s, err := text(v, name, maxName); {
+		case into != nil && err == nil:
+			*into = s
+		case name == "data" && v.Kind() == '{':
+			e.data = v.Clone()
+		}
+		return true, nil
+	})
 	if e.data.Kind() != '{' {
 		return
 	}

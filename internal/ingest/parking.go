@@ -23,7 +23,7 @@ const (
 	parkedHeader  = "Sundial-Parked"
 
 	// maxOpen and maxOpenBytes bound what waits for a person: beyond it nobody looks at single events any more, and
-	// what comes stays where it is. maxParked bounds the index, 60 MB or so, discarded events included.
+	// what comes stays where it is. maxParked bounds the index, 150 MB or so, discarded events included.
 	maxOpen      = 100_000
 	maxOpenBytes = 1 << 30
 	maxParked    = 1_000_000
