@@ -3,7 +3,6 @@ package ingest
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"mime"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"sundial/domain"
 	"sundial/internal/accountid"
 	"sundial/internal/engine"
+	"sundial/internal/mediatype"
 )
 
 const (
@@ -62,7 +62,7 @@ func (f *Notification) CommandID() string {
 // be read.
 func Decode(b []byte) (Notification, error) {
 	e := event{}
-	err := e.read(b)
+	err := e.read(mediatype.Unmarked(b))
 	return e.fact, err
 }
 
@@ -81,6 +81,9 @@ type event struct {
 func (e *event) read(b []byte) error {
 	if len(b) > MaxEvent {
 		return malformed("too_large", "", "is larger than 1 MB")
+	}
+	if mediatype.Wide(b) {
+		return malformed("unsupported_content", "", "is in UTF-16: send it in UTF-8")
 	}
 	v := jsontext.Value(b)
 	switch v.Kind() {
@@ -213,13 +216,14 @@ func (e *event) checkAttributes() error {
 		return malformed("unsupported_content", "data_base64", "is not read: give the data as JSON in data")
 	}
 	if e.content != "" {
-		kind, parameters, err := mime.ParseMediaType(e.content)
-		if err != nil || (kind != "application/json" && !strings.HasSuffix(kind, "+json")) ||
-			(parameters["charset"] != "" && !strings.EqualFold(parameters["charset"], "utf-8")) {
-			return malformed("unsupported_content", "datacontenttype", "must be application/json, in UTF-8")
-		}
-		if kind != "application/json" {
-			e.kept = append(e.kept, member{"datacontenttype", quote(kind)})
+		kind, ok := mediatype.Parse(e.content)
+		switch foreign := kind.Foreign(); {
+		case !ok || !kind.JSON():
+			return malformed("unsupported_content", "datacontenttype", "must be application/json, or another type of JSON")
+		case foreign != "":
+			return malformed("unsupported_content", "datacontenttype", "says that the data is in "+foreign+": an event is in UTF-8")
+		case kind.Name != "application/json":
+			e.kept = append(e.kept, member{"datacontenttype", quote(kind.Name)})
 		}
 	}
 	switch {
