@@ -41,9 +41,20 @@ func ParseInstant(s string) (Instant, error) {
 }
 
 // ParseTime reads a date-time of RFC 3339 (section 5.6) and nothing else: with a zone, T and Z also in small letters, of
-// the years 0 to 9999 in its own zone. Digits beyond the nanosecond are cut off. A leap second (23:59:60) is an error.
+// the years 0 to 9999 in its own zone. Digits beyond the nanosecond are cut off. A leap second, 23:59:60 at the end of a month in
+// UTC, is the first instant of the next minute with all of its parts: clocks that count no leap seconds are there then, and
+// nothing that came later is earlier for it.
 func ParseTime(s string) (time.Time, error) {
+	const second = len("2006-01-02T15:04:")
 	upper := strings.ToUpper(s) // a copy only where there is something to change
+	if len(upper) > second+2 && upper[second:second+2] == "60" {
+		t, err := ParseTime(upper[:second] + "59" + upper[second+2:])
+		t = t.Truncate(time.Second).Add(time.Second)
+		if next := t.UTC(); err != nil || next.Day() != 1 || next.Hour() != 0 || next.Minute() != 0 {
+			return time.Time{}, errTime
+		}
+		return t, nil
+	}
 	t, err := time.Parse(time.RFC3339Nano, upper)
 	if err != nil || !strict(upper) {
 		return time.Time{}, errTime

@@ -74,7 +74,16 @@ var exactly = map[string]string{
 	"1937-01-01T12:00:27.87+00:20":         "1937-01-01T11:40:27.87Z",
 	"2000-02-29T00:00:00Z":                 "2000-02-29T00:00:00Z",
 	"1900-02-29T00:00:00Z":                 "",
-	"1990-12-31T23:59:60Z":                 "", // a leap second
+	"1990-12-31T23:59:60Z":                 "1991-01-01T00:00:00Z", // section 5.8: a leap second
+	"1990-12-31T23:59:60.999Z":             "1991-01-01T00:00:00Z",
+	"1990-12-31T15:59:60-08:00":            "1991-01-01T00:00:00Z",
+	"2016-12-31t23:59:60z":                 "2017-01-01T00:00:00Z",
+	"1990-12-31T23:58:60Z":                 "", // no leap second is there
+	"1990-12-30T23:59:60Z":                 "",
+	"1990-12-31T23:59:60-08:00":            "",
+	"1990-12-31T23:59:61Z":                 "",
+	"1990-12-31T23:59:60":                  "",
+	"1990-12-31T23:59:60,5Z":               "",
 	"2021-01-01T00:00:00,1Z":               "",
 	"2021-01-01T00:00:00.Z":                "",
 	"2021-01-01T00:00:00.1.1Z":             "",
@@ -126,7 +135,7 @@ func readDateTime(text string) (unix int, ok bool) {
 	if leap {
 		months[1]++
 	}
-	if month < 1 || month > 12 || day < 1 || day > months[month-1] || hour > 23 || minute > 59 || second > 59 ||
+	if month < 1 || month > 12 || day < 1 || day > months[month-1] || hour > 23 || minute > 59 || second > 60 ||
 		number(10) > 23 || number(11) > 59 {
 		return 0, false
 	}
@@ -142,7 +151,11 @@ func readDateTime(text string) (unix int, ok bool) {
 	if m[9] == "-" {
 		zone = -zone
 	}
-	return ((days*24+hour)*60+minute)*60 + second - zone, true
+	unix = ((days*24+hour)*60+minute)*60 + second - zone
+	if second == 60 { // a leap second: in UTC the last one of a month
+		return unix, unix%(24*60*60) == 0 && time.Unix(int64(unix), 0).UTC().Day() == 1
+	}
+	return unix, true
 }
 
 // FuzzParseTime: what is read is RFC 3339, all that is RFC 3339 is read, and it is read as the calendar has it.

@@ -3,13 +3,12 @@ package api
 import (
 	"bytes"
 	"errors"
-	"io"
-	"mime"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
 	"sundial/internal/ingest"
+	"sundial/internal/mediatype"
 )
 
 const (
@@ -45,10 +44,10 @@ type BillingData struct {
 
 // eventOutcome is what came of one event.
 type eventOutcome struct {
-	ID       string `json:"id" doc:"Of the event"`
-	Outcome  string `json:"outcome" enum:"accepted,duplicate,parked"`
-	Code     string `json:"code,omitzero" doc:"Why it was parked"`
-	Position uint64 `json:"position,omitzero" doc:"Of its commit"`
+	ID       *string `json:"id" doc:"Of the event; null if it could not be read"`
+	Outcome  string  `json:"outcome" enum:"accepted,duplicate,parked"`
+	Code     string  `json:"code,omitzero" doc:"Why it was parked"`
+	Position uint64  `json:"position,omitzero" doc:"Of its commit"`
 }
 
 type eventOutcomes struct {
@@ -60,15 +59,18 @@ func (a *API) sendBillingEvents(x *call) reply {
 	if problem, fine := x.allowed("", noAccount); !fine {
 		return problem
 	}
-	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
-	if err != nil || kind != eventType && kind != batchType {
+	kind, _ := mediatype.Parse(x.r.Header.Get("Content-Type"))
+	if kind.Name != eventType && kind.Name != batchType {
 		return wrongType.reply()
+	}
+	if foreign := kind.Foreign(); foreign != "" {
+		return wrongType.with(field("Content-Type", "unsupported_charset", "says that the body is in "+foreign+": send it in UTF-8"))
 	}
 	text, problem, fine := x.body()
 	if !fine {
 		return problem
 	}
-	events, problem, fine := eventsOf(text, kind == batchType)
+	events, problem, fine := eventsOf(text, kind.Name == batchType)
 	if !fine {
 		return problem
 	}
@@ -91,38 +93,92 @@ func (a *API) sendBillingEvents(x *call) reply {
 }
 
 func outcomeOf(o ingest.Outcome) eventOutcome {
-	return eventOutcome{ID: o.ID, Outcome: string(o.Outcome), Code: o.Code, Position: o.Position}
+	id := present(o.ID)
+	if o.Code == "malformed_json" || o.Code == "duplicate_name" {
+		id = nil // readers may differ on which id it has
+	}
+	return eventOutcome{ID: id, Outcome: string(o.Outcome), Code: o.Code, Position: o.Position}
 }
 
-// eventsOf splits a batch. What is not JSON, or has a name twice, is refused whole; whether an event makes sense is
-// judged for each.
+// eventsOf splits a batch. One event that is not JSON, or has a name twice, is refused, as is an array that is cut off;
+// in an array it is judged for each of its events whether it can be read.
 func eventsOf(text []byte, batch bool) (events []jsontext.Value, problem reply, fine bool) {
 	value := jsontext.Value(text)
-	if !value.IsValid() {
-		return nil, malformedEvents.reply(), false
-	}
 	if !batch {
-		if value.Kind() != '{' {
+		if value.Kind() != '{' || !value.IsValid() {
 			return nil, malformedEvents.reply(), false
 		}
 		return []jsontext.Value{value}, reply{}, true
 	}
-	if value.Kind() != '[' {
+	elements, whole := elementsOf(text, ingest.MaxBatch)
+	switch {
+	case len(elements) > ingest.MaxBatch:
+		return nil, tooMany.reply(), false
+	case !whole:
 		return nil, malformedEvents.reply(), false
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(text))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, malformedEvents.reply().because(err), false
+	return elements, reply{}, true
+}
+
+// elementsOf splits an array by its brackets and commas alone, so that an element that is not JSON takes none of the
+// others with it. It gives at most one element more than the most. An array is not whole if it is cut off, has brackets
+// that do not belong together, nothing between two commas, or something behind its end.
+func elementsOf(text []byte, most int) (elements []jsontext.Value, whole bool) {
+	const space = " \t\r\n"
+	text = bytes.Trim(text, space)
+	if len(text) == 0 || text[0] != '[' {
+		return nil, false
 	}
-	for dec.PeekKind() != ']' {
-		event, err := dec.ReadValue()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, malformedEvents.reply().because(err), false
+	var open []byte // what closes the brackets that are open, but for the array's own
+	start := 1
+	end := func(at int, last bool) bool {
+		element := bytes.Trim(text[start:at], space)
+		start = at + 1
+		if len(element) == 0 {
+			return last && len(elements) == 0
 		}
-		if len(events) == ingest.MaxBatch {
-			return nil, tooMany.reply(), false
-		}
-		events = append(events, event.Clone())
+		elements = append(elements, element)
+		return true
 	}
-	return events, reply{}, true
+	for at := 1; at < len(text); at++ {
+		switch c := text[at]; {
+		case c == '"':
+			if at = closing(text, at); at < 0 {
+				return elements, false
+			}
+		case c == '{' || c == '[':
+			open = append(open, c+2) // in ASCII its counterpart
+		case len(open) > 0 && (c == '}' || c == ']'):
+			if open[len(open)-1] != c {
+				return elements, false
+			}
+			open = open[:len(open)-1]
+		case len(open) > 0:
+		case c == ',':
+			if !end(at, false) {
+				return elements, false
+			}
+			if len(elements) > most {
+				return elements, false
+			}
+		case c == ']':
+			return elements, end(at, true) && at == len(text)-1
+		case c == '}':
+			return elements, false
+		}
+	}
+	return elements, false
+}
+
+// closing is where the string ends that begins at a place; -1 if it does not.
+func closing(text []byte, at int) int {
+	for at++; at < len(text); at++ {
+		switch text[at] {
+		case '\\':
+			at++
+		case '"':
+			return at
+		}
+	}
+	return -1
 }

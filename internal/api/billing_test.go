@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,12 +23,129 @@ func (w *harness) outcomes(a answer) []string {
 	}
 	var out []string
 	for _, o := range list.Items {
-		out = append(out, strings.TrimSpace(o.ID+" "+o.Outcome+" "+o.Code))
+		out = append(out, strings.TrimSpace(idOf(o)+" "+o.Outcome+" "+o.Code))
 		if o.Outcome == "accepted" && o.Position == 0 {
 			w.t.Errorf("accepted without a position: %s", a.body)
 		}
 	}
 	return out
+}
+
+func idOf(o eventOutcome) string {
+	if o.ID == nil {
+		return ""
+	}
+	return *o.ID
+}
+
+// One event of a batch that cannot be read is parked in its place; the others are taken, and each is answered for.
+func TestOneBadEventOfMany(t *testing.T) {
+	w := start(t, nil)
+	app := w.create(`{"name":"shop"}`)
+	n := 0
+	good := func() string {
+		n++
+		return bill(fmt.Sprint("e-", n), "invoice.overdue", `{"account":"acme","app":`+strings.TrimPrefix(app, "/v1/apps/")+
+			fmt.Sprintf(`,"invoice":"i-%d","version":1,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1}}`, n))
+	}
+	send := func(status int, body string, header ...string) answer {
+		return w.must(status, "billing", "POST", "/v1/billing/events", body, append([]string{"Content-Type", batchType}, header...)...)
+	}
+	for _, bad := range []struct{ event, code string }{
+		{`{"id":}`, "malformed_json"},
+		{`{"id":"x" "source":"y"}`, "malformed_json"},
+		{`nonsense`, "malformed_json"},
+		{`{"x":["]},"],"y"}`, "malformed_json"},
+		{`{"id":"a","id":"b"}`, "duplicate_name"},
+		{"{\"id\":\"\xff\"}", "malformed_json"},
+		{"{\"id\":\"a\nb\"}", "malformed_json"},
+		{`17`, "wrong_type"},
+		{`{}`, "missing_field"},
+	} {
+		got := send(200, "[ "+good()+", "+bad.event+" ,"+good()+"]")
+		want := []string{fmt.Sprintf("e-%d accepted", n-1), "parked " + bad.code, fmt.Sprintf("e-%d accepted", n)}
+		diff(t, bad.event, want, w.outcomes(got))
+		if !strings.Contains(got.body, `{"id":null,"outcome":"parked","code":"`+bad.code+`"}`) {
+			t.Errorf("%s: %s", bad.event, got.body)
+		}
+	}
+	taken := n
+	for _, cut := range []string{
+		"[" + good() + ", " + good()[:40], "[" + good() + ",", "[" + good() + ",]", "[" + good() + ",," + good() + "]",
+		"[" + good() + "]]", "[" + good() + "] " + good(), "[" + good() + `,{"id":"x]`, "[" + good() + ",{]", "[" + good() + "}",
+	} {
+		if got := send(400, cut); got.no.Code != "malformed_events" {
+			t.Errorf("%.60s: %s", cut, got.body)
+		}
+	}
+	if got := w.must(200, "operator", "GET", "/v1/events?limit=500", ""); strings.Count(got.body, `"invoice":"i-`) != taken {
+		t.Errorf("%d invoices, want %d", strings.Count(got.body, `"invoice":"i-`), taken)
+	}
+}
+
+// What other systems add to a body makes no difference, or is named.
+func TestWhatSystemsAddToABody(t *testing.T) {
+	w := start(t, nil)
+	app := w.create(`{"name":"shop"}`)
+	about := `"account":"acme","app":` + strings.TrimPrefix(app, "/v1/apps/")
+	paid := func(id string) string {
+		return bill(id, "order.paid", `{`+about+`,"order":"o-1","edition":"pro","effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1}}`)
+	}
+	gzipped := func(text string) string {
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		return b.String()
+	}
+	const mark = "\xef\xbb\xbf"
+	for i, c := range []struct {
+		kind, body, encoding string
+		status               int
+		code                 string
+	}{
+		{eventType, mark + paid("m-0"), "", 200, ""},
+		{batchType, mark + "[" + paid("m-1") + "," + mark + paid("m-1") + "]", "", 200, ""},
+		{eventType + "; charset=UTF8", paid("m-2"), "", 200, ""},
+		{eventType + `; charset="us-ascii"; v`, paid("m-3"), "identity", 200, ""},
+		{eventType + ";", gzipped(paid("m-4")), "gzip", 200, ""},
+		{batchType, gzipped(mark + "[" + paid("m-5") + "]"), "X-GZIP", 200, ""},
+		{eventType + "; charset=utf-16", paid("m-6"), "", 415, "unsupported_media_type"},
+		{eventType, paid("m-7"), "br", 415, "unsupported_content_encoding"},
+		{eventType, paid("m-7"), "gzip, gzip", 415, "unsupported_content_encoding"},
+		{eventType, paid("m-8"), "gzip", 400, "malformed_content_encoding"},
+		{eventType, gzipped(paid("m-9"))[:60], "gzip", 400, "malformed_content_encoding"},
+		{eventType, gzipped(paid("m-9") + strings.Repeat(" ", 200<<20)), "gzip", 413, "too_large"},
+	} {
+		header := []string{"Content-Type", c.kind}
+		if c.encoding != "" {
+			header = append(header, "Content-Encoding", c.encoding)
+		}
+		got := w.ask("billing", "POST", "/v1/billing/events", c.body, header...)
+		if got.status != c.status || got.no.Code != c.code || c.status == 200 && !strings.HasPrefix(w.outcomes(got)[0], fmt.Sprintf("m-%d accepted", i)) {
+			t.Errorf("%d: %d %s, want %d %s: %s", i, got.status, got.no.Code, c.status, c.code, got.body)
+		}
+		if strings.Contains(got.body, "utf-16") {
+			t.Errorf("%d: the problem repeats what was sent: %s", i, got.body)
+		}
+	}
+	w.must(200, "owner", "PATCH", app, mark+`{"name":"marked"}`)
+	w.must(200, "owner", "PATCH", app, gzipped(`{"name":"packed"}`), "Content-Encoding", "gzip")
+
+	// A whole number is one however it is spelled, in a command as in an event.
+	for _, c := range []struct{ version, minor, want string }{
+		{`5.0`, `1e2`, ""},
+		{`6`, `100.00`, ""},
+		{`70e-1`, `9007199254740991.0`, ""},
+		{`8.5`, `1.0`, "version wrong_type"},
+		{`9.0`, `1.5`, "amount.minor wrong_type"},
+		{`1e400`, `"1"`, "amount.minor wrong_type,version wrong_type"},
+	} {
+		got := w.ask("operator", "POST", app+"/arrears", `{"invoice":"i","version":`+c.version+`,"effective_at":"2021-01-01T00:00:00Z","amount":{"currency":"CNY","minor":`+c.minor+`}}`)
+		if told := strings.Join(got.fields(), ","); told != c.want {
+			t.Errorf("%s, %s: %d %s, want %q", c.version, c.minor, got.status, got.body, c.want)
+		}
+	}
 }
 
 func TestBillingEvents(t *testing.T) {

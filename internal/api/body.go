@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/ingest"
 )
 
 const (
@@ -40,12 +42,14 @@ func decode(body []byte, into any) (problem reply, fine bool) {
 // errNotObject: a body is not one JSON object.
 var errNotObject = errors.New("not one JSON object without duplicate names")
 
-// read is decode, before it is a problem: it names each member that is wrong, and reads the others.
+// read is decode, before it is a problem: it names each member that is wrong, and reads the others. A whole number may be
+// spelled in any way, such as 5.0, as the billing system's events may.
 func read(body []byte, into any) (wrong []domain.FieldError, err error) {
 	value := jsontext.Value(body)
 	if value.Kind() != '{' || !value.IsValid() {
 		return nil, errNotObject
 	}
+	respelled := false
 	for {
 		err := json.Unmarshal(value, into, json.RejectUnknownMembers(true))
 		if err == nil {
@@ -54,6 +58,14 @@ func read(body []byte, into any) (wrong []domain.FieldError, err error) {
 		var mistake *json.SemanticError
 		if !errors.As(err, &mistake) {
 			return nil, err
+		}
+		if mistake.JSONKind == '0' && !respelled {
+			respelled = true // all of them at once: each pass costs as much as another
+			if value, err = withWholeNumbers(value); err != nil {
+				return nil, errNotObject
+			}
+			reflect.ValueOf(into).Elem().SetZero()
+			continue
 		}
 		wrong = append(wrong, wrongMember(mistake))
 		// What is wrong is left away and the rest read again, so that one answer names all.
@@ -88,9 +100,9 @@ func inWords(t reflect.Type) string {
 	case reflect.String:
 		return "a string"
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return "a whole number, written without a fraction or an exponent"
+		return "a whole number"
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "a whole number that is not negative, written without a fraction or an exponent"
+		return "a whole number that is not negative"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Slice:
@@ -140,6 +152,38 @@ const (
 	maxNameWord   = 15 // characters between underscores
 	maxNameDigits = 3
 )
+
+// withWholeNumbers copies a JSON value, each whole number in it in plain digits.
+func withWholeNumbers(value jsontext.Value) (jsontext.Value, error) {
+	var out bytes.Buffer
+	dec, enc := jsontext.NewDecoder(bytes.NewReader(value)), jsontext.NewEncoder(&out)
+	for {
+		switch dec.PeekKind() {
+		case '0':
+			number, err := dec.ReadValue()
+			if err != nil {
+				return nil, fmt.Errorf("reading a number: %w", err)
+			}
+			if n, whole := ingest.Whole(number); whole {
+				number = strconv.AppendInt(nil, n, 10)
+			}
+			if err := enc.WriteValue(number); err != nil {
+				return nil, err
+			}
+		default:
+			token, err := dec.ReadToken()
+			if errors.Is(err, io.EOF) {
+				return out.Bytes(), nil
+			}
+			if err != nil {
+				return nil, fmt.Errorf("spelling numbers plainly: %w", err)
+			}
+			if err := enc.WriteToken(token); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
 
 // without copies a JSON value, but for what the pointer points at.
 func without(value jsontext.Value, pointer jsontext.Pointer) (jsontext.Value, error) {

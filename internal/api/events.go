@@ -1,13 +1,11 @@
 package api
 
 import (
-	"mime"
-	"net/http"
 	"net/url"
-	"strings"
 
 	"sundial/domain"
 	"sundial/internal/accountid"
+	"sundial/internal/mediatype"
 	"sundial/internal/query"
 )
 
@@ -54,7 +52,7 @@ func (a *API) readEvents(x *call) reply {
 	if problem, fine := x.allowed(account, noAccount); !fine {
 		return problem
 	}
-	streams := accepts(x.r.Header, streamType)
+	streams := mediatype.Prefers(x.r.Header["Accept"], streamType, jsonType)
 	feed, wrong := a.feedOf(x, streams)
 	if x.query.Has("account") && !accountid.Valid(account) {
 		wrong = append(wrong, wrongAccount())
@@ -120,16 +118,4 @@ func (a *API) typesOf(query url.Values) (names []string, wrong []domain.FieldErr
 			"must be names of events, separated by commas, such as app.stopped,app.reinstated; docs/events.md lists them, less their versions"))
 	}
 	return names, wrong
-}
-
-// accepts tells whether a request asks for a type of answer by name.
-func accepts(h http.Header, contentType string) bool {
-	for _, line := range h["Accept"] {
-		for part := range strings.SplitSeq(line, ",") {
-			if t, parameters, err := mime.ParseMediaType(part); err == nil && t == contentType && parameters["q"] != "0" {
-				return true
-			}
-		}
-	}
-	return false
 }

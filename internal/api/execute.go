@@ -1,9 +1,11 @@
 package api
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"sundial/internal/accountid"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
+	"sundial/internal/mediatype"
 )
 
 // commandPatience bounds a command, waiting for the log and the projections included.
@@ -105,7 +108,7 @@ func (a *API) called(
 	if len(call.Body) > MaxBody {
 		return tooLarge.reply(), who
 	}
-	body := call.Body
+	body := mediatype.Unmarked(call.Body)
 	if len(body) == 0 && row.lenient {
 		body = emptyBody
 	}
@@ -171,7 +174,7 @@ type instruction struct {
 
 // execute hands a command to the engine and answers with what came of it.
 func (a *API) execute(ctx context.Context, row *command, given parsedCommand, with instruction) reply {
-	version, wrong := ifMatch(with.ifMatch)
+	versions, wrong := ifMatch(with.ifMatch)
 	if wrong != nil {
 		return invalid.with(wrong...)
 	}
@@ -180,7 +183,7 @@ func (a *API) execute(ctx context.Context, row *command, given parsedCommand, wi
 	answer, err := a.config.Secrets.Execute(ctx, engine.Request{
 		Account: with.account, ID: with.key, Command: given.command,
 		Role: domain.Role(with.who.Role), Actor: actor(with.who), Reason: given.reason, Correlation: with.request,
-		IfMatch: version,
+		IfMatch: versions,
 	})
 	if err != nil {
 		return errorReply(err)
@@ -208,34 +211,54 @@ func (a *API) execute(ctx context.Context, row *command, given parsedCommand, wi
 // actor names who gave a command, in its commit.
 func actor(who auth.Principal) string { return string(who.Role) + ":" + who.TokenID }
 
-// ifMatch reads If-Match: the version of the app in quotes, as its ETag has it. Any version is *; a weak one or one of
-// another form is no version that an app can have.
-func ifMatch(given []string) (*uint64, []domain.FieldError) {
+// ifMatch reads If-Match: the version of the app in quotes, as its ETag has it, or weak as a proxy makes it that compresses
+// answers. Of a list the app may have any, * is every version; one of another form is no version that an app can have.
+func ifMatch(given []string) (versions []uint64, wrong []domain.FieldError) {
 	if len(given) == 0 {
 		return nil, nil
 	}
-	text := strings.TrimSpace(given[0])
-	if len(given) > 1 || strings.Contains(text, ",") {
-		return nil, []domain.FieldError{field("If-Match", "repeated", "must name one version, as the ETag of the app has it")}
-	}
-	if text == "*" {
-		return nil, nil
-	}
-	none := ^uint64(0)
-	if len(text) < 3 || text[0] != '"' || text[len(text)-1] != '"' {
-		if _, err := strconv.ParseUint(text, 10, 64); err != nil && !strings.HasPrefix(text, `W/"`) {
-			return nil, []domain.FieldError{field("If-Match", "invalid_version", `must be the ETag of the app, such as "7"`)}
+	tags := strings.Split(strings.Join(given, ","), ",")
+	for _, tag := range tags {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" && len(tags) == 1 {
+			return nil, nil
 		}
+		version, ok := versionOf(strings.TrimPrefix(tag, "W/"))
+		if !ok || len(tags) > maxTags {
+			return nil, []domain.FieldError{field("If-Match", "invalid_version", `must be the ETag of the app, such as "7", or a list of up to 100 of them`)}
+		}
+		versions = append(versions, version)
 	}
-	version, err := strconv.ParseUint(strings.Trim(text, `"`), 10, 64)
-	if err != nil {
-		return &none, nil
-	}
-	return &version, nil
+	return versions, nil
 }
 
-// body reads a request's body, at most MaxBody bytes of it.
+// maxTags bounds a list of tags: it is gone through while the account is held.
+const maxTags = 100
+
+// versionOf reads a tag, or a number that lacks its quotes. A tag that is not one of ours is no version that an app can
+// have.
+func versionOf(tag string) (version uint64, ok bool) {
+	version, err := strconv.ParseUint(strings.Trim(tag, `"`), 10, 64)
+	quoted := len(tag) >= 3 && tag[0] == '"' && tag[len(tag)-1] == '"'
+	switch {
+	case err == nil:
+		return version, quoted || tag[0] != '"' && tag[len(tag)-1] != '"'
+	case quoted:
+		return math.MaxUint64, true
+	}
+	return 0, false
+}
+
+// body reads a request's body, at most MaxBody bytes of it, unpacked and without a byte order mark.
 func (x *call) body() (text []byte, problem reply, fine bool) {
+	packed := false
+	switch strings.ToLower(strings.TrimSpace(strings.Join(x.r.Header["Content-Encoding"], ","))) {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		packed = true
+	default:
+		return nil, wrongEncoding.reply(), false
+	}
 	length := x.r.ContentLength
 	switch {
 	case length > MaxBody:
@@ -245,18 +268,32 @@ func (x *call) body() (text []byte, problem reply, fine bool) {
 	}
 	limited := http.MaxBytesReader(x.w, x.r.Body, MaxBody)
 	var err error
-	if length > 0 {
+	switch {
+	case packed:
+		text, err = unpacked(limited)
+	case length > 0:
 		text = make([]byte, length)
 		_, err = io.ReadFull(limited, text)
-	} else {
+	default:
 		text, err = io.ReadAll(limited)
 	}
 	var over *http.MaxBytesError
 	switch {
-	case errors.As(err, &over):
+	case errors.As(err, &over) || len(text) > MaxBody:
 		return nil, tooLarge.reply(), false
+	case err != nil && packed:
+		return nil, malformedEncoding.reply().because(err), false
 	case err != nil:
 		return nil, malformed.reply().because(err), false
 	}
-	return text, reply{}, true
+	return mediatype.Unmarked(text), reply{}, true
+}
+
+// unpacked reads what was packed with gzip: one byte more than MaxBody of it at most, whatever it would become.
+func unpacked(packed io.Reader) ([]byte, error) {
+	r, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, MaxBody+1))
 }

@@ -56,6 +56,10 @@ var (
 		http.StatusBadRequest, "malformed_form", "The form is not properly encoded, has a part twice, or has more parts than any platform has fields.",
 		"Send multipart/form-data with a named part for the platform and one for each field, or JSON.",
 	}
+	malformedEncoding = fault{
+		http.StatusBadRequest, "malformed_content_encoding", "The body is not whole in the gzip that Content-Encoding says it is in.",
+		"Send a body that gzip unpacks, or without Content-Encoding.",
+	}
 	unexpectedBody = fault{
 		http.StatusBadRequest, "unexpected_body", "This request takes no body.",
 		"Send what there is to say as query parameters.",
@@ -89,7 +93,7 @@ var (
 	tokenUnknown = fault{http.StatusNotFound, "token_not_found", "No token has this id.", "GET /v1/tokens lists them."}
 	noParked     = fault{
 		http.StatusNotFound, "parked_not_found", "Nothing that is parked has this id.",
-		"GET /v1/parked lists what is; what was replayed or discarded is not among it any more.",
+		"GET /v1/parked lists what is; what was replayed, discarded or superseded is not among it any more.",
 	}
 	noSandbox = fault{
 		http.StatusNotFound, "no_sandbox", "Only a sandbox's clock can be moved.",
@@ -100,7 +104,7 @@ var (
 		"The header Allow lists those that it knows.",
 	}
 	parkedClosed = fault{
-		http.StatusConflict, "parked_closed", "The parked event was replayed or discarded before.",
+		http.StatusConflict, "parked_closed", "The parked event was replayed, discarded or superseded before.",
 		"Nothing is left to do with it: what was discarded comes in again only with an id of its own.",
 	}
 	tooManyTokens = fault{
@@ -133,8 +137,12 @@ var (
 		"Send it in parts, in the same order.",
 	}
 	wrongType = fault{
-		http.StatusUnsupportedMediaType, "unsupported_media_type", "The content type says neither one event nor a batch.",
+		http.StatusUnsupportedMediaType, "unsupported_media_type", "The content type says neither one event nor a batch, or a character set other than UTF-8.",
 		"Send Content-Type: application/cloudevents+json with one event, application/cloudevents-batch+json with an array of them.",
+	}
+	wrongEncoding = fault{
+		http.StatusUnsupportedMediaType, "unsupported_content_encoding", "The body is packed in a way that is not read here.",
+		"Send it as it is, or with Content-Encoding: gzip.",
 	}
 	invalid = fault{
 		http.StatusUnprocessableEntity, "invalid", "Some fields, parameters or headers are not valid; each is named.",
@@ -202,9 +210,9 @@ var (
 // faults lists every fault with a code of this edge, for the document.
 func faults() []fault {
 	return []fault{
-		malformed, malformedEvents, malformedQuery, malformedForm, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
+		malformed, malformedEvents, malformedQuery, malformedForm, malformedEncoding, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
+		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
 		unavailable, corrupt, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }

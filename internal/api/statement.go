@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/internal/mediatype"
 	"sundial/internal/query"
 )
 
@@ -76,7 +77,7 @@ func (a *API) statementOf(x *call, account string, app domain.AppID) reply {
 	if err != nil {
 		return errorReply(err)
 	}
-	if format == "csv" || format == "" && accepts(x.r.Header, "text/csv") {
+	if format == "csv" || format == "" && mediatype.Prefers(x.r.Header["Accept"], "text/csv", jsonType) {
 		rep := ok(statementCSV(s))
 		rep.contentType = csvType
 		return rep

@@ -42,6 +42,22 @@ func TestStatement(t *testing.T) {
 	)
 	w.tell(other, [2]string{"/arrears/void", `{"invoice":"inv-2","version":1,"effective_at":"2021-01-01T00:00:00Z"}`})
 	got := strings.ReplaceAll(w.must(200, "owner", "GET", "/v1/accounts/acme/statement", "", "Accept", "text/html, text/csv").body, "\r\n", "\n")
+	for accept, kind := range map[string]string{
+		"":                                  jsonType,
+		"*/*":                               jsonType,
+		"text/csv;q=0.4, application/json":  jsonType,
+		"text/csv, application/json;q=0.4":  csvType,
+		"text/csv;q=0, */*":                 jsonType,
+		"application/json;q=0.1, text/*":    csvType,
+		"text/event-stream, text/csv;q=0.1": csvType,
+	} {
+		if got := w.must(200, "owner", "GET", "/v1/accounts/acme/statement", "", "Accept", accept).header.Get("Content-Type"); got != kind {
+			t.Errorf("Accept: %s is answered with %s, want %s", accept, got, kind)
+		}
+	}
+	if got := w.must(200, "operator", "GET", "/v1/events", "", "Accept", "text/event-stream;q=0.5, application/json").header.Get("Content-Type"); got != jsonType {
+		t.Errorf("the feed is answered with %s", got)
+	}
 	const want = `id,recorded_at,effective_at,type,account,app,document,version,amount_currency,amount_minor,currency,charged,refunded,owed,charged_sum,refunded_sum,owed_sum
 1.1,2021-01-01T00:00:00.000Z,2021-01-01T00:00:00.000Z,order_paid,acme,1400000001,'=1+1,0,CNY,1000,CNY,1000,0,0,1000,0,0
 3.0,2021-01-01T01:00:00.000Z,2021-01-01T00:00:00.000Z,invoice_overdue,acme,1400000001,inv-1,1,USD,50,USD,0,0,50,0,0,50

@@ -65,7 +65,7 @@ func TestStaleVersionIsRefusedUnlessTheIDIsKnown(t *testing.T) {
 	created := n.Must(t, "acme", "k-1", domain.Owner, domain.CreateApp{AppName: "shop"})
 	edit := func(id, name string, version uint64) error {
 		_, err := n.Execute(t.Context(), engine.Request{
-			Account: "acme", ID: id, Role: domain.Owner, IfMatch: &version,
+			Account: "acme", ID: id, Role: domain.Owner, IfMatch: []uint64{version},
 			Command: domain.EditAppInfo{App: created.App.ID, AppName: &name},
 		})
 		return err

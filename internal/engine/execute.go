@@ -29,8 +29,8 @@ type Request struct {
 	Actor       string // who gave it: "owner:tok_…"
 	Reason      string
 	Correlation string
-	IfMatch     *uint64 // the version that the command's app must have
-	Durable     bool    // answer when it is committed, without the app; otherwise when this node's projections have it
+	IfMatch     []uint64 // the versions of which the command's app must have one; nil: any
+	Durable     bool     // answer when it is committed, without the app; otherwise when this node's projections have it
 }
 
 // Outcome says what a command led to.
@@ -56,6 +56,12 @@ type Answer struct {
 // domain.Content has it.
 func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
 	return hashOf(account, domain.Content(cmd))
+}
+
+// WholeHash is ContentHash as earlier programs had it: of all that the command carries. What they kept under it is found
+// by it.
+func WholeHash(account string, cmd domain.Command) (eventstore.Hash, error) {
+	return hashOf(account, cmd)
 }
 
 func hashOf(account string, cmd domain.Command) (eventstore.Hash, error) {
@@ -211,7 +217,7 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 	}
 	state := t.acc.state
 	if t.req.IfMatch != nil {
-		if app := state.Apps[t.req.Command.Subject()]; app != nil && app.Version != *t.req.IfMatch {
+		if app := state.Apps[t.req.Command.Subject()]; app != nil && !slices.Contains(t.req.IfMatch, app.Version) {
 			return t.unless(ctx, Answer{}, ErrStale)
 		}
 	}

@@ -269,9 +269,19 @@ func instant(v jsontext.Value, at string) (domain.Instant, error) {
 	}
 	i, err := domain.ParseInstant(s)
 	if err != nil {
+		if _, written := domain.ParseTime(s); written == nil {
+			return 0, malformed("invalid_time", at, "must be between 1970-01-01T00:00:00.001Z and the year 9999")
+		}
 		return 0, malformed("invalid_time", at, "must be a time as RFC 3339 with a zone, such as 2021-01-01T00:00:00.000Z")
 	}
 	return i, nil
+}
+
+// Whole reads a JSON number that is a whole one, however it is spelled; false where it is another, or where not every
+// reader of JSON would hold it exactly.
+func Whole(v jsontext.Value) (int64, bool) {
+	n, err := integer(v, "")
+	return n, err == nil
 }
 
 // texts reads a list of strings. One that could not be an add-on is left to the domain to name.

@@ -3,7 +3,6 @@ package ingest
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"mime"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"sundial/domain"
 	"sundial/internal/accountid"
 	"sundial/internal/engine"
+	"sundial/internal/mediatype"
 )
 
 const (
@@ -62,7 +62,7 @@ func (f *Notification) CommandID() string {
 // be read.
 func Decode(b []byte) (Notification, error) {
 	e := event{}
-	err := e.read(b)
+	err := e.read(mediatype.Unmarked(b))
 	return e.fact, err
 }
 
@@ -82,6 +82,9 @@ func (e *event) read(b []byte) error {
 	if len(b) > MaxEvent {
 		return malformed("too_large", "", "is larger than 1 MB")
 	}
+	if mediatype.Wide(b) {
+		return malformed("unsupported_content", "", "is in UTF-16: send it in UTF-8")
+	}
 	v := jsontext.Value(b)
 	switch v.Kind() {
 	case '{':
@@ -99,7 +102,7 @@ func (e *event) read(b []byte) error {
 		err = e.checkAttributes()
 	}
 	if err != nil {
-		e.peek()
+		e.peek(v)
 		return err
 	}
 	others, err = canonicalMembers(e.data, "data", 2, e.member)
@@ -110,8 +113,18 @@ func (e *event) read(b []byte) error {
 	return e.translate()
 }
 
-// peek looks for whom an event is about that could not be read, so that the parked event can be found.
-func (e *event) peek() {
+// peek looks for which event it is that could not be read, and whom it is about, so that the parked event can be found.
+func (e *event) peek(v jsontext.Value) {
+	_, _ = canonicalMembers(v, "", 1, func(name string, v jsontext.Value) (bool, error) {
+		into := map[string]*string{"id": &e.fact.ID, "source": &e.fact.Source, "type": &e.fact.Type}[name]
+		switch s, err := text(v, name, maxName); {
+		case into != nil && err == nil:
+			*into = s
+		case name == "data" && v.Kind() == '{':
+			e.data = v.Clone()
+		}
+		return true, nil
+	})
 	if e.data.Kind() != '{' {
 		return
 	}
@@ -203,13 +216,14 @@ func (e *event) checkAttributes() error {
 		return malformed("unsupported_content", "data_base64", "is not read: give the data as JSON in data")
 	}
 	if e.content != "" {
-		kind, parameters, err := mime.ParseMediaType(e.content)
-		if err != nil || (kind != "application/json" && !strings.HasSuffix(kind, "+json")) ||
-			(parameters["charset"] != "" && !strings.EqualFold(parameters["charset"], "utf-8")) {
-			return malformed("unsupported_content", "datacontenttype", "must be application/json, in UTF-8")
-		}
-		if kind != "application/json" {
-			e.kept = append(e.kept, member{"datacontenttype", quote(kind)})
+		kind, ok := mediatype.Parse(e.content)
+		switch foreign := kind.Foreign(); {
+		case !ok || !kind.JSON():
+			return malformed("unsupported_content", "datacontenttype", "must be application/json, or another type of JSON")
+		case foreign != "":
+			return malformed("unsupported_content", "datacontenttype", "says that the data is in "+foreign+": an event is in UTF-8")
+		case kind.Name != "application/json":
+			e.kept = append(e.kept, member{"datacontenttype", quote(kind.Name)})
 		}
 	}
 	switch {

@@ -133,6 +133,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{"unknown type", replace(t, `invoice.overdue`, `invoice.lost`), "unknown_type", "type"},
 		{"XML", replace(t, `application/json`, `text/xml`), "unsupported_content", "datacontenttype"},
 		{"UTF-16", replace(t, `application/json`, `application/json; charset=utf-16`), "unsupported_content", "datacontenttype"},
+		{"Latin-1", replace(t, `application/json`, `application/json; charset=latin1`), "unsupported_content", "datacontenttype"},
+		{"in UTF-16", "\xff\xfe{\x00}\x00", "unsupported_content", ""},
+		{"in UTF-16 without a mark", "\x00{\x00}", "unsupported_content", ""},
+		{"the epoch", replace(t, `"effective_at": "2021-01-01T02:24:32.000Z"`, `"effective_at": "1970-01-01T00:00:00Z"`), "invalid_time", "data.effective_at"},
 		{"control character in the id", replace(t, "up-1", `up\u0000`), "control_character", "id"},
 		{"control character in a name", replace(t, `"version": 1`, `"version": 1, "a\u0007b": 1`), "control_character", "data"},
 		{"long id", replace(t, "up-1", strings.Repeat("x", 513)), "too_long", "id"},
@@ -232,6 +236,27 @@ func TestErrorsDoNotRepeatValues(t *testing.T) {
 	}
 }
 
+// What is wrong is told truly: by the name of the character set, and of a time that is one as out of range.
+func TestReasonsAreTrue(t *testing.T) {
+	for event, want := range map[string]string{
+		replace(t, `application/json`, `application/json; charset=utf-16be`):   "UTF-16",
+		replace(t, `application/json`, `application/json; charset=ISO-8859-1`): "Latin-1",
+		replace(t, `application/json`, `text/html`):                            "another type of JSON",
+		"{\x00\"\x00": "UTF-16",
+		replace(t, `"effective_at": "2021-01-01T02:24:32.000Z"`, `"effective_at": "1970-01-01T00:00:00Z"`): "1970-01-01T00:00:00.001Z",
+		replace(t, `"effective_at": "2021-01-01T02:24:32.000Z"`, `"effective_at": "2021-01-01"`):           "RFC 3339",
+	} {
+		if _, err := Decode([]byte(event)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", event, err, want)
+		}
+	}
+	for _, kind := range []string{"text/json", "application/vnd.x+json", "application/json;x"} {
+		if _, err := Decode([]byte(replace(t, `application/json`, kind))); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
 // content is what two events are compared by.
 func content(t testing.TB, event string) string {
 	t.Helper()
@@ -256,6 +281,10 @@ func TestSameContent(t *testing.T) {
 		string(compact),
 		replace(t, `, "datacontenttype": "application/json"`, ``),
 		replace(t, `"application/json"`, `"Application/JSON; charset=UTF-8"`),
+		replace(t, `"application/json"`, `"application/json; charset=\"utf_8\""`),
+		replace(t, `"application/json"`, `"application/json;charset=US-ASCII"`),
+		replace(t, `"application/json"`, `"application/json; utf-8;"`),
+		"\xef\xbb\xbf" + overdueEvent,
 		replace(t, `"version": 1`, `"version": 1.0`),
 		replace(t, `"version": 1`, `"version": 10e-1`),
 		replace(t, `28843`, `2.8843E+4`),

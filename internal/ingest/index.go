@@ -18,7 +18,8 @@ type appKey struct {
 // nodes agree; what this node writes is in it before the writer goes on.
 type parkedIndex struct {
 	mu      sync.RWMutex
-	entries map[parkedKey]parkedEntry // open and discarded
+	entries map[parkedKey]parkedEntry // open and discarded or superseded
+	slots   map[parkedKey][]parkedKey // those of one source and id
 	order   []parkedPlace             // open ones by sequence; closed ones are swept out now and then
 	waiting map[appKey]map[parkedKey]struct{}
 	open    int
@@ -41,7 +42,7 @@ type parkedPlace struct {
 }
 
 func newParkedIndex() *parkedIndex {
-	return &parkedIndex{entries: map[parkedKey]parkedEntry{}, waiting: map[appKey]map[parkedKey]struct{}{}}
+	return &parkedIndex{entries: map[parkedKey]parkedEntry{}, slots: map[parkedKey][]parkedKey{}, waiting: map[appKey]map[parkedKey]struct{}{}}
 }
 
 // apply takes in what the stream says of a key: as it was followed, in order, or as this node wrote it, perhaps ahead of
@@ -54,7 +55,7 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 	case followed:
 		x.followed = max(x.followed, p.sequence)
 		if was.gone && was.sequence == p.sequence {
-			delete(x.entries, key)
+			x.forget(key, p)
 			return
 		}
 	case p.sequence <= x.followed:
@@ -76,7 +77,7 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 	}
 	if p.State == StateReplayed { // the log knows it
 		if followed {
-			delete(x.entries, key)
+			x.forget(key, p)
 		} else {
 			x.entries[key] = parkedEntry{sequence: p.sequence, gone: true}
 		}
@@ -84,6 +85,9 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 	}
 	is := parkedEntry{sequence: p.sequence, size: int32(p.Size), open: p.State == StateOpen, waits: p.waits()} //nolint:gosec // at most MaxEvent
 	x.entries[key] = is
+	if slot := slotOf(p.Source, p.EventID); !known && slot != (parkedKey{}) {
+		x.slots[slot] = append(x.slots[slot], key)
+	}
 	if is.waits {
 		if x.waiting[app] == nil {
 			x.waiting[app] = map[parkedKey]struct{}{}
@@ -95,6 +99,31 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 		x.bytes += int64(is.size)
 		x.place(parkedPlace{p.sequence, key})
 	}
+}
+
+// forget drops what the log knows.
+func (x *parkedIndex) forget(key parkedKey, p *Parked) {
+	delete(x.entries, key)
+	slot := slotOf(p.Source, p.EventID)
+	left := slices.DeleteFunc(x.slots[slot], func(k parkedKey) bool { return k == key })
+	if len(left) == 0 {
+		delete(x.slots, slot)
+	} else {
+		x.slots[slot] = left
+	}
+}
+
+// under lists what is parked under one source and id: open, discarded and superseded.
+func (x *parkedIndex) under(slot parkedKey) []parkedKey {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	var keys []parkedKey
+	for _, key := range x.slots[slot] {
+		if !x.entries[key].gone {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // place keeps the order; what this node writes may come a little out of it.
@@ -114,19 +143,12 @@ func (x *parkedIndex) current(p parkedPlace) bool {
 	return known && e.open && e.sequence == p.sequence
 }
 
-// has tells whether an event is parked, open or discarded.
+// has tells whether an event is parked: open, discarded or superseded.
 func (x *parkedIndex) has(key parkedKey) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	e, known := x.entries[key]
 	return known && !e.gone
-}
-
-// empty tells whether nothing at all is parked: then no event needs a key.
-func (x *parkedIndex) empty() bool {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return len(x.entries) == 0
 }
 
 // size gives the number of open events, their bytes, and the number of all entries.

@@ -27,6 +27,10 @@ const (
 	// that they know.
 	maxBillingBytes = 8 << 30
 
+	// duplicateWindow is the shortest that the server allows. Within it the server drops a message that has the
+	// Nats-Msg-Id of another one, whatever is in it; only source and id tell events apart.
+	duplicateWindow = 100 * time.Millisecond
+
 	// headerRoom is what a message may have beyond its event, when it comes and when it is parked.
 	headerRoom = 16 << 10
 
@@ -90,6 +94,7 @@ func Open(ctx context.Context, config Config) (*Intake, error) {
 		Discard:            jetstream.DiscardNew,
 		MaxBytes:           maxBillingBytes,
 		MaxMsgSize:         int32(largest), //nolint:gosec // little more than MaxEvent
+		Duplicates:         duplicateWindow,
 		Replicas:           config.Replicas,
 		AllowDirect:        true,
 		AllowAtomicPublish: true,

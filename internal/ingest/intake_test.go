@@ -12,6 +12,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/domain"
 	"sundial/internal/engine"
@@ -153,6 +154,191 @@ func TestBadInputIsParked(t *testing.T) {
 		if p.ParkedAt != domain.InstantOf(enginetest.Began) || p.State != StateOpen || p.Text == "" {
 			t.Errorf("%q: %+v", c.id, p)
 		}
+	}
+}
+
+// Whoever makes Nats-Msg-Id of an event's id alone loses no other event to JetStream's duplicate window, but for what the
+// server does not allow to be shorter; that of a stream that was made before is shortened at the start.
+func TestOnlySourceAndIDTellEventsApart(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.JetStream.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: billingStream, Subjects: []string{billingSubject + ">"}, Discard: jetstream.DiscardNew, MaxBytes: 1 << 20,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	send := func(subject, event string) *jetstream.PubAck {
+		ack, err := w.JetStream.Publish(t.Context(), subject, []byte(event), jetstream.WithMsgID("e-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ack
+	}
+	send("billing.acme", "before the window was short")
+	n := w.node()
+	n.app("acme", shop)
+	n.app("other", shop+1)
+	for _, one := range []struct{ subject, event string }{
+		{"billing.acme", "{"},
+		{"billing.acme", overdue("e-1", "acme", shop, "inv-1")},
+		{"billing.other", strings.Replace(overdue("e-1", "other", shop+1, "inv-1"), "urn:test", "urn:other", 1)},
+	} {
+		until(t, "storing an event under a message id that another one had", func() bool { return !send(one.subject, one.event).Duplicate })
+	}
+	n.run()
+	n.drained()
+	if len(n.look("acme", shop).Invoices) != 1 || len(n.look("other", shop+1).Invoices) != 1 {
+		t.Error("a bill vanished")
+	}
+	if items, _, _ := n.Parked(t.Context(), "", 9); len(items) != 2 {
+		t.Errorf("parked %d, want what was malformed", len(items))
+	}
+	if is := n.stream.CachedInfo().Config; is.Duplicates != duplicateWindow || is.MaxBytes != 1<<20 {
+		t.Errorf("the stream is %+v", is)
+	}
+}
+
+// A message that comes again is one and the same whatever attributes are new on it, and another one if its type or data are:
+// judged afresh, and in the place of what was parked if it is taken in. So over NATS and over HTTP.
+func TestWhatComesAgain(t *testing.T) {
+	for way, send := range map[string]func(*testing.T, *node, string) Outcome{
+		"http": func(t *testing.T, n *node, event string) Outcome {
+			outcomes, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(event)}, "billing:test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return outcomes[0]
+		},
+		"nats": func(t *testing.T, n *node, event string) Outcome {
+			before, _ := n.engine.Log.Head(t.Context())
+			n.world.publish("billing.acme", event)
+			n.drained()
+			after, _ := n.engine.Log.Head(t.Context())
+			if after > before {
+				return Outcome{Outcome: OutcomeAccepted}
+			}
+			return Outcome{}
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			w := newWorld(t)
+			n := w.node()
+			n.app("acme", shop)
+			n.run()
+			const trace = `"id":`
+			again := func(event, attribute string) string { return strings.Replace(event, trace, attribute+","+trace, 1) }
+			sent := func(what, event string, want Kind, code string, open int) {
+				t.Helper()
+				got := send(t, n, event)
+				if (got.Outcome == OutcomeAccepted) != (want == OutcomeAccepted) || got.Outcome != want && way == "http" || got.Code != code && way == "http" {
+					t.Errorf("%s: %+v, want %s %s", what, got, want, code)
+				}
+				if items, _, err := n.Parked(t.Context(), "", 99); len(items) != open || err != nil {
+					t.Errorf("%s: %d open, want %d; %v", what, len(items), open, err)
+				}
+			}
+			first := overdue("e-1", "acme", shop, "inv-1")
+			sent("a bill", first, OutcomeAccepted, "", 0)
+			sent("with a traceparent", again(first, `"traceparent":"00-a-b-01"`), OutcomeDuplicate, "", 0)
+			sent("with a time", again(first, `"time":"2021-01-01T00:00:00Z"`), OutcomeDuplicate, "", 0)
+			sent("with other data", strings.Replace(first, `"version":1`, `"version":2`, 1), OutcomeParked, codeReused, 1)
+			sent("with other data and a traceparent", again(strings.Replace(first, `"version":1`, `"version":2`, 1), `"traceparent":"00-a-b-02"`), OutcomeParked, codeReused, 1)
+			sent("of another type", strings.Replace(first, "overdue", "voided", 1), OutcomeParked, codeReused, 2)
+
+			early := strings.Replace(overdue("e-2", "acme", shop, "inv-2"), "2020-12-31", "2031-01-01", 1)
+			sent("too early", early, OutcomeParked, "effective_too_far_ahead", 3)
+			sent("too early, traced", again(early, `"traceparent":"00-a-b-03"`), OutcomeParked, "effective_too_far_ahead", 3)
+			bad := strings.Replace(overdue("e-2", "acme", shop, "inv-2"), `"minor":100`, `"minor":"100"`, 1)
+			sent("unreadable data", bad, OutcomeParked, "wrong_type", 4)
+			sent("unreadable data, traced", again(bad, `"traceparent":"00-a-b-04"`), OutcomeParked, "wrong_type", 4)
+			worse := again(overdue("e-2", "acme", shop, "inv-2"), `"time":"yesterday"`)
+			sent("an unreadable attribute", worse, OutcomeParked, "invalid_time", 5)
+			parked, _, err := n.Parked(t.Context(), "", 99)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent("mended", overdue("e-2", "acme", shop, "inv-2"), OutcomeAccepted, "", 2)
+			for _, p := range parked[2:] {
+				is, err := n.parking.get(t.Context(), keyFrom(t, p.ID))
+				if err != nil || is.State != StateSuperseded || is.Position == 0 || is.ClosedBy != automatic {
+					t.Errorf("%s is %+v, %v", p.Code, is, err)
+				}
+				var closed *ClosedError
+				if _, err := n.Replay(t.Context(), p.ID, "operator:ann"); !errors.As(err, &closed) || closed.State != StateSuperseded {
+					t.Errorf("replayed what was superseded: %v", err)
+				}
+				if err := n.Discard(t.Context(), p.ID, "operator:ann"); !errors.As(err, &closed) {
+					t.Errorf("discarded what was superseded: %v", err)
+				}
+			}
+			sent("what was superseded", bad, OutcomeParked, "wrong_type", 2)
+
+			waiting := overdue("e-3", "acme", shop+5, "inv-3")
+			sent("of no app", waiting, OutcomeParked, "app_not_found", 3)
+			sent("of no app, traced", again(waiting, `"tracestate":"x"`), OutcomeParked, "app_not_found", 3)
+			sent("of no app, with other data", strings.Replace(waiting, `"version":1`, `"version":2`, 1), OutcomeParked, "app_not_found", 4)
+			if err := n.Discard(t.Context(), n.open()["e-3"].ID, "operator:ann"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func keyFrom(t *testing.T, id string) parkedKey {
+	t.Helper()
+	key, ok := parseKey(id)
+	if !ok {
+		t.Fatalf("%q is no id", id)
+	}
+	return key
+}
+
+// What an earlier program parked has a key of all that it carried, and is parked once all the same.
+func TestWhatWasParkedBefore(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.app("acme", shop)
+	for _, event := range []string{
+		strings.Replace(overdue("e-1", "acme", shop+1, "inv-1"), `"id"`, `"traceparent":"00-a-b-01","id"`, 1),
+		strings.Replace(overdue("e-2", "acme", shop, "inv-1"), `"minor":100`, `"traced":1,"minor":-100`, 1),
+	} {
+		fact, unread := Decode([]byte(event))
+		before := arrival{event: []byte(event), fact: &fact}
+		errors.As(unread, &before.unread)
+		key, err := before.formerKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.keep(t.Context(), key, before.event, &fact, origin{actor: "billing:test"}, "before", "it was parked before"); err != nil {
+			t.Fatal(err)
+		}
+		for _, again := range []string{event, strings.Replace(event, `"specversion"`, `"time":"2021-01-01T00:00:00Z","specversion"`, 1)} {
+			outcomes, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(again)}, "billing:test")
+			if err != nil || outcomes[0].Parked != key.String() || outcomes[0].Code != "before" {
+				t.Errorf("%s: %+v, %v", again, outcomes, err)
+			}
+		}
+	}
+	if items, _, _ := n.Parked(t.Context(), "", 9); len(items) != 2 {
+		t.Errorf("%d parked", len(items))
+	}
+}
+
+// Within a batch, too, what comes later stands in the place of what was not fit.
+func TestABatchSupersedesItsOwn(t *testing.T) {
+	n := newWorld(t).node()
+	n.app("acme", shop)
+	good := overdue("e-1", "acme", shop, "inv-1")
+	bad := strings.Replace(good, `"minor":100`, `"minor":-100`, 1)
+	batch := []jsontext.Value{jsontext.Value(bad), jsontext.Value(good), jsontext.Value(strings.Replace(bad, "-100", "-200", 1))}
+	outcomes, err := n.Take(t.Context(), batch, "billing:test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(outcomes[0].Outcome, outcomes[1].Outcome, outcomes[2].Outcome); got != "parkedacceptedparked" {
+		t.Error(got)
+	}
+	if open := n.open(); len(open) != 1 || string(open["e-1"].Event) != string(batch[2]) {
+		t.Errorf("open: %v", open)
 	}
 }
 

@@ -52,59 +52,140 @@ func (i *Intake) judge(ctx context.Context, b []byte, fact Notification, unread 
 	return outcome, err
 }
 
+// arrival is an event as it came and was read.
+type arrival struct {
+	event  []byte
+	fact   *Notification
+	unread *Malformed // nil: it could be read
+	from   origin
+}
+
+// astray tells whether an event came on the subject of another account.
+func (a *arrival) astray() bool {
+	return a.unread == nil && a.from.subject != "" && a.from.account != a.fact.Account
+}
+
 // unfit is an event that is to be parked.
 type unfit struct {
+	arrival
 	key        parkedKey
-	event      []byte
-	fact       *Notification
-	from       origin
 	code, text string
 	refused    bool // by the engine: it could be read
 }
 
 // consider takes an event in, or says why it is to be parked. An error means that neither could be said now: try again.
-// In this order: what cannot be read is parked; what is in the log is a duplicate, or parked if it says something else;
-// what is parked stays so; the engine decides on the rest.
+// In this order: what is parked stays so; what cannot be read is parked; what is in the log is a duplicate, or parked if
+// it says something else; the engine decides on the rest. What is parked under the same source and id and says something
+// else is superseded by what is taken in.
 func (i *Intake) consider(ctx context.Context, b []byte, fact Notification, unread error, from origin) (Outcome, *unfit, error) {
-	if unread != nil {
-		var m *Malformed
-		if !errors.As(unread, &m) {
-			return Outcome{}, nil, unread
-		}
-		return Outcome{}, &unfit{keyOfBytes(b), b, &fact, from, m.Code, m.Error(), false}, nil
+	came := arrival{event: b, fact: &fact, from: from}
+	if unread != nil && !errors.As(unread, &came.unread) {
+		return Outcome{}, nil, unread
 	}
-	if from.subject != "" && from.account != fact.Account {
-		key, err := keyOf(&fact, from.subject)
+	rivals := i.parking.index.under(slotOf(fact.Source, fact.ID))
+	key, known, err := i.parkedAs(ctx, &came, rivals)
+	switch {
+	case err != nil:
+		return Outcome{}, nil, err
+	case known:
+		outcome, err := i.still(ctx, key, &fact)
+		return outcome, nil, err
+	}
+	var code, text string
+	refused := false
+	switch {
+	case came.unread != nil:
+		code, text = came.unread.Code, came.unread.Error()
+	case came.astray():
+		code, text = codeWrongAccount, "The subject names another account than data.account."
+	default:
+		answer, err := i.execute(ctx, &fact, from)
+		if code, text, refused = refusal(err); refused {
+			break
+		}
 		if err != nil {
 			return Outcome{}, nil, err
 		}
-		return Outcome{}, &unfit{key, b, &fact, from, codeWrongAccount, "The subject names another account than data.account.", false}, nil
-	}
-	var key parkedKey
-	if !i.parking.index.empty() {
-		var err error
-		if key, err = keyOf(&fact, ""); err != nil {
-			return Outcome{}, nil, err
+		outcome := answered(&fact, answer)
+		if outcome.Outcome == OutcomeAccepted {
+			i.supersede(ctx, rivals, answer.Position)
 		}
-		if i.parking.index.has(key) {
-			outcome, err := i.still(ctx, key, &fact)
-			return outcome, nil, err
-		}
-	}
-	answer, err := i.execute(ctx, &fact, from)
-	code, text, refused := refusal(err)
-	switch {
-	case err == nil:
-		return answered(&fact, answer), nil, nil
-	case !refused:
-		return Outcome{}, nil, err
+		return outcome, nil, nil
 	}
 	if key == (parkedKey{}) {
-		if key, err = keyOf(&fact, ""); err != nil {
+		if key, err = came.key(); err != nil {
 			return Outcome{}, nil, err
 		}
 	}
-	return Outcome{}, &unfit{key, b, &fact, from, code, text, true}, nil
+	return Outcome{}, &unfit{came, key, code, text, refused}, nil
+}
+
+// parkedAs finds the parked event of which this is another delivery, among those of its source and id. The key is the
+// event's own where none is, if it was needed to find that out.
+func (i *Intake) parkedAs(ctx context.Context, came *arrival, rivals []parkedKey) (key parkedKey, known bool, err error) {
+	if len(rivals) == 0 {
+		return key, false, nil
+	}
+	if key, err = came.key(); err != nil {
+		return key, false, err
+	}
+	former, err := came.formerKey()
+	if err != nil {
+		return key, false, err
+	}
+	for _, rival := range rivals {
+		if rival == key || rival == former {
+			return rival, true, nil
+		}
+	}
+	for _, rival := range rivals {
+		parked, err := i.parking.get(ctx, rival)
+		if errors.Is(err, ErrNotParked) || err == nil && parked.State != StateOpen {
+			continue
+		}
+		if err != nil {
+			return key, false, err
+		}
+		// One of an earlier program has a key of all that it carries.
+		if own, err := parked.arrival().key(); err == nil && own == key {
+			return rival, true, nil
+		}
+	}
+	return key, false, nil
+}
+
+// supersede closes parked events in whose place another one of their source and id was taken in. One that cannot be closed
+// stays open, for a person to discard: the fact is committed either way.
+func (i *Intake) supersede(ctx context.Context, rivals []parkedKey, position uint64) {
+	for _, key := range rivals {
+		if err := i.close(ctx, key, StateSuperseded, position, automatic); err != nil {
+			var closed *ClosedError
+			if !errors.As(err, &closed) && !errors.Is(err, ErrNotParked) {
+				i.log.Warn("a parked event stays open in whose place another one was taken in", "parked", key.String(), "error", err)
+			}
+			continue
+		}
+		i.log.Info("closed a parked event as superseded", "parked", key.String(), "position", position)
+	}
+}
+
+// close says of an open parked event that nothing is left to do with it, and lets its bytes go; a *ClosedError if it was
+// closed before.
+func (i *Intake) close(ctx context.Context, key parkedKey, state State, position uint64, by string) error {
+	for {
+		parked, err := i.parking.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		if parked.State != StateOpen {
+			return &ClosedError{parked.State}
+		}
+		parked.State, parked.Event, parked.Position = state, nil, position
+		parked.ClosedAt, parked.ClosedBy = i.config.Engine.Now(), by
+		if err := i.parking.put(ctx, key, &parked, parked.sequence); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
 }
 
 // park keeps an event that is not fit to be taken in, and answers for it.
@@ -223,6 +304,9 @@ func (i *Intake) replay(ctx context.Context, key parkedKey, fact *Notification, 
 			return 0, &StillParkedError{code, text}
 		}
 		i.log.Info("took in a parked event", "parked", key.String(), "account", fact.Account, "app", fact.App, "by", by, "position", answer.Position)
+		if answer.Outcome != engine.Repeated {
+			i.supersede(ctx, i.parking.index.under(slotOf(fact.Source, fact.ID)), answer.Position)
+		}
 		return answer.Position, nil
 	}
 }
@@ -261,7 +345,7 @@ func (i *Intake) Parked(ctx context.Context, cursor string, limit int) (items []
 }
 
 // Replay judges a parked event afresh, and gives the position of its commit. ErrNotParked, *ClosedError for a discarded
-// one, *StillParkedError if it is still not taken in; another error means that it may be tried again.
+// or superseded one, *StillParkedError if it is still not taken in; another error means that it may be tried again.
 func (i *Intake) Replay(ctx context.Context, id, actor string) (uint64, error) {
 	key, ok := parseKey(id)
 	if !ok {
@@ -274,7 +358,7 @@ func (i *Intake) Replay(ctx context.Context, id, actor string) (uint64, error) {
 	switch parked.State {
 	case StateReplayed:
 		return parked.Position, nil
-	case StateDiscarded:
+	case StateDiscarded, StateSuperseded:
 		return 0, &ClosedError{parked.State}
 	}
 	return i.replayParked(ctx, key, &parked, actor)
@@ -296,27 +380,16 @@ func (i *Intake) replayParked(ctx context.Context, key parkedKey, parked *Parked
 }
 
 // Discard gives a parked event up: its bytes are let go, and it is answered as parked if it comes again. Discarding
-// what was discarded is silence; ErrNotParked, *ClosedError for a replayed one.
+// what was discarded is silence; ErrNotParked, *ClosedError for one that was taken in or superseded.
 func (i *Intake) Discard(ctx context.Context, id, actor string) error {
 	key, ok := parseKey(id)
 	if !ok {
 		return ErrNotParked
 	}
-	for {
-		parked, err := i.parking.get(ctx, key)
-		if err != nil {
-			return err
-		}
-		switch parked.State {
-		case StateDiscarded:
-			return nil
-		case StateReplayed:
-			return &ClosedError{parked.State}
-		}
-		parked.State, parked.Event = StateDiscarded, nil
-		parked.ClosedAt, parked.ClosedBy = i.config.Engine.Now(), actor
-		if err := i.parking.put(ctx, key, &parked, parked.sequence); !errors.Is(err, errMoved) {
-			return err
-		}
+	err := i.close(ctx, key, StateDiscarded, 0, actor)
+	var closed *ClosedError
+	if errors.As(err, &closed) && closed.State == StateDiscarded {
+		return nil
 	}
+	return err
 }

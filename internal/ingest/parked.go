@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,9 +19,10 @@ type State string
 
 // The states of a parked event.
 const (
-	StateOpen      State = "open"      // waits for a person, or for its app to appear
-	StateDiscarded State = "discarded" // a person gave it up; it is still answered as parked
-	StateReplayed  State = "replayed"  // it was taken in after all
+	StateOpen       State = "open"       // waits for a person, or for its app to appear
+	StateDiscarded  State = "discarded"  // a person gave it up; it is still answered as parked
+	StateReplayed   State = "replayed"   // it was taken in after all
+	StateSuperseded State = "superseded" // another event of its source and id was taken in, with another type or data
 )
 
 // Parked is an event that was not taken in, with its reason. Events that are the same are parked once, on whatever
@@ -42,7 +44,7 @@ type Parked struct {
 	ParkedAt domain.Instant `json:"parked_at,omitzero"`
 	ClosedAt domain.Instant `json:"closed_at,omitzero"`
 	ClosedBy string         `json:"closed_by,omitzero"` // who discarded or replayed it
-	Position uint64         `json:"position,omitzero"`  // of the commit that a replay led to
+	Position uint64         `json:"position,omitzero"`  // of the commit that a replay led to, or of what superseded it
 
 	Size  int    `json:"size"` // of the event, in bytes
 	Event []byte `json:"-"`    // the event as it came; nil once it is not open
@@ -92,6 +94,83 @@ func parseKey(id string) (k parkedKey, ok bool) {
 	}
 	_, err := hex.Decode(k[:], []byte(id))
 	return k, err == nil && k.String() == id // capitals are another subject
+}
+
+// arrival is the event as it came. It must be open.
+func (p *Parked) arrival() *arrival {
+	fact, err := Decode(p.Event)
+	a := arrival{event: p.Event, fact: &fact, from: origin{subject: p.Subject, account: accountOf(p.Subject), actor: p.Actor}}
+	errors.As(err, &a.unread)
+	return &a
+}
+
+// key derives the key of an event: deliveries of one message have one, whatever attributes they came with. That of an
+// event that came astray is of its subject as well, since elsewhere it may be welcome.
+func (a *arrival) key() (parkedKey, error) {
+	switch {
+	case a.unread != nil:
+		return keyOfMessage(a.event), nil
+	case a.astray():
+		return keyOf(a.fact, a.from.subject)
+	}
+	return keyOf(a.fact, "")
+}
+
+// formerKey is the key that an earlier program gave the event: of all that it carries.
+func (a *arrival) formerKey() (parkedKey, error) {
+	if a.unread != nil {
+		return keyOfBytes(a.event), nil
+	}
+	subject := ""
+	if a.astray() {
+		subject = a.from.subject
+	}
+	whole, err := engine.WholeHash(a.fact.Account, a.fact.Command)
+	if err != nil {
+		return parkedKey{}, err
+	}
+	return hashKey("fact\n"+subject+"\n", whole[:]), nil
+}
+
+// slotOf is where parked events of one source and id are found; the zero one if either is unknown.
+func slotOf(source, id string) parkedKey {
+	if source == "" || id == "" {
+		return parkedKey{}
+	}
+	return hashKey("slot\n", []byte(source+"\n"+id))
+}
+
+// keyOfMessage derives the key of an event that could not be read: from its source, id, type and data where it has them,
+// or else from all of it.
+func keyOfMessage(b []byte) parkedKey {
+	v := jsontext.Value(b)
+	if len(b) > MaxEvent || v.Kind() != '{' {
+		return keyOfBytes(b)
+	}
+	var message members
+	known := 0
+	_, err := canonicalMembers(v, "", 1, func(name string, v jsontext.Value) (bool, error) {
+		switch name {
+		case "source", "id":
+			if s, err := text(v, name, maxName); err == nil && s != "" {
+				known++
+			}
+		case "type", "data", "data_base64":
+		default:
+			return true, nil
+		}
+		canonical, err := appendCanonical(nil, v, name, 2)
+		message = append(message, member{strings.Clone(name), canonical})
+		return true, err
+	})
+	if err != nil || known < 2 {
+		return keyOfBytes(b)
+	}
+	canonical, err := message.append(nil)
+	if err != nil {
+		return keyOfBytes(b)
+	}
+	return hashKey("message\n", canonical)
 }
 
 // keyOf derives the key of a fact that was read: from what it says. With a subject, the key is that of the fact on this

@@ -23,7 +23,7 @@ const (
 	parkedHeader  = "Sundial-Parked"
 
 	// maxOpen and maxOpenBytes bound what waits for a person: beyond it nobody looks at single events any more, and
-	// what comes stays where it is. maxParked bounds the index, 60 MB or so, discarded events included.
+	// what comes stays where it is. maxParked bounds the index, 150 MB or so, discarded events included.
 	maxOpen      = 100_000
 	maxOpenBytes = 1 << 30
 	maxParked    = 1_000_000
@@ -79,7 +79,7 @@ func openParking(ctx context.Context, js jetstream.JetStream, replicas int, log 
 }
 
 // openStream opens a stream and makes it where it is absent. One that is there may be larger or smaller than ours, as
-// its operator likes, but not another kind.
+// its operator likes, but not another kind, and its duplicate window is at most ours.
 func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := streams.Open(ctx, js, config)
 	if err != nil {
@@ -91,6 +91,17 @@ func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.St
 		strings.Join(is.Subjects, " ") != strings.Join(config.Subjects, " ") {
 		return nil, fmt.Errorf("the stream %s is not what the program makes (subjects %v, retention, discard or age): set it back, or move it out of the way",
 			config.Name, config.Subjects)
+	}
+	if config.Duplicates == 0 || is.Duplicates <= config.Duplicates {
+		return stream, nil
+	}
+	// In two steps: a server forgets what it remembers by a timer that may still be set by the window before.
+	for _, window := range [...]time.Duration{2 * config.Duplicates, config.Duplicates} {
+		is.Duplicates = window
+		if stream, err = js.UpdateStream(ctx, is); err != nil {
+			return nil, fmt.Errorf("shortening the duplicate window of the stream %s to %v, within which events of one Nats-Msg-Id are dropped: %w",
+				config.Name, config.Duplicates, err)
+		}
 	}
 	return stream, nil
 }

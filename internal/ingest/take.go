@@ -32,21 +32,23 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 		return nil, ErrTooMany
 	}
 	lanes := map[string][]taken{}
+	slots := make([]parkedKey, len(events))
 	for n, event := range events {
 		fact, unread := Decode(event)
+		slots[n] = slotOf(fact.Source, fact.ID)
 		lanes[fact.Account] = append(lanes[fact.Account], taken{n, event, fact, unread})
 	}
 	outcomes := make([]Outcome, len(events))
 	parked := make([]*unfit, len(events))
 	from := origin{actor: actor}
-	slots := make(chan struct{}, takeLanes)
+	running := make(chan struct{}, takeLanes)
 	var working sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
 	for _, lane := range lanes {
-		slots <- struct{}{}
+		running <- struct{}{}
 		working.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-running }()
 			if err := i.takeLane(ctx, lane, from, outcomes, parked); err != nil {
 				mu.Lock()
 				failed = err
@@ -59,8 +61,12 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 		return nil, fmt.Errorf("taking in billing events: %w", failed)
 	}
 	// Lanes end in any order; what they leave over is listed oldest first, and that is the order sent.
+	left := map[parkedKey][]parkedKey{} // by source and id
 	for n, u := range parked {
 		if u == nil {
+			if outcomes[n].Outcome == OutcomeAccepted {
+				i.supersede(ctx, left[slots[n]], outcomes[n].Position)
+			}
 			continue
 		}
 		outcome, err := i.parkOne(ctx, u)
@@ -68,6 +74,9 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 			return nil, fmt.Errorf("parking billing events: %w", err)
 		}
 		outcomes[n] = outcome
+		if outcome.Outcome == OutcomeParked && slots[n] != (parkedKey{}) {
+			left[slots[n]] = append(left[slots[n]], u.key)
+		}
 	}
 	for _, o := range outcomes {
 		i.metrics.count("http", o.Outcome)
