@@ -33,7 +33,12 @@ type deviation struct {
 //		why: "an app says which region it is in", past: regexp.MustCompile(`^v1$`), asks: regexp.MustCompile(`/v1/(accounts/.*/)?apps`),
 //		undo: without("region"),
 //	},
-var deviations = []deviation{}
+var deviations = []deviation{
+	{
+		why: "a UserSig that is verified says from when to when it is valid", past: regexp.MustCompile(`.`), asks: regexp.MustCompile(`/usersigs/verify`),
+		undo: func(a *pastdata.Asked) { without("issued_at")(a); without("expires_at")(a) },
+	},
+}
 
 // without undoes a member of JSON objects, at whatever depth, that was added since.
 func without(name string) func(*pastdata.Asked) {
