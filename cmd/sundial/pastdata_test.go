@@ -147,6 +147,10 @@ const (
 func instead(today, then string) func(*pastdata.Asked) {
 	pattern := regexp.MustCompile(today)
 	return func(a *pastdata.Asked) { a.Said = pattern.ReplaceAllString(a.Said, then) }
+	{
+		why: "a UserSig that is verified says from when to when it is valid", past: v1, asks: regexp.MustCompile(`/usersigs/verify`),
+		undo: func(a *pastdata.Asked) { without("issued_at")(a); without("expires_at")(a) },
+	},
 }
 
 var (

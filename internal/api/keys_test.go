@@ -1,8 +1,13 @@
 package api
 
 import (
+	"encoding/base64"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"sundial/internal/pushcert"
 )
 
 // TestUserSigs signs and verifies over HTTP, through an upgrade, a rotation, a stop and a deletion.
@@ -17,7 +22,9 @@ func TestUserSigs(t *testing.T) {
 	}
 	verdict := func(user, sig, want string) {
 		t.Helper()
-		if got := w.must(200, "owner", "POST", app+"/usersigs/verify", `{"user_id":"`+user+`","user_sig":"`+sig+`"}`).body; got != want {
+		got := w.must(200, "owner", "POST", app+"/usersigs/verify", `{"user_id":"`+user+`","user_sig":"`+sig+`"}`).body
+		plain := regexp.MustCompile(`,"(issued|expires)_at":"2021-[^"]*"`).ReplaceAllString(got, "")
+		if plain != want || (len(got)-len(plain) == 0) != strings.Contains(want, "malformed") {
 			t.Errorf("a UserSig of %s: %s, want %s", user, got, want)
 		}
 	}
@@ -243,6 +250,85 @@ func TestCertificateForm(t *testing.T) {
 	} {
 		if a := w.ask("owner", "POST", app+"/certificates", bad, name, value); a.status != 400 {
 			t.Errorf("the form %.40q: status %d %s", bad, a.status, a.no.Code)
+		}
+	}
+}
+
+// TestCertificateFormFiles sends each text field of each platform as a file, as curl -F app_secret=@file does: it is the
+// text, and never the base64 of it.
+func TestCertificateFormFiles(t *testing.T) {
+	w := start(t, nil)
+	app := w.create(`{"name":"shop"}`)
+	secret, err := os.ReadFile("testdata/secret.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.TrimSuffix(string(secret), "\n")
+	const kind = "multipart/form-data; boundary=x"
+	part := func(head, content string) string {
+		return "--x\r\nContent-Disposition: form-data; " + head + "\r\n\r\n" + content + "\r\n"
+	}
+	file := func(name, content string) string { return part(`name="`+name+`"; filename="a.txt"`, content) }
+	huawei := func(secret string) string {
+		return part(`name="platform"; filename="p"`, "huawei\n") + part(`name="package_name"`, "com.example.shop") + file("app_id", "1\r\n") +
+			secret + file("click_action", `{"type":"open_app"}`+"\n") + "--x--\r\n"
+	}
+	added := w.must(201, "owner", "POST", app+"/certificates", huawei(file("app_secret", string(secret))), "Content-Type", kind)
+	path := app + "/certificates/" + string(marshal(added.certificate.ID))
+	// A secret never comes back; that another way of sending the same changes nothing says what it is.
+	for _, same := range []string{
+		part(`name="app_secret"`, text), file("app_secret", text), file("app_secret", "\ufeff"+text+"\r\n"),
+		part(`name="app_secret"; filename="a"`+"\r\nContent-Transfer-Encoding: base64", base64.StdEncoding.EncodeToString(secret)),
+		part(`name="app_secret"`+"\r\nContent-Transfer-Encoding: quoted-printable", "S3cret=56alue123"),
+	} {
+		if a := w.must(200, "owner", "PATCH", path, same+"--x--\r\n", "Content-Type", kind); a.app.Version != added.app.Version {
+			t.Errorf("%q is another secret", same)
+		}
+	}
+	for part, want := range map[string]string{
+		file("app_secret", "\xff\xfeS\x003\x00"):       "fields.app_secret wrong_type",
+		file("app_secret", "two\nlines\n"):             "fields.app_secret control_character",
+		file("app_secret", "line ends\n\n"):            "fields.app_secret control_character",
+		file("app_secret", "\n"):                       "fields.app_secret empty",
+		file("reason", "\xff"):                         "reason wrong_type",
+		file("package_name", "com.example\x00.shop\n"): "fields.package_name control_character",
+	} {
+		diff(t, part, []string{want}, w.must(422, "owner", "PATCH", path, part+"--x--\r\n", "Content-Type", kind).fields())
+	}
+	if a := w.must(400, "owner", "PATCH", path, part(`name="app_secret"`+"\r\nContent-Transfer-Encoding: x-uu", "a")+"--x--\r\n", "Content-Type", kind); a.no.Code != "malformed_form" {
+		t.Errorf("of an unknown encoding: %s", a.no.Code)
+	}
+	for _, p := range pushcert.Platforms() {
+		for _, f := range p.Fields {
+			sentence := "plain text"
+			sent, is := fieldOf(f.Name, true, []byte(sentence+"\n"))
+			isFile := f.Kind == pushcert.File || f.Kind == pushcert.TextFile
+			if want := base64.StdEncoding.EncodeToString([]byte(sentence + "\n")); !is || isFile && sent != want || !isFile && sent != sentence {
+				t.Errorf("%s of %s, sent as a file, is %q", f.Name, p.Name, sent)
+			}
+		}
+	}
+}
+
+// TestLegacyUserSigs imports an app with its key pair and verifies what the vendor's libraries made with it.
+func TestLegacyUserSigs(t *testing.T) {
+	w := start(t, nil)
+	key, err := os.ReadFile("../usersig/testdata/legacy-key.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sigs, err := os.ReadFile("../usersig/testdata/legacy-sigs.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(201, "operator", "POST", "/v1/accounts/acme/apps/import",
+		`{"app":1300000777,"name":"old chat","created_at":"2018-01-01T00:00:00Z","edition":"pro","keys":[{"algorithm":"ECDSA-SHA256","private_key":`+string(marshal(string(key)))+`}]}`)
+	for line := range strings.Lines(string(sigs)) {
+		library, sig, _ := strings.Cut(strings.TrimSpace(line), " ")
+		body := `{"user_id":"xiaojun","user_sig":"` + sig + `"}`
+		want := `{"valid":true,"issued_at":"2021-01-01T00:00:00.000Z","expires_at":"2021-06-30T00:00:00.000Z"}`
+		if got := w.must(200, "owner", "POST", "/v1/apps/1300000777/usersigs/verify", body).body; got != want {
+			t.Errorf("of %s: %s, want %s", library, got, want)
 		}
 	}
 }
