@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"sundial/internal/server"
 )
 
 // version is stamped by the Makefile.
@@ -21,8 +23,10 @@ var version = "devel"
 // The exit codes, as docs and scripts know them.
 const (
 	exitDone    = 0
-	exitFailed  = 1 // refused or failed
+	exitFailed  = 1 // refused or failed; of many, all
 	exitMisused = 2 // the command line makes no sense
+	exitPartly  = 3 // of many some were done, others could not be read or sent, or were refused; each was named
+	exitDamaged = 4 // the engine is not ready, or what it keeps is damaged
 )
 
 func main() {
@@ -73,7 +77,7 @@ type commandLine struct {
 
 const description = `Sundial turns what a billing system reports, and the passing of time, into the lifecycle of apps: active, expired, stopped, deleted.
 
-Exit codes: 0 done, 1 refused or failed, 2 misused.`
+Exit codes: 0 done, 1 refused or failed, 2 misused, 3 done in part, 4 not ready or damaged.`
 
 // run is the program without the process: it parses, runs the verb and gives the exit code.
 func run(ctx context.Context, args []string, c *console) (code int) {
@@ -112,6 +116,16 @@ func run(ctx context.Context, args []string, c *console) (code int) {
 // misuse is an error of whoever wrote the command line: exit code 2.
 type misuse struct{ error }
 
+// partly is the error of what was done in part: exit code 3.
+type partly struct{ error }
+
+func (p partly) Unwrap() error { return p.error }
+
+// damaged is an error of what is kept, or of an engine that is not ready: exit code 4.
+type damaged struct{ error }
+
+func (d damaged) Unwrap() error { return d.error }
+
 func misused(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
 
 // misusedVerb adds to what kong says where to read on.
@@ -146,13 +160,16 @@ func (c *console) fail(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	var m misuse
-	if errors.As(err, &m) {
-		fmt.Fprintln(c.err, "sundial:", err)
-		return exitMisused
-	}
 	if !errors.Is(err, errSilent) {
 		fmt.Fprintln(c.err, "sundial:", err)
+	}
+	switch {
+	case errors.As(err, new(misuse)):
+		return exitMisused
+	case errors.As(err, new(partly)):
+		return exitPartly
+	case errors.As(err, new(damaged)), server.Damaged(err):
+		return exitDamaged
 	}
 	return exitFailed
 }
