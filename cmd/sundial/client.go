@@ -245,6 +245,9 @@ func (m *command) send(ctx context.Context, c *console, q request) (answer, erro
 	}
 	q.header.Set("Idempotency-Key", m.Key)
 	a, err := m.call(ctx, c, q)
+	if err == nil {
+		c.after = "the command was done; given again with --idempotency-key " + m.Key + " it is not done twice"
+	}
 	var p *problem
 	if err != nil && (a.status >= http.StatusInternalServerError || !errors.As(err, &p) && a.status == 0) && ctx.Err() == nil {
 		err = fmt.Errorf("%w\n  if it is not known whether the command was done, repeat it with --idempotency-key %s: it will be done once", err, m.Key)

@@ -30,6 +30,7 @@ const (
 )
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe fails, and is told, instead
 	// The first signal asks everything to end in order; a second one ends the process as usual.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -41,6 +42,8 @@ type console struct {
 	in  io.Reader
 	out io.Writer // what was asked for
 	err io.Writer // logs, progress and what went wrong
+
+	after string // what to know where what was asked for could not be shown; empty: nothing was changed
 }
 
 // commandLine is the grammar: a field for each verb.
@@ -80,7 +83,23 @@ const description = `Sundial turns what a billing system reports, and the passin
 Exit codes: 0 done, 1 refused or failed, 2 misused, 3 done in part, 4 not ready or damaged.`
 
 // run is the program without the process: it parses, runs the verb and gives the exit code.
-func run(ctx context.Context, args []string, c *console) (code int) {
+func run(ctx context.Context, args []string, c *console) int {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	c.out = &output{Writer: c.out, end: end}
+	code := c.run(ctx, args)
+	if err := c.unseen(); err != nil {
+		fmt.Fprintf(c.err, "sundial: %v: %v\n  fix: make room for it, or read it to its end\n", errUnseen, err)
+		if c.after != "" {
+			fmt.Fprintln(c.err, " ", c.after)
+		}
+		return exitFailed
+	}
+	return code
+}
+
+// run is run, but for whether it was seen what was said.
+func (c *console) run(ctx context.Context, args []string) (code int) {
 	// kong ends the program itself after it has printed help; here that ends only run.
 	type exit struct{ code int }
 	defer func() {
@@ -107,7 +126,10 @@ func run(ctx context.Context, args []string, c *console) (code int) {
 		return c.fail(misusedVerb(err, args))
 	}
 	err = verb.Run()
-	if err != nil && ctx.Err() != nil && !errors.Is(err, errSilent) {
+	switch {
+	case errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errUnseen):
+		err = errSilent
+	case err != nil && ctx.Err() != nil && !errors.Is(err, errSilent):
 		err = fmt.Errorf("interrupted (%w)", err)
 	}
 	return c.fail(err)

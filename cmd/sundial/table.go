@@ -54,5 +54,5 @@ func cells(values []string) table.Row {
 }
 
 func (c *console) say(line string) {
-	_, _ = c.out.Write([]byte(strings.TrimRight(line, "\n") + "\n")) // a closed pipe ends the program anyway
+	_, _ = c.out.Write([]byte(strings.TrimRight(line, "\n") + "\n")) // run looks whether it failed
 }
