@@ -12,6 +12,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/server"
+	"sundial/internal/terminal"
 	"sundial/projections"
 )
 
@@ -126,7 +127,7 @@ func (v *rebuildCmd) report(c *console, differences []projections.Difference) er
 	if len(differences) > 0 {
 		if !v.JSON {
 			for _, d := range differences[:min(len(differences), maxDifferencesShown)] {
-				c.say(d.String())
+				c.say(terminal.Text(d.String(), "  "))
 			}
 		}
 		return errors.New("what is served differs from the log\n  fix: run sundial rebuild, and report it: this is a bug or a broken disk")
