@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -95,6 +96,16 @@ func checkID(field, id string, p *problems) {
 		p.add(field, "invalid_id", fmt.Sprintf("must be 1 to %d characters, none of them a control character", MaxIDRunes))
 	}
 }
+
+// visible refuses what shows nothing: blanks and characters without width alone.
+func visible(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsSpace(r) && r != brailleBlank &&
+			!unicode.In(r, unicode.Zs, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	})
+}
+
+const brailleBlank = '\u2800'
 
 // printable refuses what cannot be shown in one line; lines allows line breaks and tabs.
 func printable(s string, lines bool) bool {

@@ -52,10 +52,22 @@ func (c CreateApp) decide(d *draft) error {
 
 // checkInfo holds an app's name and introduction to the policy.
 func (d *draft) checkInfo(name, introduction string, p *problems) {
+	d.checkName(name, p)
+	d.checkIntroduction(introduction, p)
+}
+
+func (d *draft) checkName(name string, p *problems) {
 	policy := d.at.Policy
-	if n := utf8.RuneCountInString(name); n < 1 || n > policy.NameRunes || !printable(name, false) {
+	switch n := utf8.RuneCountInString(name); {
+	case n < 1 || n > policy.NameRunes || !printable(name, false):
 		p.add("name", "invalid_name", fmt.Sprintf("must be 1 to %d characters, none of them a control character", policy.NameRunes))
+	case !visible(name):
+		p.add("name", "invalid_name", "must have a character that can be seen: this one has only blanks, or characters without width")
 	}
+}
+
+func (d *draft) checkIntroduction(introduction string, p *problems) {
+	policy := d.at.Policy
 	if utf8.RuneCountInString(introduction) > policy.IntroRunes || !printable(introduction, true) {
 		p.add("introduction", "invalid_introduction", fmt.Sprintf("must be at most %d characters, with no control characters but line breaks and tabs", policy.IntroRunes))
 	}

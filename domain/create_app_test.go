@@ -121,6 +121,22 @@ func TestCreateApp(t *testing.T) {
 			then: invalid("name invalid_name"),
 		},
 		{
+			name: "a blank name",
+			as:   Owner, at: day(1), when: CreateApp{AppName: "  "},
+			then: invalid("name invalid_name"),
+		},
+		{
+			name: "a name of blanks of other scripts and of no width",
+			as:   Owner, at: day(1), when: CreateApp{AppName: "\u3000\u00a0\u200b\ufeff\u200d\u2060\u00ad\u3164\u115f\ufe0f\u2800\U000e0020\u034f"},
+			then: invalid("name invalid_name"),
+		},
+		{
+			name: "a name that joins what it shows",
+			as:   Owner, at: day(1), when: CreateApp{AppName: "\U0001f468\u200d\U0001f469", AppType: "other"},
+			then:  events(AppCreated{about, "\U0001f468\u200d\U0001f469", "other", "", day(1)}),
+			again: events(AppCreated{second, "\U0001f468\u200d\U0001f469", "other", "", day(1)}),
+		},
+		{
 			name:  "how long and of what type is policy",
 			given: []step{decreed(func(p *Policy) { p.NameRunes, p.IntroRunes, p.Types = 3, 2, []string{"games"} })},
 			as:    Owner, at: day(1), when: CreateApp{AppName: "shop", Introduction: "abc"},

@@ -19,8 +19,11 @@ func (c EditAppInfo) decide(d *draft) error {
 	}
 	edited := AppInfoEdited{About{c.App}, or(c.AppName, app.Name), or(c.AppType, app.AppType), or(c.Introduction, app.Introduction)}
 	var p problems
-	if edited.Name != app.Name || edited.Introduction != app.Introduction { // what a policy allowed before may stay
-		d.checkInfo(edited.Name, edited.Introduction, &p)
+	if edited.Name != app.Name { // what was allowed before may stay
+		d.checkName(edited.Name, &p)
+	}
+	if edited.Introduction != app.Introduction {
+		d.checkIntroduction(edited.Introduction, &p)
 	}
 	if edited.AppType != app.AppType {
 		d.checkType(edited.AppType, &p)

@@ -75,6 +75,18 @@ func TestEditAppInfo(t *testing.T) {
 			then: invalid("name invalid_name", "introduction invalid_introduction", "type unknown_type"),
 		},
 		{
+			name:  "a name of blanks",
+			given: []step{created()},
+			as:    Owner, at: day(1), when: edit("\u3000\u200b", "", ""),
+			then: invalid("name invalid_name"),
+		},
+		{
+			name:  "a name that was taken before may stay",
+			given: []step{created(), decreed(func(p *Policy) { p.NameRunes = 3 })},
+			as:    Owner, at: day(2), when: edit("", "", "Talks."),
+			then: events(AppInfoEdited{about, "shop", "other", "Talks."}),
+		},
+		{
 			name:  "a name cannot be taken away",
 			given: []step{created()},
 			as:    Owner, at: day(1), when: EditAppInfo{App: testApp, AppName: &none},

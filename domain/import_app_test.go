@@ -175,6 +175,11 @@ func TestImportApp(t *testing.T) {
 			then: refused(EffectiveTooFar),
 		},
 		{
+			name: "a name of blanks",
+			as:   Operator, at: day(5), when: ImportApp{App: testApp, AppName: "\u3000\u200b", CreatedAt: day(0)},
+			then: invalid("name invalid_name"),
+		},
+		{
 			name: "fields that make no sense",
 			as:   Operator, at: day(5), when: ImportApp{App: 999_999_999, Edition: "gold", Orders: []OrderTerms{{Edition: Trial, Version: -1}}},
 			then: invalid(

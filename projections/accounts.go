@@ -9,6 +9,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/search"
 )
 
 // accountProjection holds the row of an account once, whatever its number of apps.
@@ -171,8 +172,8 @@ func (f AppFilter) accounts(after string, limit int) (string, []any) {
 		found := `EXISTS (SELECT 1 FROM apps a WHERE a.account = accounts.id AND ` + strings.Join(conditions, " AND ") + `)`
 		args = append(args, values...)
 		if f.Query != "" && f.Status == "" && f.Edition == "" {
-			found = `(` + found + ` OR id LIKE ? ESCAPE '\')`
-			args = append(args, likePart(f.Query))
+			found = `(` + found + ` OR instr(id, ?) > 0)`
+			args = append(args, search.Fold(f.Query))
 		}
 		where += " AND " + found
 	}

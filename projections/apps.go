@@ -8,10 +8,11 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/internal/search"
 )
 
 // appProjection holds each app's state apart from the columns that lists filter by: a search over all apps then reads
-// tens of bytes of each, and an event that changes no such column does not touch them.
+// tens of bytes of each, and an event that changes no such column does not touch them. The name there is folded, as searches compare it.
 var appProjection = projection{
 	tables: []table{{
 		create: `CREATE TABLE apps (
@@ -102,7 +103,7 @@ func (r *appRows) write(w *writer) error {
 		return func(i int, args []driver.NamedValue) {
 			a := &rows[i]
 			args[0].Value, args[1].Value = int64(a.id), a.account
-			args[2].Value, args[3].Value, args[4].Value = string(a.status), string(a.edition), a.name
+			args[2].Value, args[3].Value, args[4].Value = string(a.status), string(a.edition), search.Fold(a.name)
 		}
 	}
 	if err := w.insert(insertApps, len(r.created), listed(r.created)); err != nil {
@@ -197,7 +198,7 @@ type AppFilter struct {
 	Account string
 	Status  domain.Status
 	Edition domain.Edition
-	Query   string // part of the name, ASCII letters in either case, or the first digits of the number
+	Query   string // part of the name, in either case (search.Fold), or the first digits of the number
 }
 
 // Apps lists apps by their number, deleted ones included, and gives the cursor of the next page, "" after the last.
@@ -235,7 +236,7 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 	return apps, next, err
 }
 
-// maxQuery is more bytes than any name has; SQLite refuses patterns that are much longer.
+// maxQuery is more bytes than any name has.
 const maxQuery = 1024
 
 func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
@@ -260,20 +261,15 @@ func (f AppFilter) conditions() (where []string, args []any) {
 		add("a.edition = ?", string(f.Edition))
 	}
 	if f.Query != "" {
-		part := likePart(f.Query)
+		part := search.Fold(f.Query)
 		if from, to, ok := numbers(f.Query); ok {
-			add(`(a.name LIKE ? ESCAPE '\' OR a.id BETWEEN ? AND ?)`, part, int64(from), int64(to))
+			add(`(instr(a.name, ?) > 0 OR a.id BETWEEN ? AND ?)`, part, int64(from), int64(to))
 		} else {
-			add(`a.name LIKE ? ESCAPE '\'`, part)
+			add(`instr(a.name, ?) > 0`, part)
 		}
 	}
 	return where, args
 }
-
-// likePart is the pattern of texts that have this part.
-func likePart(part string) string { return "%" + likeEscape.Replace(part) + "%" }
-
-var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // numbers gives the range of the numbers of apps, which have ten digits, that begin with the given ones.
 func numbers(digits string) (from, to domain.AppID, ok bool) {

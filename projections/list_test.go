@@ -130,6 +130,28 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+func TestSearchInEveryScript(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"Sch\u00fclerhilfe \u00dcBER", "\u0427\u0410\u0422 \u043f\u043e\u0434\u0434\u0435\u0440\u0436\u043a\u0438", "\u5ba2\u670d", "Stra\u00dfe"} {
+		w.do("acme", domain.CreateApp{AppName: name, AppType: "other"})
+	}
+	edited := "caf\u00e9"
+	w.do("acme", domain.EditAppInfo{App: domain.FirstApp + 2, AppName: &edited})
+	s := w.serve()
+	w.wait(s)
+	for query, want := range map[string][]domain.AppID{
+		"\u00fcber": {0}, "SCHU\u0308LER": {0}, "\u0447\u0430\u0442": {1}, "STRASSE": {3}, "CAFE\u0301": {2}, "\u5ba2": nil, "cafe": nil,
+	} {
+		if diff := cmp.Diff(want, numbersOf(t, s, AppFilter{Query: query}, 0)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", query, diff)
+		}
+		accounts, _, err := s.Accounts(t.Context(), AppFilter{Query: query}, Page{})
+		if err != nil || (len(accounts) == 1) != (want != nil) {
+			t.Errorf("%q finds %d accounts, %v", query, len(accounts), err)
+		}
+	}
+}
+
 func TestAccountsWithSuchAnApp(t *testing.T) {
 	w := newWorld(t)
 	w.fill()

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/internal/pushcert"
+	"sundial/internal/terminal"
 )
 
 // certificateCmd are the verbs on push certificates.
@@ -84,7 +85,7 @@ func (c *console) showCertificate(k *certificateView) {
 		{"updated", k.UpdatedAt + " by " + k.UpdatedBy},
 	}...))
 	for _, w := range k.Warnings {
-		c.say("warning: " + w.Detail)
+		c.say("warning: " + terminal.Text(w.Detail, "  "))
 	}
 }
 

@@ -82,6 +82,7 @@ func (a answer) into(v any) error {
 // client talks to one engine.
 type client struct {
 	base  string
+	shown string // base, less the name and password that may be in it
 	token string
 	http  *http.Client
 }
@@ -90,9 +91,9 @@ type client struct {
 func (r *remote) client() (*client, error) {
 	base, err := url.Parse(r.Server)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
-		return nil, misused("--server %q: want an address such as http://127.0.0.1:8080", r.Server)
+		return nil, misused("--server: want an address such as http://127.0.0.1:8080") // what was given may hold a password
 	}
-	token := r.Token
+	token := strings.TrimSpace(r.Token) // a file's line end, as $(cat FILE) of some shells and env files leave it
 	if token == "" {
 		file := filepath.Join(r.Data, auth.TokenFile)
 		text, err := os.ReadFile(file)
@@ -120,7 +121,12 @@ func (r *remote) client() (*client, error) {
 }
 
 func newClient(base, token string, transport http.RoundTripper) *client {
-	return &client{base: base, token: token, http: &http.Client{Transport: transport, Timeout: answerTimeout}}
+	shown := base
+	if u, err := url.Parse(base); err == nil {
+		u.User = nil
+		shown = u.String()
+	}
+	return &client{base: base, shown: shown, token: token, http: &http.Client{Transport: transport, Timeout: answerTimeout}}
 }
 
 // do asks. An answer that is not a success is a *problem, with the answer given as well.
@@ -154,7 +160,7 @@ func (c *client) open(ctx context.Context, with *http.Client, r request) (*http.
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
-		return nil, fmt.Errorf("writing the request: %w", err)
+		return nil, fmt.Errorf("writing the request: %w", cause(err))
 	}
 	req.Header = http.Header{"Authorization": {"Bearer " + c.token}, "Accept": {"application/json, application/problem+json"}}
 	if body != nil {
@@ -165,7 +171,7 @@ func (c *client) open(ctx context.Context, with *http.Client, r request) (*http.
 	}
 	resp, err := with.Do(req)
 	if err != nil {
-		return nil, unreachable(c.base, err)
+		return nil, unreachable(c.shown, err)
 	}
 	return resp, nil
 }
@@ -174,7 +180,7 @@ func (c *client) open(ctx context.Context, with *http.Client, r request) (*http.
 func (c *client) read(resp *http.Response) (answer, error) {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return answer{}, unreachable(c.base, err)
+		return answer{}, unreachable(c.shown, err)
 	}
 	if len(text) > maxAnswer {
 		return answer{}, fmt.Errorf("the engine answered more than %d MB; ask for less with --limit", maxAnswer>>20)
@@ -203,11 +209,16 @@ func (c *client) patiently(ctx context.Context, q request) (answer, error) {
 }
 
 func unreachable(base string, err error) error {
+	return fmt.Errorf("no answer from %s: %w\n  fix: start the engine (sundial serve), or give its address with --server or SUNDIAL_SERVER", base, cause(err))
+}
+
+// cause is an error without the address, which may hold a password.
+func cause(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		err = u.Err
+		return u.Err
 	}
-	return fmt.Errorf("no answer from %s: %w\n  fix: start the engine (sundial serve), or give its address with --server or SUNDIAL_SERVER", base, err)
+	return err
 }
 
 // route fills a path with parts that may hold anything.
@@ -245,6 +256,9 @@ func (m *command) send(ctx context.Context, c *console, q request) (answer, erro
 	}
 	q.header.Set("Idempotency-Key", m.Key)
 	a, err := m.call(ctx, c, q)
+	if err == nil {
+		c.after = "the command was done; given again with --idempotency-key " + m.Key + " it is not done twice"
+	}
 	var p *problem
 	if err != nil && (a.status >= http.StatusInternalServerError || !errors.As(err, &p) && a.status == 0) && ctx.Err() == nil {
 		err = fmt.Errorf("%w\n  if it is not known whether the command was done, repeat it with --idempotency-key %s: it will be done once", err, m.Key)

@@ -29,7 +29,7 @@ func TestALogThatWasSetBackIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, said := fails(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
-	if code != exitFailed || !strings.Contains(said, "the log is corrupt") || !strings.Contains(said, "rebuild") {
+	if code != exitDamaged || !strings.Contains(said, "the log is corrupt") || !strings.Contains(said, "rebuild") {
 		t.Errorf("exit code %d, %s", code, said)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"sundial/internal/terminal"
 )
 
 // deletionCmd are the verbs on requests to delete apps that their owners cannot delete themselves.
@@ -70,7 +72,7 @@ func (v *deletionListCmd) Run(ctx context.Context, c *console) error {
 		}
 		c.say("\napproving " + r.ID + " destroys:")
 		for _, loss := range r.Losses {
-			c.say("  - " + loss)
+			c.say("  - " + terminal.Text(loss, "    "))
 		}
 	}
 	c.more(cursor)

@@ -271,7 +271,11 @@ func (e *estate) one(ctx context.Context, l *estateLine) error {
 
 // ofTheLine says whether a problem is one of what was sent; others would meet every line.
 func ofTheLine(p *problem) bool {
-	return p.Code != "" && p.Status/100 == 4 && p.Status != http.StatusUnauthorized && p.Status != http.StatusForbidden
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	return p.Code != "" && p.Status/100 == 4
 }
 
 // refused tells a problem as one of the line.
@@ -304,8 +308,11 @@ func (e *estate) done(count *int, problems ...lineProblem) {
 	e.told(e.report.Lines)
 }
 
-// eachText gives every line that is not empty, with its number from 1. One that is longer than the limit comes without
-// its text. The text is the callee's to keep.
+// byteOrderMark is what editors of Windows put at the start of a file in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// eachText gives every line that is not empty, with its number from 1, less a byte order mark at the start of the file. One
+// that is longer than the limit comes without its text. The text is the callee's to keep.
 func eachText(r io.Reader, limit int, do func(n int, text []byte, long bool) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {
@@ -321,16 +328,19 @@ func eachText(r io.Reader, limit int, do func(n int, text []byte, long bool) err
 			if errors.Is(err, bufio.ErrBufferFull) {
 				continue
 			}
+			if err != nil && !errors.Is(err, io.EOF) {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+			if n == 1 {
+				text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+			}
 			if text = bytes.TrimSpace(text); long || len(text) > 0 {
 				if err := do(n, text, long); err != nil {
 					return err
 				}
 			}
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
 			if err != nil {
-				return fmt.Errorf("line %d: %w", n, err)
+				return nil
 			}
 			break
 		}

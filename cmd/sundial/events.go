@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/internal/pause"
+	"sundial/internal/terminal"
 )
 
 type eventsCmd struct {
@@ -119,7 +120,7 @@ func (v *eventsCmd) print(c *console, cl *client, resp *http.Response, last stri
 			return last, nil
 		}
 		if err != nil {
-			return last, unreachable(cl.base, err)
+			return last, unreachable(cl.shown, err)
 		}
 		line = strings.TrimSuffix(line, "\n")
 		if text, is := strings.CutPrefix(line, "id: "); is {
@@ -145,6 +146,6 @@ func (v *eventsCmd) printEvent(c *console, text string) error {
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		return fmt.Errorf("the engine's answer cannot be read: %w", err)
 	}
-	c.say(strings.TrimRight(strings.Join(e.row(), "  "), " "))
+	c.say(strings.TrimRight(terminal.Text(strings.Join(e.row(), "  "), "    "), " "))
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 )
@@ -8,7 +9,7 @@ import (
 // maxGiven bounds a file with a secret or a certificate: the API takes at most 1 MB.
 const maxGiven = 1 << 20
 
-// given reads a whole file that a verb was given, - for standard input.
+// given reads a whole file that a verb was given, - for standard input, less a byte order mark at its start.
 func (c *console) given(name string) ([]byte, error) {
 	in, closeIn, err := c.open(name)
 	if err != nil {
@@ -22,5 +23,5 @@ func (c *console) given(name string) ([]byte, error) {
 	case len(text) > maxGiven:
 		return nil, misused("%s is larger than %d MB", name, maxGiven>>20)
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte(byteOrderMark)), nil // no binary form of a certificate begins so
 }

@@ -27,7 +27,7 @@ type importFlags struct {
 
 // Help shows how.
 func (*importCmd) Help() string {
-	return `A line is an app with what it holds: {account, app, name, created_at, type?, introduction?, edition?, orders?, invoices?, keys?, admins?, certificates?, trtc?, tpns?}; docs/import.md describes each. Accounts are imported side by side, the lines of one account in their order. Nothing is imported twice: after an interruption, or when lines were mended, give the file again. Exit code 1 if a line was refused.
+	return `A line is an app with what it holds: {account, app, name, created_at, type?, introduction?, edition?, orders?, invoices?, keys?, admins?, certificates?, trtc?, tpns?}; docs/import.md describes each. Accounts are imported side by side, the lines of one account in their order. Nothing is imported twice: after an interruption, or when lines were mended, give the file again. Exit code 3 if some lines were refused, 1 if all were.
 
 Examples:
 
@@ -74,6 +74,9 @@ func (f *importFlags) run(ctx context.Context, c *console, r *remote, file, reas
 	}
 	if err == nil && report.Refused > 0 {
 		err = errSilent
+	}
+	if err != nil && report.Imported+report.Repeated > 0 {
+		err = partly{err}
 	}
 	return err
 }

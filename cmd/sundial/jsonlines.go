@@ -25,7 +25,7 @@ func eachLine(r io.Reader, do func(line int, value jsontext.Value) error) error 
 		}
 		value := jsontext.Value(bytes.Clone(text))
 		if !value.IsValid() {
-			return fmt.Errorf("line %d: not valid JSON; what came before it was sent", n)
+			return fmt.Errorf("line %d: not valid JSON", n)
 		}
 		if err := do(n, value); err != nil {
 			return err

@@ -74,6 +74,9 @@ Example:
 // Run reveals the key.
 func (v *keyRevealCmd) Run(ctx context.Context, c *console) error {
 	a, err := v.send(ctx, c, request{method: http.MethodPost, path: route("/v1/apps/%s/key/reveal", v.App), body: reasoned{v.Reason}})
+	if err == nil {
+		c.after = "that the key was revealed is on record; to see it, reveal it again"
+	}
 	if err != nil || v.JSON {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"sundial/internal/server"
 )
 
 // version is stamped by the Makefile.
@@ -21,11 +23,14 @@ var version = "devel"
 // The exit codes, as docs and scripts know them.
 const (
 	exitDone    = 0
-	exitFailed  = 1 // refused or failed
+	exitFailed  = 1 // refused or failed; of many, all
 	exitMisused = 2 // the command line makes no sense
+	exitPartly  = 3 // of many some were done, others could not be read or sent, or were refused; each was named
+	exitDamaged = 4 // the engine is not ready, or what it keeps is damaged
 )
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe fails, and is told, instead
 	// The first signal asks everything to end in order; a second one ends the process as usual.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -37,6 +42,8 @@ type console struct {
 	in  io.Reader
 	out io.Writer // what was asked for
 	err io.Writer // logs, progress and what went wrong
+
+	after string // what to know where what was asked for could not be shown; empty: nothing was changed
 }
 
 // commandLine is the grammar: a field for each verb.
@@ -73,10 +80,26 @@ type commandLine struct {
 
 const description = `Sundial turns what a billing system reports, and the passing of time, into the lifecycle of apps: active, expired, stopped, deleted.
 
-Exit codes: 0 done, 1 refused or failed, 2 misused.`
+Exit codes: 0 done, 1 refused or failed, 2 misused, 3 done in part, 4 not ready or damaged.`
 
 // run is the program without the process: it parses, runs the verb and gives the exit code.
-func run(ctx context.Context, args []string, c *console) (code int) {
+func run(ctx context.Context, args []string, c *console) int {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	c.out = &output{Writer: c.out, end: end}
+	code := c.run(ctx, args)
+	if err := c.unseen(); err != nil {
+		fmt.Fprintf(c.err, "sundial: %v: %v\n  fix: make room for it, or read it to its end\n", errUnseen, err)
+		if c.after != "" {
+			fmt.Fprintln(c.err, " ", c.after)
+		}
+		return exitFailed
+	}
+	return code
+}
+
+// run is run, but for whether it was seen what was said.
+func (c *console) run(ctx context.Context, args []string) (code int) {
 	// kong ends the program itself after it has printed help; here that ends only run.
 	type exit struct{ code int }
 	defer func() {
@@ -103,7 +126,10 @@ func run(ctx context.Context, args []string, c *console) (code int) {
 		return c.fail(misusedVerb(err, args))
 	}
 	err = verb.Run()
-	if err != nil && ctx.Err() != nil && !errors.Is(err, errSilent) {
+	switch {
+	case errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errUnseen):
+		err = errSilent
+	case err != nil && ctx.Err() != nil && !errors.Is(err, errSilent):
 		err = fmt.Errorf("interrupted (%w)", err)
 	}
 	return c.fail(err)
@@ -111,6 +137,16 @@ func run(ctx context.Context, args []string, c *console) (code int) {
 
 // misuse is an error of whoever wrote the command line: exit code 2.
 type misuse struct{ error }
+
+// partly is the error of what was done in part: exit code 3.
+type partly struct{ error }
+
+func (p partly) Unwrap() error { return p.error }
+
+// damaged is an error of what is kept, or of an engine that is not ready: exit code 4.
+type damaged struct{ error }
+
+func (d damaged) Unwrap() error { return d.error }
 
 func misused(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
 
@@ -146,13 +182,16 @@ func (c *console) fail(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	var m misuse
-	if errors.As(err, &m) {
-		fmt.Fprintln(c.err, "sundial:", err)
-		return exitMisused
-	}
 	if !errors.Is(err, errSilent) {
 		fmt.Fprintln(c.err, "sundial:", err)
+	}
+	switch {
+	case errors.As(err, new(misuse)):
+		return exitMisused
+	case errors.As(err, new(partly)):
+		return exitPartly
+	case errors.As(err, new(damaged)), server.Damaged(err):
+		return exitDamaged
 	}
 	return exitFailed
 }

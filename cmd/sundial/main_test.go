@@ -90,6 +90,8 @@ func TestScripts(t *testing.T) {
 			"input":   verbs.setInput,
 			"misused": verbs.exits(exitMisused),
 			"failed":  verbs.exits(exitFailed),
+			"partly":  verbs.exits(exitPartly),
+			"damaged": verbs.exits(exitDamaged),
 		},
 	})
 }
@@ -139,7 +141,7 @@ func (v *verbs) sundial(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// exits makes the script commands misused and failed: PATTERN sundial ARG... must end with this exit code and say what the
+// exits makes the script commands misused, failed, partly and damaged: PATTERN sundial ARG... must end with this exit code and say what the
 // pattern matches on standard error.
 func (v *verbs) exits(want int) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
@@ -324,7 +326,7 @@ func TestADirectoryWithoutItsLogIsRefused(t *testing.T) {
 			}
 			for range 2 { // the refusal must not make the directory look new
 				code, said := fails(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
-				if code != exitFailed || !strings.Contains(said, "its log is gone") {
+				if code != exitDamaged || !strings.Contains(said, "its log is gone") {
 					t.Errorf("exit code %d, %s", code, said)
 				}
 			}

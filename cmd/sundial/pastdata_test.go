@@ -129,6 +129,10 @@ var deviations = []deviation{
 			a.Kept = map[string]string{"Content-Type": "application/problem+json", "Idempotency-Key": a.Kept["Idempotency-Key"]}
 		},
 	},
+	{
+		why: "a UserSig that is verified says from when to when it is valid", past: v1, asks: regexp.MustCompile(`/usersigs/verify`),
+		undo: func(a *pastdata.Asked) { without("issued_at")(a); without("expires_at")(a) },
+	},
 }
 
 // v1 was made before orders could begin ahead, invoices over nothing were no debts, and reasons were no content.
@@ -147,10 +151,6 @@ const (
 func instead(today, then string) func(*pastdata.Asked) {
 	pattern := regexp.MustCompile(today)
 	return func(a *pastdata.Asked) { a.Said = pattern.ReplaceAllString(a.Said, then) }
-	{
-		why: "a UserSig that is verified says from when to when it is valid", past: v1, asks: regexp.MustCompile(`/usersigs/verify`),
-		undo: func(a *pastdata.Asked) { without("issued_at")(a); without("expires_at")(a) },
-	},
 }
 
 var (

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sundial/internal/terminal"
 )
 
 // problem is an answer that says no (RFC 9457), as a person reads it.
@@ -52,17 +54,17 @@ func (p *problem) Error() string {
 	}
 	fmt.Fprintf(&b, "%s (%d", what, p.Status)
 	if p.Code != "" {
-		b.WriteString(" " + p.Code)
+		b.WriteString(" " + terminal.Text(p.Code, "  "))
 	}
-	b.WriteString("): " + said)
+	b.WriteString("): " + terminal.Text(said, "  "))
 	for _, e := range p.Errors {
-		fmt.Fprintf(&b, "\n  %s: %s", e.Field, e.Detail)
+		fmt.Fprintf(&b, "\n  %s: %s", terminal.Text(e.Field, "    "), terminal.Text(e.Detail, "    "))
 	}
 	for _, item := range p.lists() {
-		b.WriteString("\n  - " + item)
+		b.WriteString("\n  - " + terminal.Text(item, "    "))
 	}
 	if p.Fix != "" {
-		b.WriteString("\n  fix: " + p.Fix)
+		b.WriteString("\n  fix: " + terminal.Text(p.Fix, "    "))
 	}
 	return b.String()
 }

@@ -26,6 +26,9 @@ type bar struct {
 // newBar begins to show progress on out.
 func newBar(out io.Writer, title string) *bar {
 	b := &bar{title: title, out: out, rendered: make(chan struct{})}
+	if o, is := out.(*output); is {
+		out = o.Writer
+	}
 	f, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		close(b.rendered)

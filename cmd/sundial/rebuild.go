@@ -12,6 +12,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/server"
+	"sundial/internal/terminal"
 	"sundial/projections"
 )
 
@@ -20,7 +21,7 @@ const maxDifferencesShown = 50
 
 type rebuildCmd struct {
 	Data  string `help:"The data directory, whether an engine serves from it or not." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
-	Check bool   `help:"Rebuild nothing: verify the whole log, and say where what is served differs from it. Exit code 1 if it does."`
+	Check bool   `help:"Rebuild nothing: verify the whole log, and say where what is served differs from it. Exit code 4 if it does, or if the log is damaged."`
 	JSON  bool   `help:"Print JSON." name:"json"`
 	outsideFlags
 }
@@ -50,10 +51,13 @@ func (v *rebuildCmd) Run(ctx context.Context, c *console) error {
 		differences, err = v.here(ctx, c, b)
 	}
 	b.close()
-	if err != nil {
-		return err
+	if err == nil {
+		err = v.report(c, differences)
 	}
-	return v.report(c, differences)
+	if v.Check && err != nil && !errors.As(err, new(misuse)) {
+		err = damaged{err} // or not ready to be checked
+	}
+	return err
 }
 
 // holdsData refuses a directory that no engine was ever started on.
@@ -123,7 +127,7 @@ func (v *rebuildCmd) report(c *console, differences []projections.Difference) er
 	if len(differences) > 0 {
 		if !v.JSON {
 			for _, d := range differences[:min(len(differences), maxDifferencesShown)] {
-				c.say(d.String())
+				c.say(terminal.Text(d.String(), "  "))
 			}
 		}
 		return errors.New("what is served differs from the log\n  fix: run sundial rebuild, and report it: this is a bug or a broken disk")

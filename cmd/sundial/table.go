@@ -5,6 +5,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"sundial/internal/terminal"
 )
 
 // plain is a table without borders: columns two spaces apart, which a person reads and awk does too. Widths are those
@@ -39,20 +41,21 @@ func (c *console) pairs(rows [][2]string) {
 	t.SuppressTrailingSpaces()
 	for _, r := range rows {
 		if r[1] != "" {
-			t.AppendRow(table.Row{r[0], r[1]})
+			t.AppendRow(cells(r[:]))
 		}
 	}
 	c.say(t.Render())
 }
 
+// cells gives values as a row. Those of several lines go on below themselves, indented.
 func cells(values []string) table.Row {
 	row := make(table.Row, len(values))
 	for i, v := range values {
-		row[i] = v
+		row[i] = terminal.Text(v, "  ")
 	}
 	return row
 }
 
 func (c *console) say(line string) {
-	_, _ = c.out.Write([]byte(strings.TrimRight(line, "\n") + "\n")) // a closed pipe ends the program anyway
+	_, _ = c.out.Write([]byte(strings.TrimRight(line, "\n") + "\n")) // run looks whether it failed
 }

@@ -58,13 +58,36 @@ func (v *tokenCreateCmd) Run(ctx context.Context, c *console) error {
 		ExpiresAt string `json:"expires_at,omitzero"`
 		Reason    string `json:"reason,omitzero"`
 	}{v.Role, v.Account, v.Name, v.ExpiresAt, v.Reason}})
-	if err != nil || v.JSON {
+	if err != nil {
 		return err
 	}
 	var t tokenView
 	if err := a.into(&t); err != nil {
 		return err
 	}
+	if !v.JSON {
+		t.show(c)
+	}
+	if c.unseen() != nil && t.Token != "" { // a token that was made before is somebody's
+		c.after = v.revokeUnseen(context.WithoutCancel(ctx), t.ID)
+	}
+	return nil
+}
+
+// revokeUnseen revokes a token that nobody has, and says so.
+func (v *tokenCreateCmd) revokeUnseen(ctx context.Context, id string) string {
+	cl, err := v.client()
+	if err == nil {
+		_, err = cl.do(ctx, request{method: http.MethodDelete, path: route("/v1/tokens/%s", id)})
+	}
+	if err != nil {
+		return "nobody has the token that was made, and it could not be revoked: run sundial token revoke " + id + "; " + err.Error()
+	}
+	return "the token that was made is revoked again, as nobody has it: create another, without the --idempotency-key of this one"
+}
+
+// show shows a new token.
+func (t *tokenView) show(c *console) {
 	c.pairs([][2]string{
 		{"token", t.Token},
 		{"id", t.ID},
@@ -75,7 +98,6 @@ func (v *tokenCreateCmd) Run(ctx context.Context, c *console) error {
 		{"NATS inbox prefix", t.Inbox},
 	})
 	c.say("\nKeep the token now: only its hash is stored, and it cannot be shown again.")
-	return nil
 }
 
 type tokenListCmd struct {
@@ -135,6 +157,7 @@ func (v *tokenRecoverCmd) Run(ctx context.Context, c *console) error {
 	if err := os.Chmod(file, 0o600); err != nil {
 		return err
 	}
+	c.after = "the new operator's token is in " + file
 	c.say("wrote a new operator's token to " + file)
 	return nil
 }

@@ -156,6 +156,7 @@ func (v *vaultCreateRootCmd) Run(c *console) error {
 	case err != nil:
 		return err
 	}
+	c.after = "root key " + root.ID + " was made in " + v.Path + ": keep a copy of it in a safe place"
 	c.say("made root key " + root.ID + " in " + v.Path + `
 next: 1. keep a copy of it in a safe place, away from backups of the data directory: without it no secret can be read again
       2. start every node with --root-key file:` + v.Path + `; an engine that has another root key in force takes this one by vault rotate-root --to`)

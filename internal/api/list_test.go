@@ -81,7 +81,7 @@ func TestLists(t *testing.T) {
 	w.pages("auditor", "/v1/accounts", 2)
 	for query, want := range map[string]int{
 		"": 4, "?q=shop": 3, "?q=laden": 1, "?status=stopped": 1, "?status=deleted": 0, "?edition=pro": 1, "?edition=trial&q=1400000001": 1,
-		"?q=" + url.QueryEscape("Großer L"): 1,
+		"?q=" + url.QueryEscape("Großer L"): 1, "?q=" + url.QueryEscape("GRO\u1e9eER l"): 1, "?q=grosser": 1,
 	} {
 		w.pages("reader", "/v1/accounts/acme/apps"+query, want)
 	}

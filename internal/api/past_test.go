@@ -100,7 +100,7 @@ func TestPastLists(t *testing.T) {
 	for query, want := range map[string]string{
 		first: "one two three Four", second: "one two three Four five", second + "&status=stopped": "five",
 		third + "&status=deleted": "five", third + "&status=active": "one two three Four", first + "&edition=pro": "",
-		first + "&q=f": "Four", second + "&q=F": "Four five", first + "&q=1400": "one two three Four", first + "&q=%25": "",
+		first + "&q=f": "Four", first + "&q=%EF%AC%80our": "", first + "&q=FOU": "Four", second + "&q=F": "Four five", first + "&q=1400": "one two three Four", first + "&q=%25": "",
 		first + "&known_at=2021-01-02T00:00:00Z&limit=500": "one two three Four",
 	} {
 		var page struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ type StatementLine struct {
 	Version     int64          `json:"version"`
 	Amount      *Money         `json:"amount" doc:"As the fact states it"`
 	Effect      []Sums         `json:"effect" doc:"What it changes; negative in a correction, empty where nothing is new"`
-	Sums        []Sums         `json:"sums" doc:"With this line, of the currencies that it touches"`
+	Sums        []Sums         `json:"sums" doc:"With this line, of the currencies that it touches; without one whose sums are beyond 9007199254740991 there"`
 }
 
 // Sums are sums of money of one currency, in minor units.
@@ -163,16 +164,20 @@ func statementCSV(s *query.Statement) []byte {
 			lineID(l), l.RecordedAt.String(), l.EffectiveAt.String(), string(l.Kind), s.Account, strconv.FormatUint(uint64(l.App), 10),
 			guarded(l.Document), number(l.Version),
 		}, stated...)
-		if len(l.Sums) == 0 {
+		currencies := l.Currencies()
+		if len(currencies) == 0 {
 			row(append(fact, "", "0", "0", "0", "", "", "")...)
 		}
-		for c, sum := range l.Sums {
+		for c, currency := range currencies {
 			effect := query.Sums{}
 			if len(l.Effect) > 0 {
 				effect = l.Effect[c]
 			}
-			row(append(fact[:len(fact):len(fact)], sum.Currency, number(effect.Charged), number(effect.Refunded), number(effect.Owed),
-				number(sum.Charged), number(sum.Refunded), number(sum.Owed))...)
+			sums := []string{"", "", ""} // beyond what can be told
+			if i := slices.IndexFunc(l.Sums, func(s query.Sums) bool { return s.Currency == currency }); i >= 0 {
+				sums = []string{number(l.Sums[i].Charged), number(l.Sums[i].Refunded), number(l.Sums[i].Owed)}
+			}
+			row(append(append(fact[:len(fact):len(fact)], currency, number(effect.Charged), number(effect.Refunded), number(effect.Owed)), sums...)...)
 		}
 	}
 	total("closing", s.Window.To, s.Closing)

@@ -84,7 +84,10 @@ var (
 )
 
 // smallest are the leaves that every room but domain may import: each is one thing that must not be written twice.
-var smallest = []string{"internal/accountid", "internal/atomicbatch", "internal/jserror", "internal/mediatype", "internal/pause", "internal/streams"}
+var smallest = []string{
+	"internal/accountid", "internal/atomicbatch", "internal/jserror", "internal/mediatype", "internal/pause", "internal/search",
+	"internal/streams", "internal/terminal",
+}
 
 // pure is what domain may import beside the listed modules: packages that compute, and nothing else. Add a package
 // that does no I/O, knows no clock, draws no random numbers and logs nothing.

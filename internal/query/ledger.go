@@ -3,6 +3,7 @@ package query
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 
 	"sundial/domain"
@@ -23,40 +24,76 @@ var ErrOverflow = errors.New("query: a sum is beyond 9007199254740991 minor unit
 // domain; the ledger adds up what each is worth, so that a fact counts for the difference that it makes. The sums so
 // depend on the set of facts alone, not on their order.
 type ledger struct {
-	facts   *domain.Account  // the facts, and nothing else that happened
-	sums    map[string]*Sums // by currency
-	scratch map[string]*Sums // the effect in the making
+	facts   *domain.Account // the facts, and nothing else that happened
+	totals  byCurrency
+	scratch byCurrency // the effect in the making
 }
 
 func newLedger() *ledger {
-	return &ledger{facts: domain.NewAccount(""), sums: map[string]*Sums{}, scratch: map[string]*Sums{}}
+	return &ledger{facts: domain.NewAccount(""), totals: byCurrency{}, scratch: byCurrency{}}
 }
 
-// enter takes a fact in and gives its effect, by currency: none where it changes nothing. The effect of a correction can
-// be negative.
-func (l *ledger) enter(f *statedFact) ([]Sums, error) {
+// byCurrency are the totals of each currency.
+type byCurrency map[string]*totals
+
+// totals are sums on the way, which may be beyond what can be told: what makes them so may be taken back.
+type totals struct{ charged, refunded, owed total }
+
+// total is a sum of amounts: its lower 53 bits, and how often 2^53 beside them.
+type total struct{ high, low int64 }
+
+// add adds an amount, or takes one away: a number of 54 bits at most.
+func (t *total) add(n int64) {
+	t.low += n
+	t.high += t.low >> 53
+	t.low &= domain.MaxMinor
+}
+
+func (t *total) addAll(other total) {
+	t.add(other.low)
+	t.high += other.high
+}
+
+// tell gives the sum, false if it is beyond domain.MaxMinor either way.
+func (t total) tell() (int64, bool) {
+	switch {
+	case t.high == 0:
+		return t.low, true
+	case t.high == -1 && t.low > 0:
+		return t.low - domain.MaxMinor - 1, true
+	}
+	return 0, false
+}
+
+// tell gives the sums of a currency, false if one is beyond domain.MaxMinor.
+func (t *totals) tell(currency string) (Sums, bool) {
+	charged, fine := t.charged.tell()
+	refunded, also := t.refunded.tell()
+	owed, andAlso := t.owed.tell()
+	return Sums{currency, charged, refunded, owed}, fine && also && andAlso
+}
+
+// enter takes a fact in and gives its effect, until the next one: none where it changes nothing. The effect of a correction
+// can be negative.
+func (l *ledger) enter(f *statedFact) byCurrency {
 	clear(l.scratch)
 	l.count(f, -1)
 	l.facts.Apply(domain.Recorded{}, f.event)
 	l.count(f, 1)
 	if f.amount.Currency != "" {
-		of(l.sums, f.amount.Currency) // it is shown from now on, also if the fact changes nothing
+		l.totals.of(f.amount.Currency) // it is shown from now on, also if the fact changes nothing
 	}
-	var effect []Sums
-	for _, s := range ordered(l.scratch) {
-		if s.Charged == 0 && s.Refunded == 0 && s.Owed == 0 {
+	for currency, t := range l.scratch {
+		if *t == (totals{}) {
+			delete(l.scratch, currency)
 			continue
 		}
-		effect = append(effect, s)
-		sum := of(l.sums, s.Currency)
-		sum.Charged += s.Charged // two numbers of 54 bits at most
-		sum.Refunded += s.Refunded
-		sum.Owed += s.Owed
-		if max(sum.Charged, sum.Refunded, sum.Owed) > domain.MaxMinor {
-			return nil, ErrOverflow
-		}
+		sum := l.totals.of(currency)
+		sum.charged.addAll(t.charged)
+		sum.refunded.addAll(t.refunded)
+		sum.owed.addAll(t.owed)
 	}
-	return effect, nil
+	return l.scratch
 }
 
 // count adds to the effect what the order or the invoice of a fact is worth by now, once or minus once.
@@ -72,13 +109,13 @@ func (l *ledger) count(f *statedFact, times int64) {
 			return
 		}
 		paid := app.Orders[i].Terms.Amount
-		of(l.scratch, paid.Currency).Charged += times * paid.Minor
+		l.scratch.of(paid.Currency).charged.add(times * paid.Minor)
 		for _, r := range app.Orders[i].Refunds {
 			back := r.Amount
 			if back == (domain.Money{}) {
 				back = paid // the whole of the order
 			}
-			of(l.scratch, back.Currency).Refunded += times * back.Minor
+			l.scratch.of(back.Currency).refunded.add(times * back.Minor)
 		}
 	case InvoiceOverdue, InvoiceSettled, InvoiceVoided:
 		i, found := slices.BinarySearchFunc(app.Invoices, f.document, func(i domain.Invoice, id string) int { return cmp.Compare(i.ID, id) })
@@ -89,29 +126,32 @@ func (l *ledger) count(f *statedFact, times int64) {
 		amount := invoice.Latest().Amount
 		switch {
 		case invoice.Overdue():
-			of(l.scratch, amount.Currency).Owed += times * amount.Minor
+			l.scratch.of(amount.Currency).owed.add(times * amount.Minor)
 		case invoice.Settled():
-			of(l.scratch, amount.Currency).Charged += times * amount.Minor
+			l.scratch.of(amount.Currency).charged.add(times * amount.Minor)
 		}
 	}
 }
 
-// of gives the sums of a currency to be added to.
-func of(sums map[string]*Sums, currency string) *Sums {
-	s := sums[currency]
-	if s == nil {
-		s = &Sums{Currency: currency}
-		sums[currency] = s
+// of gives the totals of a currency, to be added to.
+func (c byCurrency) of(currency string) *totals {
+	t := c[currency]
+	if t == nil {
+		t = &totals{}
+		c[currency] = t
 	}
-	return s
+	return t
 }
 
-// ordered gives the sums by currency.
-func ordered(sums map[string]*Sums) []Sums {
-	all := make([]Sums, 0, len(sums))
-	for _, s := range sums {
-		all = append(all, *s)
+// tell gives the sums by currency. ErrOverflow if one is beyond what can be told.
+func (c byCurrency) tell() ([]Sums, error) {
+	all := make([]Sums, 0, len(c))
+	for _, currency := range slices.Sorted(maps.Keys(c)) {
+		s, fine := c[currency].tell(currency)
+		if !fine {
+			return nil, ErrOverflow
+		}
+		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b Sums) int { return cmp.Compare(a.Currency, b.Currency) })
-	return all
+	return all, nil
 }

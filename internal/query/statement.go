@@ -39,7 +39,19 @@ type Line struct {
 	Version     int64
 	Stated      domain.Money // what the fact says; absent where it says no amount
 	Effect      []Sums       // what it changes, by currency; negative in a correction; none where it changes nothing
-	Sums        []Sums       // of the currencies that it changes, or of the one that it states, with it
+	Sums        []Sums       // of the currencies that it changes, or of the one that it states, with it; without those beyond domain.MaxMinor
+}
+
+// Currencies are those that a line touches: those that it changes, or the one that it states; none where it does neither.
+func (l *Line) Currencies() []string {
+	if len(l.Effect) == 0 && l.Stated.Currency != "" {
+		return []string{l.Stated.Currency}
+	}
+	all := make([]string, len(l.Effect))
+	for i, e := range l.Effect {
+		all[i] = e.Currency
+	}
+	return all
 }
 
 // maxLines bounds a statement: some megabytes. Windows add up, so a shorter one always helps.
@@ -48,7 +60,8 @@ const maxLines = 10_000
 // ErrTooLong says that a statement would have more lines than one may have.
 var ErrTooLong = errors.New("query: the statement has more than 10000 lines: ask for a shorter window")
 
-// Statement gives the statement of an account, or of one of its apps. It reads all that the account ever did.
+// Statement gives the statement of an account, or of one of its apps. It reads all that the account ever did. ErrOverflow if
+// the opening or closing sums, or what a line changes, are beyond domain.MaxMinor.
 func (a *Reader) Statement(ctx context.Context, account string, app domain.AppID, window Window) (*Statement, error) {
 	leave, err := a.enter(ctx)
 	if err != nil {
@@ -58,7 +71,7 @@ func (a *Reader) Statement(ctx context.Context, account string, app domain.AppID
 	b := newBook(account, app, window)
 	b.statement.Position = a.Head()
 	if b.statement.Position == 0 {
-		return b.close(), nil
+		return b.close()
 	}
 	for m, err := range a.log.Account(ctx, account, 0, b.statement.Position) {
 		if err != nil {
@@ -75,7 +88,7 @@ func (a *Reader) Statement(ctx context.Context, account string, app domain.AppID
 			return nil, err
 		}
 	}
-	return b.close(), nil
+	return b.close()
 }
 
 // enterFacts enters a commit's facts into a book.
@@ -113,46 +126,52 @@ func (b *book) enter(position uint64, index int, recordedAt domain.Instant, even
 		return nil
 	}
 	if recordedAt >= b.statement.Window.From {
-		b.open()
+		if err := b.open(); err != nil {
+			return err
+		}
 	}
-	effect, err := b.ledger.enter(&f)
-	if err != nil || !b.opened {
-		return err
+	changed := b.ledger.enter(&f)
+	if !b.opened {
+		return nil
 	}
 	if len(b.statement.Lines) == maxLines {
 		return ErrTooLong
 	}
-	b.statement.Lines = append(b.statement.Lines, Line{
+	line := Line{
 		Position: position, Index: index, RecordedAt: recordedAt, EffectiveAt: f.effectiveAt, Kind: f.kind, App: f.app,
-		Document: f.document, Version: f.version, Stated: f.amount, Effect: effect, Sums: b.ledger.now(effect, f.amount),
-	})
+		Document: f.document, Version: f.version, Stated: f.amount,
+	}
+	if len(changed) > 0 {
+		var err error
+		if line.Effect, err = changed.tell(); err != nil {
+			return err
+		}
+	}
+	for _, currency := range line.Currencies() {
+		if s, fine := b.ledger.totals.of(currency).tell(currency); fine {
+			line.Sums = append(line.Sums, s)
+		}
+	}
+	b.statement.Lines = append(b.statement.Lines, line)
 	return nil
 }
 
 // open notes what there was before the window.
-func (b *book) open() {
+func (b *book) open() (err error) {
 	if !b.opened {
-		b.opened, b.statement.Opening = true, ordered(b.ledger.sums)
+		b.opened = true
+		b.statement.Opening, err = b.ledger.totals.tell()
 	}
+	return err
 }
 
-func (b *book) close() *Statement {
-	b.open()
-	b.statement.Closing = ordered(b.ledger.sums)
-	return b.statement
-}
-
-// now gives the sums of the currencies of an effect, or of the one that a fact states without one.
-func (l *ledger) now(effect []Sums, stated domain.Money) []Sums {
-	if len(effect) == 0 {
-		if stated.Currency == "" {
-			return nil
-		}
-		return []Sums{*of(l.sums, stated.Currency)}
+func (b *book) close() (*Statement, error) {
+	if err := b.open(); err != nil {
+		return nil, err
 	}
-	sums := make([]Sums, len(effect))
-	for i, e := range effect {
-		sums[i] = *of(l.sums, e.Currency)
+	var err error
+	if b.statement.Closing, err = b.ledger.totals.tell(); err != nil {
+		return nil, err
 	}
-	return sums
+	return b.statement, nil
 }

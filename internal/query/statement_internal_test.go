@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -58,7 +59,28 @@ func state(t failer, all []recorded, app domain.AppID, w Window) *Statement {
 			t.Fatalf("fact %d: %v", i, err)
 		}
 	}
-	return b.close()
+	s, err := b.close()
+	if err != nil {
+		t.Fatalf("closing: %v", err)
+	}
+	return s
+}
+
+// of gives the sums of a currency, to be added to.
+func of(sums map[string]*Sums, currency string) *Sums {
+	if sums[currency] == nil {
+		sums[currency] = &Sums{Currency: currency}
+	}
+	return sums[currency]
+}
+
+// ordered gives the sums by currency.
+func ordered(sums map[string]*Sums) []Sums {
+	var all []Sums
+	for _, currency := range slices.Sorted(maps.Keys(sums)) {
+		all = append(all, *sums[currency])
+	}
+	return all
 }
 
 type failer interface {
@@ -295,18 +317,83 @@ func TestSumsOverflow(t *testing.T) {
 	order := func(id string, minor int64) domain.Event {
 		return eventOf(oracle.Fact{Kind: oracle.OrderPaid, App: 1400000001, Order: id, Effective: 1, Amount: oracle.Money{Currency: "CNY", Minor: minor}})
 	}
-	b := newBook("acme", 0, Window{})
-	for i, c := range []struct {
-		event domain.Event
-		want  error
+	invoice := func(kind, id string, version, minor int64) domain.Event {
+		return eventOf(oracle.Fact{Kind: kind, App: 1400000001, Invoice: id, Version: version, Effective: 1, Amount: oracle.Money{Currency: "CNY", Minor: minor}})
+	}
+	const most = domain.MaxMinor
+	for _, row := range []struct {
+		name    string
+		events  []domain.Event
+		want    error
+		closing Sums
+		untold  []int // lines without their sums
 	}{
-		{order("1", domain.MaxMinor), nil}, {order("2", 0), nil},
-		{eventOf(oracle.Fact{Kind: oracle.OrderRefunded, App: 1400000001, Order: "1", Effective: 1}), nil},
-		{order("3", 1), ErrOverflow},
+		{
+			"as much as can be told, and refunded",
+			[]domain.Event{order("1", most), order("2", 0), eventOf(oracle.Fact{Kind: oracle.OrderRefunded, App: 1400000001, Order: "1", Effective: 1})},
+			nil, Sums{"CNY", most, most, 0}, nil,
+		},
+		{"one more", []domain.Event{order("1", most), order("3", 1)}, ErrOverflow, Sums{}, nil},
+		{
+			"a large invoice that was voided",
+			[]domain.Event{invoice(oracle.InvoiceOverdue, "a", 1, 500), invoice(oracle.InvoiceOverdue, "b", 1, most), invoice(oracle.InvoiceVoided, "b", 2, 0)},
+			nil, Sums{"CNY", 0, 0, 500}, []int{1},
+		},
+		{
+			"a large invoice that was restated",
+			[]domain.Event{invoice(oracle.InvoiceOverdue, "a", 1, most), invoice(oracle.InvoiceOverdue, "b", 1, most), invoice(oracle.InvoiceOverdue, "b", 2, 0)},
+			nil, Sums{"CNY", 0, 0, most}, []int{1},
+		},
 	} {
-		if err := b.enter(1, 0, 1, c.event); !errors.Is(err, c.want) {
-			t.Errorf("fact %d: %v, want %v", i, err, c.want)
-		}
+		t.Run(row.name, func(t *testing.T) {
+			b := newBook("acme", 0, Window{})
+			after := newBook("acme", 0, Window{From: 100})
+			for i, event := range row.events {
+				for _, book := range []*book{b, after} {
+					if err := book.enter(uint64(i+1), 0, 1, event); err != nil {
+						t.Fatalf("fact %d: %v", i, err)
+					}
+				}
+			}
+			for _, book := range []*book{b, after} {
+				s, err := book.close()
+				if !errors.Is(err, row.want) {
+					t.Fatalf("%v, want %v", err, row.want)
+				}
+				if err != nil {
+					continue
+				}
+				if d := gocmp.Diff([]Sums{row.closing}, s.Closing); d != "" {
+					t.Errorf("(-want +got):\n%s", d)
+				}
+				for i, line := range s.Lines {
+					if told := len(line.Sums) > 0; told == slices.Contains(row.untold, i) {
+						t.Errorf("line %d: sums %v", i, line.Sums)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestTotalsLoseNothingOnTheWay goes further than a machine word.
+func TestTotalsLoseNothingOnTheWay(t *testing.T) {
+	var sum total
+	for range 5000 {
+		sum.add(domain.MaxMinor)
+	}
+	if n, fine := sum.tell(); fine {
+		t.Errorf("told as %d", n)
+	}
+	for range 5001 {
+		sum.add(-domain.MaxMinor)
+	}
+	if n, fine := sum.tell(); !fine || n != -domain.MaxMinor {
+		t.Errorf("%d, %t", n, fine)
+	}
+	sum.add(-1)
+	if n, fine := sum.tell(); fine {
+		t.Errorf("beyond, told as %d", n)
 	}
 }
 

@@ -213,7 +213,7 @@ func (s *Server) renew(ctx context.Context, old *instance) *instance {
 			s.Config.Logger.Info("the engine serves again")
 			return l
 		}
-		if corrupt(err) {
+		if Damaged(err) {
 			s.end(err)
 			return nil
 		}
@@ -223,10 +223,9 @@ func (s *Server) renew(ctx context.Context, old *instance) *instance {
 	return nil
 }
 
-// corrupt tells whether a person has to look before anything is started on this log again.
-func corrupt(err error) bool {
-	var c *eventstore.CorruptError
-	return errors.As(err, &c) || errors.Is(err, eventstore.ErrMissing)
+// Damaged tells whether what is kept is not whole: a person has to look before anything is started on this log again.
+func Damaged(err error) bool {
+	return errors.As(err, new(*eventstore.CorruptError)) || errors.As(err, new(*eventstore.GapError)) || errors.Is(err, eventstore.ErrMissing)
 }
 
 // open opens an instance on a log that must not be shorter than what this process has acknowledged.

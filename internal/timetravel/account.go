@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/internal/search"
 	"sundial/projections"
 )
 
@@ -148,15 +149,5 @@ func matches(f projections.AppFilter, app *domain.App) bool {
 	case f.Query == "":
 		return true
 	}
-	return strings.Contains(lower(app.Name), lower(f.Query)) || strings.HasPrefix(strconv.FormatUint(uint64(app.ID), 10), f.Query)
-}
-
-// lower lowers ASCII letters alone, as SQLite does where it compares.
-func lower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
+	return strings.Contains(search.Fold(app.Name), search.Fold(f.Query)) || strings.HasPrefix(strconv.FormatUint(uint64(app.ID), 10), f.Query)
 }

@@ -7,6 +7,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/internal/terminal"
 	"sundial/projections"
 )
 
@@ -88,14 +89,14 @@ func (l *Link) tell(past domain.Past, commit eventstore.Commit) {
 // text is the answer in a few lines.
 func (a *Answer) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of app %d: %s\n", strings.ReplaceAll(string(a.Field), "_", " "), a.App, a.Value)
+	fmt.Fprintf(&b, "%s of app %d: %s\n", strings.ReplaceAll(string(a.Field), "_", " "), a.App, terminal.Text(a.Value, "    "))
 	for _, l := range a.Links {
-		fmt.Fprintf(&b, "- %s", l.Text)
+		fmt.Fprintf(&b, "- %s", terminal.Text(l.Text, "    "))
 		if l.Position > 0 {
 			fmt.Fprintf(&b, "\n    %s %s at position %d", a.recorded(l), l.RecordedAt, l.Position)
 			for _, more := range []struct{ before, what string }{{" by ", l.Actor}, {", with ", join(l.Source, l.ID)}, {", because: ", l.Reason}} {
 				if more.what != "" {
-					b.WriteString(more.before + more.what)
+					b.WriteString(more.before + terminal.Text(more.what, "      "))
 				}
 			}
 		}
