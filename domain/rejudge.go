@@ -20,36 +20,52 @@ func (c Rejudge) decide(d *draft) error {
 	was := app.Clone()
 	d.emit(AppRejudged{About{c.App}})
 	d.reconcile(app, d.asOf(app), trigger{byRejudgement, d.at.Now})
-	if app.judgedAs(was) {
+	if len(app.differs(was)) == 0 {
 		d.events = nil // an event as it is written today instead of an older shape would change nothing
 	}
 	return nil
 }
 
-// Rejudged is what Rejudge would make of an app now, and whether that is anything else than is committed of it. The
-// account, of which no more than its policy counts, and the app are not changed.
-func Rejudged(acc *Account, app *App, at Moment) (will *App, otherwise bool) {
+// Rejudged is what Rejudge would make of an app now, and in what that is another than what is committed; in nothing where
+// it is not. The account, of which no more than its policy counts, and the app are not changed.
+func Rejudged(acc *Account, app *App, at Moment) (will *App, differs []Field) {
 	alone := *acc
 	alone.Apps = map[AppID]*App{app.ID: app}
 	d := draft{from: &alone, at: at}
 	if err := (Rejudge{app.ID}).decide(&d); err != nil || len(d.events) == 0 {
-		return app, false // a deleted app stays as it is
+		return app, nil // a deleted app stays as it is
 	}
-	return d.work.Apps[app.ID], true
+	will = d.work.Apps[app.ID]
+	return will, will.differs(app)
 }
 
-// judgedAs says whether nothing that the rules decide of two states of an app can be told apart: what it is, what it owes
-// and since when, for what it is stopped, and what time will do to it. Of notices only what they warn of counts.
-func (a *App) judgedAs(b *App) bool {
+// FieldExpiries is what can differ of an app beside its other fields: the expiries that are known ahead, of each of which
+// its owner is told.
+const FieldExpiries Field = "expiries"
+
+// differs tells which of what the rules decide is another in two states of an app: what it is, what it owes and since
+// when, for what it is stopped, and what time will do to it. Of notices only what they warn of counts.
+func (a *App) differs(b *App) []Field {
 	stopA, _ := a.Stop()
 	stopB, _ := b.Stop()
-	return a.Status() == b.Status() && a.Edition == b.Edition &&
-		a.Arrears.Since == b.Arrears.Since && a.Arrears.StopDue == b.Arrears.StopDue &&
-		a.Lapse.Cause == b.Lapse.Cause && a.Lapse.Since == b.Lapse.Since && a.Lapse.StopDue == b.Lapse.StopDue &&
-		stopA.Cause == stopB.Cause && stopA.EffectiveAt == stopB.EffectiveAt &&
-		a.Term.Due == b.Term.Due && a.Term.To == b.Term.To &&
-		slices.EqualFunc(a.Transitions(), b.Transitions(), Due.same) &&
-		slices.EqualFunc(a.Expiries, b.Expiries, func(x, y Expiry) bool { return x.At == y.At && x.Cause == y.Cause })
+	var fields []Field
+	for _, f := range [...]struct {
+		name Field
+		same bool
+	}{
+		{FieldStatus, a.Status() == b.Status()},
+		{FieldEdition, a.Edition == b.Edition},
+		{FieldArrears, a.Arrears.Since == b.Arrears.Since && a.Arrears.StopDue == b.Arrears.StopDue},
+		{FieldLapse, a.Lapse.Cause == b.Lapse.Cause && a.Lapse.Since == b.Lapse.Since && a.Lapse.StopDue == b.Lapse.StopDue},
+		{FieldStop, stopA.Cause == stopB.Cause && stopA.EffectiveAt == stopB.EffectiveAt},
+		{FieldNext, a.Term.Due == b.Term.Due && a.Term.To == b.Term.To && slices.EqualFunc(a.Transitions(), b.Transitions(), Due.same)},
+		{FieldExpiries, slices.EqualFunc(a.Expiries, b.Expiries, func(x, y Expiry) bool { return x.At == y.At && x.Cause == y.Cause })},
+	} {
+		if !f.same {
+			fields = append(fields, f.name)
+		}
+	}
+	return fields
 }
 
 // same says whether time does the same at the same time, whenever that was set.

@@ -120,9 +120,12 @@ func TestRejudgedSaysWhatRejudgeDoes(t *testing.T) {
 	acc := w.account(acme)
 	before := acc.Clone()
 	at := Moment{Now: day(10), Policy: w.policy}
-	will, otherwise := Rejudged(acc, acc.Apps[testApp], at)
-	if !otherwise || will.Status() != Active || will.Arrears.Since != 0 {
-		t.Errorf("judged otherwise: %t, and would be %s, in arrears since %s", otherwise, will.Status(), will.Arrears.Since)
+	will, differs := Rejudged(acc, acc.Apps[testApp], at)
+	if will.Status() != Active || will.Arrears.Since != 0 {
+		t.Errorf("it would be %s, in arrears since %s", will.Status(), will.Arrears.Since)
+	}
+	if diff := gocmp.Diff([]Field{FieldStatus, FieldArrears, FieldStop}, differs); diff != "" {
+		t.Errorf("what differs (-want +got):\n%s", diff)
 	}
 	if diff := gocmp.Diff(before, acc); diff != "" {
 		t.Errorf("the report changed the account (-before +after):\n%s", diff)
@@ -130,8 +133,8 @@ func TestRejudgedSaysWhatRejudgeDoes(t *testing.T) {
 	if _, err := w.run(t, acme, day(10), Operator, Rejudge{testApp}); err != nil {
 		t.Fatal(err)
 	}
-	if _, otherwise := Rejudged(acc, acc.Apps[testApp], at); otherwise {
-		t.Error("an app that was rejudged is listed again")
+	if _, differs := Rejudged(acc, acc.Apps[testApp], at); len(differs) > 0 {
+		t.Errorf("an app that was rejudged is listed again: %s", differs)
 	}
 	log := w.past(acme, testApp)
 	if app := Hindsight(acme, testApp, log, w.policy, day(9)); app.Status() != Active {
