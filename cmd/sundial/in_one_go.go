@@ -93,7 +93,11 @@ func (r *wholeReport) tell(c *console, asJSON bool, what goingThrough) error {
 		}
 		return err
 	}
-	c.pairs([][2]string{{what.done, strconv.Itoa(r.Done)}, {"refused", strconv.Itoa(len(r.Refused))}, {"not tried", strconv.Itoa(r.Left)}})
+	counts := [][2]string{{what.done, strconv.Itoa(r.Done)}, {"refused", strconv.Itoa(len(r.Refused))}}
+	if r.Left > 0 {
+		counts = append(counts, [2]string{"not tried", strconv.Itoa(r.Left)})
+	}
+	c.pairs(counts)
 	if len(r.Refused) == 0 {
 		return nil
 	}
