@@ -20,6 +20,7 @@ func Prototypes() []Event {
 		Lapsed{}, LapseMoved{}, LapseRenamed{}, LapseEnded{},
 		ArrearsStarted{}, ArrearsMoved{}, ArrearsEnded{},
 		NoticeGiven{},
+		AppRejudged{},
 		AppStopped{}, HoldAdded{}, HoldEnded{}, AppReinstated{},
 		TRTCStopNoted{}, TRTCStartNoted{},
 		KeyIssued{}, KeyAlgorithmUpgraded{}, KeyRotated{}, KeyRetired{}, KeyRevealed{},

@@ -10,15 +10,16 @@ type By string
 
 // What can bring a change about.
 const (
-	byOrder      By = "order"
-	byRefund     By = "refund"
-	byOverdue    By = "overdue"
-	bySettlement By = "settlement"
-	byVoiding    By = "voiding"
-	byTime       By = "time"
-	byStart      By = "start"
-	byRetirement By = "retirement" // somebody retired a key
-	byTRTC       By = "trtc_start" // the TRTC side is in service again
+	byOrder       By = "order"
+	byRefund      By = "refund"
+	byOverdue     By = "overdue"
+	bySettlement  By = "settlement"
+	byVoiding     By = "voiding"
+	byTime        By = "time"
+	byStart       By = "start"
+	byRetirement  By = "retirement"  // somebody retired a key
+	byTRTC        By = "trtc_start"  // the TRTC side is in service again
+	byRejudgement By = "rejudgement" // somebody had the app decided anew
 )
 
 // trigger is what brings the changes of one decision about, and when that was true in the world.
@@ -27,7 +28,7 @@ type trigger struct {
 	effectiveAt Instant
 }
 
-func (t trigger) byUpstream() bool { return t.by != byTime && t.by != byStart }
+func (t trigger) byUpstream() bool { return t.by != byTime && t.by != byStart && t.by != byRejudgement }
 
 // recordUnlessKnown records a fact about an app. A message of the billing system is evidence and is kept even if it says nothing new;
 // a command that says nothing new is silence.
@@ -60,14 +61,18 @@ func (d *draft) record(app *App, fact fact) error {
 
 // follow records a fact and what follows from it now.
 func (d *draft) follow(app *App, why trigger, fact Event) {
-	asOf := d.at.Now
-	if due := app.Term.Due; due != 0 && due <= asOf {
-		asOf = due - 1
-	}
-	paid := app.tpnsPaid()
+	asOf, paid := d.asOf(app), app.tpnsPaid()
 	d.emit(fact)
 	d.reconcile(app, asOf, why)
 	d.reconcileTPNS(app, paid)
+}
+
+// asOf is the instant of which the app's coverage is judged now: just before the change that is due, where one is.
+func (d *draft) asOf(app *App) Instant {
+	if due := app.Term.Due; due != 0 && due <= d.at.Now {
+		return due - 1
+	}
+	return d.at.Now
 }
 
 // reconcile moves what is committed of an app to what its orders and invoices say as of an instant.

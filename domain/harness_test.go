@@ -195,9 +195,9 @@ func checkStop(t failer, app *App, now Instant, byTime bool, cause Cause, effect
 func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
 	t.Helper()
 	causes := map[Cause][]By{
-		CauseArrears:     {bySettlement, byVoiding, byOrder},
-		CauseRefund:      {byOrder},
-		CausePlanExpired: {byOrder},
+		CauseArrears:     {bySettlement, byVoiding, byOrder, byRejudgement},
+		CauseRefund:      {byOrder, byRejudgement},
+		CausePlanExpired: {byOrder, byRejudgement},
 		CauseManual:      {byStart},
 		CauseOperator:    {byStart},
 	}
@@ -211,7 +211,7 @@ func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Caus
 		t.Fatalf("app %d: the hold %s ended by %s", app.ID, cause, by)
 	case held < 0:
 		t.Fatalf("app %d: the hold %s ended and was not in force", app.ID, cause)
-	case late != (by != byStart && effectiveAt <= app.holds()[held].EffectiveAt):
+	case late != (by != byStart && by != byRejudgement && effectiveAt <= app.holds()[held].EffectiveAt):
 		t.Fatalf("app %d: late is %t for %s at %s of the hold %s of %s", app.ID, late, by, effectiveAt, cause, app.holds()[held].EffectiveAt)
 	}
 }

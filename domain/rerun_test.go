@@ -42,6 +42,7 @@ func TestEveryEventIsClassified(t *testing.T) {
 		"app.tpns_suspended.v1": isConsequence, "app.tpns_resumed.v1": isConsequence, "account.policy_set.v1": isDone,
 		"app.deletion_requested.v1": isDone, "app.deletion_approved.v1": isDone, "app.deletion_rejected.v1": isDone,
 		"app.deletion_withdrawn.v1": isConsequence, "app.notice_given.v1": isConsequence,
+		"app.rejudged.v1": isDone,
 	}
 	got := map[string]string{}
 	for _, e := range Prototypes() {
@@ -73,6 +74,7 @@ func TestEveryEventIsClassified(t *testing.T) {
 		{HoldEnded{Cause: CauseArrears, By: bySettlement}, true},
 		{AppReinstated{Cause: CauseOperator, By: byStart}, false},
 		{AppReinstated{Cause: CauseRefund, By: byOrder}, true},
+		{AppReinstated{Cause: CauseArrears, By: byRejudgement}, true},
 		{KeyRetired{By: byRetirement}, false},
 		{KeyRetired{By: byTime}, true},
 	} {

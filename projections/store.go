@@ -41,6 +41,7 @@ type Store struct {
 	path   string
 	codec  *eventstore.Codec[domain.Event]
 	lock   *os.File
+	built  bool
 
 	db       atomic.Pointer[database] // nil once closed
 	progress progress
@@ -102,6 +103,7 @@ func (s *Store) open(ctx context.Context) error {
 		if err := rebuild(ctx, s.config, s.codec, nil); err != nil {
 			return err
 		}
+		s.built = true
 	}
 	db, err := openDatabase(s.path, s.config.registered())
 	if err != nil {
@@ -163,6 +165,10 @@ func (s *Store) usable() (bool, error) {
 	}
 	return true, nil
 }
+
+// Built tells whether there were no projections of this version when the store was opened, so that they were built from the
+// log: an earlier version of the program may have written it.
+func (s *Store) Built() bool { return s.built }
 
 // Position is the sequence of the last commit that reads can see.
 func (s *Store) Position() uint64 { return s.progress.position.Load() }

@@ -62,6 +62,7 @@ type commandLine struct {
 	Account     accountCmd     `cmd:"" help:"Look at accounts, set quotas." group:"Client"`
 	Billing     billingCmd     `cmd:"" help:"Send billing events." group:"Client"`
 	Parked      parkedCmd      `cmd:"" help:"Look after billing events that could not be taken in." group:"Client"`
+	Rejudge     rejudgeCmd     `cmd:"" help:"Decide apps anew that today's rules judge otherwise than an earlier version did." group:"Client"`
 	Why         whyCmd         `cmd:"" help:"Tell why an app is what it is: the facts, rules and timers behind it." group:"Client"`
 	Transitions transitionsCmd `cmd:"" help:"List what falls due, soonest first." group:"Client"`
 	Statement   statementCmd   `cmd:"" help:"Show what an account was charged and refunded, and what it owes." group:"Client"`

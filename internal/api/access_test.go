@@ -41,6 +41,7 @@ disable_tpns         DELETE /v1/apps/APP/services/tpns      -                   
 request_deletion     POST   /v1/apps/APP/deletion-requests  {}                           409 409 403 403 403 404
 approve_deletion     POST   /v1/deletion-requests/GONE/approve {}                        404 403 403 403 403 403
 reject_deletion      POST   /v1/deletion-requests/GONE/reject  {"reason":"x"}            404 403 403 403 403 403
+rejudge              POST   /v1/apps/APP/rejudge            {}                           200 403 403 403 403 404
 reveal_key           POST   /v1/apps/APP/key/reveal         {"reason":"x"}               200 200 403 403 403 404
 sign_user_sig        POST   /v1/apps/APP/usersigs           {"user_id":"a","expire_seconds":60} 200 200 403 403 403 404
 verify_user_sig      POST   /v1/apps/APP/usersigs/verify    {"user_id":"a","user_sig":""} 200 200 403 403 403 404
@@ -59,6 +60,7 @@ list_apps            GET    /v1/apps                        -                   
 list_transitions     GET    /v1/transitions?account=acme    -                            200 200 403 200 200 404
 forecast_transitions GET    /v1/transitions/days?account=acme -                            200 200 403 200 200 404
 explain_app          GET    /v1/apps/APP/why                -                            200 200 403 200 200 404
+list_rejudgements    GET    /v1/rejudgements                -                            200 403 403 200 403 403
 read_events          GET    /v1/events?account=acme         -                            200 200 403 200 200 404
 read_account_history GET    /v1/accounts/acme/history       -                            200 200 403 200 200 404
 read_app_history     GET    /v1/apps/APP/history            -                            200 200 403 200 200 404

@@ -216,6 +216,9 @@ var commands = []command{
 		map[string]any{}).itemized().withoutBody().found((*call).appOfRequest),
 	commandOn[rejectDeletion](auth.RejectDeletion, "Reject a deletion request", "It takes a reason.",
 		map[string]any{"reason": "a bill is open"}).itemized().withoutBody().found((*call).appOfRequest),
+	commandOn[rejudge](auth.Rejudge, "Decide an app anew by today's rules",
+		"Where an earlier version of the program judged otherwise; GET /v1/rejudgements lists such apps. Where nothing would be another it "+
+			"changes nothing.", map[string]any{"reason": "stopped for an invoice over nothing"}).withoutBody(),
 }
 
 var commandsByName = func() map[string]*command {

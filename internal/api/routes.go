@@ -99,7 +99,9 @@ var (
 )
 
 const aboutHistory = "Each item is a commit: one command with the events that it led to, all of them, also where types asks for one. " +
-	"A page in which little was found may be short, or empty, and still have a next_cursor: go on with it."
+	aboutShortPages
+
+const aboutShortPages = "A page in which little was found may be short, or empty, and still have a next_cursor: go on with it."
 
 const aboutStatement = "The billing facts that were recorded within a window, what each changes, and what all come to, by currency: " +
 	"charged is orders paid and invoices settled, refunded is orders refunded, owed is invoices that are overdue. " +
@@ -126,6 +128,11 @@ var pages = map[auth.Action]page{
 		}},
 		about:  "The chain of facts, rules, timers and commands behind the present value, as a text and link by link.",
 		answer: reflect.TypeFor[timetravel.Answer](), problems: []int{404}, long: true, serve: (*API).explainApp,
+	},
+	auth.ListRejudgements: {
+		tag: "apps", summary: "List the apps that today's rules judge otherwise", query: append([]parameter{accountParameter}, paging...),
+		about:  "What is committed of them was decided by an earlier version of the program; rejudging them decides it anew. " + aboutShortPages,
+		answer: reflect.TypeFor[listOf[Rejudgement]](), serve: (*API).listRejudgements,
 	},
 	auth.ListApps: {
 		tag: "apps", summary: "List apps across accounts", query: appFilter, answer: reflect.TypeFor[listOf[App]](),

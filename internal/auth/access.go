@@ -71,6 +71,7 @@ const (
 	RequestDeletion     Action = "request_deletion"
 	ApproveDeletion     Action = "approve_deletion"
 	RejectDeletion      Action = "reject_deletion"
+	Rejudge             Action = "rejudge"
 
 	SendBillingEvents Action = "send_billing_events"
 
@@ -91,6 +92,8 @@ const (
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
 	ExplainApp      Action = "explain_app"
+
+	ListRejudgements Action = "list_rejudgements"
 
 	ReadEvents           Action = "read_events"
 	ReadAccountStatement Action = "read_account_statement"
@@ -187,6 +190,7 @@ var table = []Rule{
 	command(RequestDeletion, http.MethodPost, "/v1/apps/{app}/deletion-requests", owners),
 	command(ApproveDeletion, http.MethodPost, "/v1/deletion-requests/{id}/approve", operators),
 	command(RejectDeletion, http.MethodPost, "/v1/deletion-requests/{id}/reject", operators),
+	command(Rejudge, http.MethodPost, "/v1/apps/{app}/rejudge", operators),
 
 	// A key in the clear, and what is made with it, is given over HTTP alone: nothing of NATS's keeps a copy of it.
 	{RevealKey, http.MethodPost, "/v1/apps/{app}/key/reveal", "", owners},
@@ -209,6 +213,7 @@ var table = []Rule{
 	{ListDeletionRequests, http.MethodGet, "/v1/deletion-requests", "", tenants},
 	{ForecastTransitions, http.MethodGet, "/v1/transitions/days", "", tenants},
 	{ExplainApp, http.MethodGet, "/v1/apps/{app}/why", "", tenants},
+	{ListRejudgements, http.MethodGet, "/v1/rejudgements", "", overseers},
 
 	// The feed and the histories tell who did what and why, which is more than a billing system needs to know of a customer.
 	{ReadEvents, http.MethodGet, "/v1/events", "", tenants},

@@ -38,6 +38,7 @@ disable_tpns          *         own    -        -        -
 request_deletion      *         own    -        -        -
 approve_deletion      *         -      -        -        -
 reject_deletion       *         -      -        -        -
+rejudge               *         -      -        -        -
 reveal_key            *         own    -        -        -
 sign_user_sig         *         own    -        -        -
 verify_user_sig       *         own    -        -        -
@@ -56,6 +57,7 @@ list_expiring_certificates * own -      *        own
 list_deletion_requests *        own    -        *        own
 forecast_transitions  *         own    -        *        own
 explain_app           *         own    -        *        own
+list_rejudgements     *         -      -        *        -
 read_events           *         own    -        *        own
 read_account_history  *         own    -        *        own
 read_app_history      *         own    -        *        own

@@ -153,6 +153,7 @@ var given = []struct {
 	{"least", domain.DeleteCertificate{App: app, Certificate: 1001}},
 	{"full", domain.DeleteCertificate{App: app, Certificate: 1001, Confirm: "1001"}},
 	{"full", domain.EnableTRTC{App: app}},
+	{"full", domain.Rejudge{App: app}},
 	{"least", domain.EnableTPNS{App: app, Order: domain.OrderTerms{ID: "ord-1", Amount: money1}}},
 	{"full", domain.EnableTPNS{App: app, Order: order1}},
 	{"full", domain.DisableTPNS{App: app}},

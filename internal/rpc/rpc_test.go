@@ -175,6 +175,7 @@ func TestAnswersAreThoseOfHTTP(t *testing.T) {
 		{"billing", "POST", path + "/refund", "refund", `{"order":"o-1","effective_at":"2021-01-01T00:00:00Z"}`},
 		{"operator", "POST", "/v1/apps/1500000001/trtc/stopped", "note_trtc_stopped", `{}`},
 		{"operator", "POST", "/v1/apps/1500000001/trtc/started", "note_trtc_started", `{"reason":"r"}`},
+		{"operator", "POST", path + "/rejudge", "rejudge", `{"reason":"r"}`},
 		// refused
 		{"owner", "DELETE", path, "delete_app", ``},
 		{"auditor", "POST", path + "/stop", "stop_app", `{}`},

@@ -34,6 +34,7 @@ func (l *instance) openEdges() error {
 	if err != nil {
 		return err
 	}
+	l.past = past
 	reader, err := query.New(l.log, l.store)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ import (
 	"sundial/internal/lease"
 	"sundial/internal/pause"
 	"sundial/internal/publish"
+	"sundial/internal/timetravel"
 	"sundial/internal/vault"
 	"sundial/projections"
 	"sundial/scheduler"
@@ -41,6 +43,7 @@ type instance struct {
 	intake    *ingest.Intake
 	scheduler *scheduler.Scheduler
 	archive   *archive.Archive
+	past      *timetravel.Past
 
 	faults  chan error // why a part ended of itself
 	readers int        // how many of the things to close are only needed for reading
@@ -85,6 +88,9 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 	// What was in the log can be read from the first answer on.
 	if err := l.engine.Settle(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for the projections: %w", err)
+	}
+	if l.store.Built() {
+		l.once(l.reportRejudgements)
 	}
 	return l, nil
 }
@@ -222,6 +228,17 @@ func (l *instance) run(name string, part func(context.Context) error) {
 	l.onClose(func() {
 		cancel()
 		<-done
+	})
+}
+
+// once runs what ends by itself, at the latest with the instance.
+func (l *instance) once(part func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() { part(ctx) })
+	l.onClose(func() {
+		cancel()
+		working.Wait()
 	})
 }
 

@@ -5,6 +5,9 @@ import "context"
 // Bound lets an answer take so many commits and no more.
 func (p *Past) Bound(commits int) { p.most = commits }
 
+// BoundRejudged lets so many apps be looked at for a page.
+func (p *Past) BoundRejudged(apps int) { p.rejudged = apps }
+
 // Hold lets a replay hold so many apps at once.
 func (q *Question) Hold(apps int) { q.held = apps }
 

@@ -48,6 +48,8 @@ type Past struct {
 	codec  *eventstore.Codec[domain.Event]
 	most   int // commits in an answer: MaxCommits; tests want fewer
 	places *semaphore.Weighted
+
+	rejudged int // apps that are looked at for a page: MaxRejudged; tests want fewer
 }
 
 // New makes what answers. It starts nothing.
@@ -56,7 +58,7 @@ func New(config Config) (*Past, error) {
 	if err != nil {
 		return nil, fmt.Errorf("time travel: %w", err)
 	}
-	return &Past{config: config, codec: codec, most: MaxCommits, places: semaphore.NewWeighted(maxQuestions)}, nil
+	return &Past{config: config, codec: codec, most: MaxCommits, places: semaphore.NewWeighted(maxQuestions), rejudged: MaxRejudged}, nil
 }
 
 // Clocks are the two clocks of a question: what was true as of one instant, as far as was known at another. Both are
