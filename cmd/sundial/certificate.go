@@ -176,16 +176,10 @@ func (f *fieldFlags) fields(c *console) (map[string]any, error) {
 	return fields, nil
 }
 
-// isFile says whether a field is a file on every platform that has it.
+// isFile says whether a field is a file.
 func isFile(name string) bool {
-	for _, p := range pushcert.Platforms() {
-		for _, f := range p.Fields {
-			if f.Name == name {
-				return f.Kind == pushcert.File || f.Kind == pushcert.TextFile
-			}
-		}
-	}
-	return false
+	kind, _ := pushcert.KindOf(name)
+	return kind == pushcert.File || kind == pushcert.TextFile
 }
 
 // certifying is the body of a command on a certificate.

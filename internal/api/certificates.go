@@ -8,12 +8,15 @@ import (
 	"maps"
 	"mime"
 	"mime/multipart"
+	"mime/quotedprintable"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -225,11 +228,11 @@ func days(s string) (time.Duration, error) {
 const maxParts = 20
 
 // form reads multipart/form-data as the JSON that it stands for: platform and reason as they are, every other part a
-// field, files in base64.
-func form(r *http.Request, text []byte) ([]byte, bool) {
+// field, files in base64. Whether a part is a file is said by its field: a text that was sent as one is its content.
+func form(r *http.Request, text []byte) ([]byte, reply, bool) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
-		return text, true
+		return text, reply{}, true
 	}
 	out := map[string]any{}
 	fields := map[string]any{}
@@ -240,27 +243,58 @@ func form(r *http.Request, text []byte) ([]byte, bool) {
 			if len(fields) > 0 {
 				out["fields"] = fields
 			}
-			text, err := json.Marshal(out, json.Deterministic(true)) // not of texts that are no UTF-8
-			return text, err == nil
+			text, err := json.Marshal(out, json.Deterministic(true)) // not of names that are no UTF-8
+			return text, malformedForm.reply(), err == nil
 		}
 		if err != nil {
-			return nil, false
+			return nil, malformedForm.reply(), false
 		}
-		content, err := io.ReadAll(part) // within the body, which is bounded
 		name := part.FormName()
-		if _, twice := fields[name]; err != nil || name == "" || twice || out[name] != nil {
-			return nil, false
+		into, path := fields, "fields."
+		if name == "platform" || name == "reason" {
+			into, path = out, ""
 		}
-		switch {
-		case name == "platform" || name == "reason":
-			out[name] = string(content)
-		case part.FileName() != "":
-			fields[name] = base64.StdEncoding.EncodeToString(content)
-		case jsontext.Value(content).Kind() == '{' && jsontext.Value(content).IsValid():
-			fields[name] = jsontext.Value(content)
-		default:
-			fields[name] = string(content)
+		content, err := contentOf(part)
+		if _, twice := into[name]; err != nil || name == "" || twice {
+			return nil, malformedForm.reply(), false
 		}
+		value, is := fieldOf(name, part.FileName() != "", content)
+		if !is {
+			return nil, invalid.with(field(path+fieldName(jsontext.Pointer("").AppendToken(name)), "wrong_type", "must be a text in UTF-8")), false
+		}
+		into[name] = value
 	}
-	return nil, false
+	return nil, malformedForm.reply(), false
+}
+
+// contentOf reads a part, which lies within the body and so is bounded.
+func contentOf(part *multipart.Part) ([]byte, error) {
+	switch strings.ToLower(part.Header.Get("Content-Transfer-Encoding")) {
+	case "", "binary", "8bit", "7bit":
+		return io.ReadAll(part)
+	case "base64":
+		return io.ReadAll(base64.NewDecoder(base64.StdEncoding, part))
+	case "quoted-printable":
+		return io.ReadAll(quotedprintable.NewReader(part))
+	}
+	return nil, errors.ErrUnsupported
+}
+
+// fieldOf gives the content of a part as it stands in JSON; not that of a text which is none.
+func fieldOf(name string, sentAsFile bool, content []byte) (any, bool) {
+	kind, _ := pushcert.KindOf(name)
+	switch isText := utf8.Valid(content); {
+	case (kind == pushcert.File || kind == pushcert.TextFile) && (sentAsFile || !isText):
+		return base64.StdEncoding.EncodeToString(content), true
+	case !isText:
+		return nil, false
+	}
+	if sentAsFile { // an editor adds what is no part of the text
+		content = bytes.TrimPrefix(content, []byte("\ufeff"))
+		content = bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
+	}
+	if value := jsontext.Value(content); kind == pushcert.Action && value.Kind() == '{' && value.IsValid() {
+		return value, true
+	}
+	return string(content), true
 }

@@ -150,8 +150,8 @@ func (row *command) serve(a *API, x *call) reply {
 			return problem
 		}
 	default:
-		if text, fine = form(x.r, text); !fine {
-			return malformedForm.reply()
+		if text, problem, fine = form(x.r, text); !fine {
+			return problem
 		}
 		if len(text) == 0 && row.lenient {
 			text = emptyBody

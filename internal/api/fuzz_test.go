@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/base64"
-	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/accountid"
+	"sundial/internal/pushcert"
 )
 
 // FuzzBodies gives any text to every command's body, as HTTP and as NATS have it: it becomes a command, or a problem
@@ -63,7 +63,8 @@ func FuzzForm(f *testing.F) {
 	for _, body := range []string{
 		fine + "--x--\r\n", fine, fine + fine + "--x--", "--x--\r\n", "", part(`name="click_action"`, `{"type":"open_app"}`) + "--x--",
 		part(`name="click_action"`, `{"a":1,"a":2}`) + "--x--", part(`name=""`, "x") + "--x--", part(`name="a"`, "\xff") + "--x--",
-		part("name=\"\xff\"", "x") + "--x--", part(`name="reason"`, "r") + part(`name="fields"`, "{}") + "--x--",
+		part("name=\"\xff\"", "x") + "--x--", part(`name="app_secret"; filename="a"`, "\ufeffs3cret\r\n") + "--x--",
+		"--x\r\nContent-Disposition: form-data; name=\"app_secret\"\r\nContent-Transfer-Encoding: base64\r\n\r\nczNjcmV0\r\n--x--", part(`name="reason"`, "r") + part(`name="fields"`, "{}") + "--x--",
 	} {
 		f.Add(kind, []byte(body))
 	}
@@ -71,7 +72,7 @@ func FuzzForm(f *testing.F) {
 	f.Add(`multipart/form-data; boundary="`, []byte(`x`))
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
 		r := &http.Request{Header: http.Header{"Content-Type": {kind}}}
-		text, is := form(r, body)
+		text, problem, is := form(r, body)
 		media, params, err := mime.ParseMediaType(kind)
 		if err != nil || media != "multipart/form-data" {
 			if !is || !bytes.Equal(text, body) {
@@ -80,6 +81,9 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		if !is {
+			if problem.status != http.StatusBadRequest && problem.status != http.StatusUnprocessableEntity {
+				t.Fatalf("%q: %+v", body, problem)
+			}
 			return
 		}
 		var read struct {
@@ -95,9 +99,12 @@ func FuzzForm(f *testing.F) {
 			if err != nil {
 				break
 			}
-			content, err := io.ReadAll(part)
+			content, err := contentOf(part)
 			if err != nil {
 				t.Fatalf("%q: %v", body, err)
+			}
+			if kind, _ := pushcert.KindOf(part.FormName()); part.FileName() != "" && kind != pushcert.File && kind != pushcert.TextFile {
+				content = bytes.TrimSuffix(bytes.TrimSuffix(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("\n")), []byte("\r"))
 			}
 			var said string
 			switch name := part.FormName(); {

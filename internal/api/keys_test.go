@@ -1,8 +1,12 @@
 package api
 
 import (
+	"encoding/base64"
+	"os"
 	"strings"
 	"testing"
+
+	"sundial/internal/pushcert"
 )
 
 // TestUserSigs signs and verifies over HTTP, through an upgrade, a rotation, a stop and a deletion.
@@ -243,6 +247,62 @@ func TestCertificateForm(t *testing.T) {
 	} {
 		if a := w.ask("owner", "POST", app+"/certificates", bad, name, value); a.status != 400 {
 			t.Errorf("the form %.40q: status %d %s", bad, a.status, a.no.Code)
+		}
+	}
+}
+
+// TestCertificateFormFiles sends each text field of each platform as a file, as curl -F app_secret=@file does: it is the
+// text, and never the base64 of it.
+func TestCertificateFormFiles(t *testing.T) {
+	w := start(t, nil)
+	app := w.create(`{"name":"shop"}`)
+	secret, err := os.ReadFile("testdata/secret.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.TrimSuffix(string(secret), "\n")
+	const kind = "multipart/form-data; boundary=x"
+	part := func(head, content string) string {
+		return "--x\r\nContent-Disposition: form-data; " + head + "\r\n\r\n" + content + "\r\n"
+	}
+	file := func(name, content string) string { return part(`name="`+name+`"; filename="a.txt"`, content) }
+	huawei := func(secret string) string {
+		return part(`name="platform"; filename="p"`, "huawei\n") + part(`name="package_name"`, "com.example.shop") + file("app_id", "1\r\n") +
+			secret + file("click_action", `{"type":"open_app"}`+"\n") + "--x--\r\n"
+	}
+	added := w.must(201, "owner", "POST", app+"/certificates", huawei(file("app_secret", string(secret))), "Content-Type", kind)
+	path := app + "/certificates/" + string(marshal(added.certificate.ID))
+	// A secret never comes back; that another way of sending the same changes nothing says what it is.
+	for _, same := range []string{
+		part(`name="app_secret"`, text), file("app_secret", text), file("app_secret", "\ufeff"+text+"\r\n"),
+		part(`name="app_secret"; filename="a"`+"\r\nContent-Transfer-Encoding: base64", base64.StdEncoding.EncodeToString(secret)),
+		part(`name="app_secret"`+"\r\nContent-Transfer-Encoding: quoted-printable", "S3cret=56alue123"),
+	} {
+		if a := w.must(200, "owner", "PATCH", path, same+"--x--\r\n", "Content-Type", kind); a.app.Version != added.app.Version {
+			t.Errorf("%q is another secret", same)
+		}
+	}
+	for part, want := range map[string]string{
+		file("app_secret", "\xff\xfeS\x003\x00"):       "fields.app_secret wrong_type",
+		file("app_secret", "two\nlines\n"):             "fields.app_secret control_character",
+		file("app_secret", "line ends\n\n"):            "fields.app_secret control_character",
+		file("app_secret", "\n"):                       "fields.app_secret empty",
+		file("reason", "\xff"):                         "reason wrong_type",
+		file("package_name", "com.example\x00.shop\n"): "fields.package_name control_character",
+	} {
+		diff(t, part, []string{want}, w.must(422, "owner", "PATCH", path, part+"--x--\r\n", "Content-Type", kind).fields())
+	}
+	if a := w.must(400, "owner", "PATCH", path, part(`name="app_secret"`+"\r\nContent-Transfer-Encoding: x-uu", "a")+"--x--\r\n", "Content-Type", kind); a.no.Code != "malformed_form" {
+		t.Errorf("of an unknown encoding: %s", a.no.Code)
+	}
+	for _, p := range pushcert.Platforms() {
+		for _, f := range p.Fields {
+			sentence := "plain text"
+			sent, is := fieldOf(f.Name, true, []byte(sentence+"\n"))
+			isFile := f.Kind == pushcert.File || f.Kind == pushcert.TextFile
+			if want := base64.StdEncoding.EncodeToString([]byte(sentence + "\n")); !is || isFile && sent != want || !isFile && sent != sentence {
+				t.Errorf("%s of %s, sent as a file, is %q", f.Name, p.Name, sent)
+			}
 		}
 	}
 }

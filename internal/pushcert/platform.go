@@ -199,6 +199,16 @@ func platformOf(name string) *Platform {
 	return nil
 }
 
+// KindOf gives the kind of the fields with this name, which is one on all platforms that have it.
+func KindOf(name string) (Kind, bool) {
+	for i := range platforms {
+		if f := platforms[i].field(name); f != nil {
+			return f.Kind, true
+		}
+	}
+	return "", false
+}
+
 func (p *Platform) field(name string) *Field {
 	for i := range p.Fields {
 		if p.Fields[i].Name == name {
