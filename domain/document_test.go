@@ -18,9 +18,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-//go:generate go test -run ^TestDocumentIsCurrent$ -count 1 . -update
+//go:generate go test -run ^Test(Document|CurrencyDocument)IsCurrent$ -count 1 . -update
 
-var update = flag.Bool("update", false, "write docs/events.md anew")
+var update = flag.Bool("update", false, "write docs/events.md and docs/currencies.md anew")
 
 const document = "../docs/events.md"
 

@@ -208,7 +208,7 @@ func (e InvoiceOverdueRecorded) describe() string {
 	if e.Amount.Minor == 0 {
 		return fmt.Sprintf("nothing is owed of invoice %s any more %s", e.Invoice, e.EffectiveAt)
 	}
-	return fmt.Sprintf("invoice %s overdue since %s", e.Invoice, e.EffectiveAt)
+	return fmt.Sprintf("invoice %s overdue since %s", e.Invoice, e.EffectiveAt) + e.Amount.aside()
 }
 
 // InvoiceSettledRecorded is the fact that an invoice was paid.

@@ -19,6 +19,11 @@ func TestMoney(t *testing.T) {
 		{Money{"cny", 1}, []string{"amount.currency"}},
 		{Money{"ABC", 1}, []string{"amount.currency"}},
 		{Money{"RMB", 1}, []string{"amount.currency"}},
+		{Money{"CNH", 1}, []string{"amount.currency"}}, // what dealers call yuan outside of China; not a code of ISO 4217
+		{Money{"XXX", 1}, []string{"amount.currency"}},
+		{Money{"MRU", 1}, nil},
+		{Money{"DEM", 1}, nil}, // withdrawn; money has moved in it
+		{Money{"BGN", 1}, nil},
 		{Money{"\u5143", 1}, []string{"amount.currency"}},
 		{Money{}, []string{"amount.currency"}},
 	} {

@@ -221,7 +221,7 @@ func (e OrderRecorded) describe() string {
 	if e.Order.PaidUntil != 0 {
 		until = "until " + e.Order.PaidUntil.String()
 	}
-	return fmt.Sprintf("order %s of %s from %s, %s", e.Order.ID, what, e.Order.EffectiveAt, until)
+	return fmt.Sprintf("order %s of %s from %s, %s", e.Order.ID, what, e.Order.EffectiveAt, until) + e.Order.Amount.aside()
 }
 
 // RecordOrder is the billing system's report that an order was paid. It is always recorded.

@@ -112,7 +112,7 @@ func (e RefundRecorded) trigger() trigger { return trigger{byRefund, e.Effective
 
 func (e RefundRecorded) describe() string {
 	if e.Goodwill {
-		return fmt.Sprintf("money of order %s given back for goodwill %s: it goes on", e.Order, e.EffectiveAt)
+		return fmt.Sprintf("money of order %s given back for goodwill %s: it goes on", e.Order, e.EffectiveAt) + e.Amount.aside()
 	}
-	return fmt.Sprintf("order %s refunded %s", e.Order, e.EffectiveAt)
+	return fmt.Sprintf("order %s refunded %s", e.Order, e.EffectiveAt) + e.Amount.aside()
 }

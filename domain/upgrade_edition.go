@@ -55,6 +55,7 @@ func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 func (t OrderTerms) checkOrdered(now Instant, p *problems) {
 	checkID("order.id", t.ID, p)
 	t.check("order.", p)
+	t.Amount.checkCurrent("order.amount", p)
 	begins := t.EffectiveAt
 	if begins == 0 {
 		begins = now

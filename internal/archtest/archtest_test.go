@@ -93,7 +93,7 @@ var pure = []string{
 	"iter", "maps", "math", "math/big", "math/bits", "reflect", "regexp", "slices", "sort", "strconv", "strings",
 	"time", "unicode", "unicode/utf8", "unique",
 	"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",
-	"golang.org/x/text/currency", "golang.org/x/text/unicode/norm",
+	"golang.org/x/text/unicode/norm",
 }
 
 // impure are the members of pure packages that reach outside: the machine's clock and zones, standard output.
