@@ -167,6 +167,11 @@ func lastRepeated(a *pastdata.Asked) {
 		return link + strings.NewReplacer("inv-6", "inv-0", "late-118", "late-119", "275", "276").Replace(link)
 	})
 }
+	{
+		why: "a UserSig that is verified says from when to when it is valid", past: v1, asks: regexp.MustCompile(`/usersigs/verify`),
+		undo: func(a *pastdata.Asked) { without("issued_at")(a); without("expires_at")(a) },
+	},
+}
 
 // without undoes a member of JSON objects, at whatever depth, that was added since.
 func without(name string) func(*pastdata.Asked) {

@@ -64,7 +64,7 @@ type usersigVerifyCmd struct {
 
 // Help tells what is printed.
 func (*usersigVerifyCmd) Help() string {
-	return `Prints valid, or invalid and the first reason that applies: malformed, wrong_app, wrong_user, bad_signature, expired, app_stopped. Exit code 1 if it is not valid.
+	return `Prints valid, or invalid and the first reason that applies: malformed, wrong_app, wrong_user, bad_signature, expired, app_stopped; and from when to when it says that it is valid. Exit code 1 if it is not valid.
 
 Example:
 
@@ -89,19 +89,25 @@ func (v *usersigVerifyCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	var found struct {
-		Valid  bool   `json:"valid"`
-		Reason string `json:"reason"`
+		Valid     bool   `json:"valid"`
+		Reason    string `json:"reason"`
+		IssuedAt  string `json:"issued_at"`
+		ExpiresAt string `json:"expires_at"`
 	}
 	if err := a.into(&found); err != nil {
 		return err
+	}
+	if found.Valid && !v.JSON {
+		c.say("valid")
+	}
+	if found.ExpiresAt != "" && !v.JSON {
+		c.pairs([][2]string{{"issued", found.IssuedAt}, {"expires", found.ExpiresAt}})
 	}
 	switch {
 	case !found.Valid && v.JSON:
 		return errSilent
 	case !found.Valid:
 		return fmt.Errorf("invalid: %s", found.Reason)
-	case !v.JSON:
-		c.say("valid")
 	}
 	return nil
 }

@@ -208,6 +208,9 @@ type verifyUserSig struct {
 type VerifiedUserSig struct {
 	Valid  bool   `json:"valid"`
 	Reason string `json:"reason,omitzero" enum:"malformed,wrong_app,wrong_user,bad_signature,expired,app_stopped" doc:"The first that applies; absent if it is valid"`
+
+	IssuedAt  domain.Instant `json:"issued_at,omitzero" doc:"As the UserSig says, whether its signature is good or not; absent if it is malformed"`
+	ExpiresAt domain.Instant `json:"expires_at,omitzero" doc:"As the UserSig says: it is valid through this second"`
 }
 
 // verifyUserSig answers POST /v1/apps/{app}/usersigs/verify.
@@ -223,11 +226,16 @@ func (a *API) verifyUserSig(x *call) reply {
 	ctx, cancel := context.WithTimeout(x.r.Context(), commandPatience)
 	defer cancel()
 	found, err := a.config.Secrets.Verify(ctx, req.Account, app, b.User, b.UserSig)
-	switch {
-	case err != nil:
+	if err != nil {
 		return errorReply(err)
-	case found == usersig.Valid:
-		return ok(marshal(VerifiedUserSig{Valid: true}))
 	}
-	return ok(marshal(VerifiedUserSig{Reason: string(found)}))
+	answer := VerifiedUserSig{Valid: found == usersig.Valid}
+	if !answer.Valid {
+		answer.Reason = string(found)
+	}
+	if from, to, known := usersig.Validity(b.UserSig); known {
+		answer.IssuedAt = domain.InstantOf(time.Unix(from, 0))
+		answer.ExpiresAt = min(domain.InstantOf(time.Unix(to, 0)), domain.MaxInstant) // 50 years from the year 9999 cannot be written
+	}
+	return ok(marshal(answer))
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -35,7 +36,7 @@ type document struct {
 	issuedAt, lifetime int64
 	buffer             string // standard base64
 	hasBuffer          bool
-	accountType, appAt string // ECDSA only: TLS.account_type and TLS.appid_at_3rd, "0" in all that Sign makes
+	accountType, appAt string // ECDSA only: TLS.account_type and TLS.appid_at_3rd as they stand; "0" in all that Sign makes
 	signature          string // standard base64
 }
 
@@ -156,8 +157,9 @@ func unpack(userSig string) ([]byte, bool) {
 	return text, true
 }
 
-// read takes a UserSig apart. The members tell which shape it is; each must be there, of its type and in its one
-// spelling, and no other: what is not signed and not known means nothing.
+// read takes a UserSig apart. A member that only the legacy format signs tells which shape it is. What is signed must be
+// there in the one spelling in which it is signed. Of the legacy format the vendor's libraries differ in all that is not
+// signed, so that nothing else of it is looked at; of version 2.0 they write the same, and there is no other member.
 func read(userSig string) (document, bool) {
 	text, ok := unpack(userSig)
 	if !ok {
@@ -168,10 +170,11 @@ func read(userSig string) (document, bool) {
 		return document{}, false
 	}
 	var d document
-	if _, is := m.values["TLS.ver"]; is {
-		d = m.hmac()
-	} else {
+	_, legacy := m.values["TLS.sdk_appid"]
+	if legacy {
 		d = m.ecdsa()
+	} else {
+		d = m.hmac()
 	}
 	if m.values["TLS.userbuf"] != nil {
 		d.buffer, d.hasBuffer = m.text("TLS.userbuf"), true
@@ -182,7 +185,7 @@ func read(userSig string) (document, bool) {
 	m.want(CheckUser(d.user) == nil)
 	m.want(d.issuedAt >= 0 && d.issuedAt <= MaxIssuedAt)
 	m.want(d.lifetime >= 1 && d.lifetime <= MaxLifetime)
-	return d, !m.wrong && m.taken == len(m.values)
+	return d, !m.wrong && (legacy || m.taken == len(m.values))
 }
 
 // members are those of the JSON of a UserSig that is being read.
@@ -204,19 +207,20 @@ func (m *members) hmac() document {
 }
 
 func (m *members) ecdsa() document {
-	m.want(m.text("TLS.version") == ecdsaVersion)
 	d := document{
 		algorithm:   ECDSA,
-		user:        m.text("TLS.identifier"),
-		app:         m.unsigned(m.text("TLS.sdk_appid")),
-		issuedAt:    m.signed(m.text("TLS.time")),
-		lifetime:    m.signed(m.text("TLS.expire_after")),
-		accountType: m.text("TLS.account_type"),
-		appAt:       m.text("TLS.appid_at_3rd"),
+		user:        m.said("TLS.identifier"),
+		app:         m.unsigned(m.said("TLS.sdk_appid")),
+		issuedAt:    m.signed(m.said("TLS.time")),
+		lifetime:    m.signed(m.said("TLS.expire_after")),
+		accountType: m.said("TLS.account_type"),
+		appAt:       m.said("TLS.appid_at_3rd"),
 	}
 	// They are signed as they stand, and must not be able to forge a line.
-	m.unsigned(d.accountType)
-	m.unsigned(d.appAt)
+	if d.accountType != "" {
+		m.unsigned(d.accountType)
+	}
+	m.want(strings.IndexFunc(d.appAt, unicode.IsControl) < 0)
 	return d
 }
 
@@ -240,6 +244,16 @@ func (m *members) text(name string) string {
 }
 
 func (m *members) number(name string) string { return string(m.member(name, '0')) }
+
+// said is the text of a member that libraries write as a string or as a whole number.
+func (m *members) said(name string) string {
+	if m.values[name].Kind() != '0' {
+		return m.text(name)
+	}
+	n := m.number(name)
+	m.unsigned(n)
+	return n
+}
 
 // unsigned reads a number in the one spelling in which it is signed.
 func (m *members) unsigned(text string) uint64 {

@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -36,6 +37,8 @@ var (
 	ErrPublicBlock  = errors.New("the public key must be a PEM block PUBLIC KEY")
 	ErrKeyContent   = errors.New("what is in the PEM block cannot be read as such a key: check that it was copied whole")
 	ErrCurve        = errors.New("the key must be an ECDSA key on the curve P-256 (prime256v1, secp256r1)")
+	ErrSecp256k1    = fmt.Errorf("%w, and this one is on secp256k1: send the key pair with which the app signs", ErrCurve)
+	ErrCurveWritten = fmt.Errorf("%w, named, and this one has its curve written out: write it anew, such as openssl ec -param_enc named_curve does", ErrCurve)
 )
 
 // SigningKey makes UserSigs: an HMAC secret or an ECDSA private key. It prints as its algorithm, never as itself.
@@ -121,7 +124,7 @@ func ParsePrivateKey(text string) (SigningKey, error) {
 		return SigningKey{}, ErrPrivateBlock
 	}
 	if err != nil {
-		return SigningKey{}, ErrKeyContent
+		return SigningKey{}, unreadable(block.Bytes)
 	}
 	private, ok := key.(*ecdsa.PrivateKey)
 	if !ok || private.Curve != elliptic.P256() {
@@ -141,13 +144,68 @@ func ParsePublicKey(text string) (VerifyingKey, error) {
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return VerifyingKey{}, ErrKeyContent
+		return VerifyingKey{}, unreadable(block.Bytes)
 	}
 	public, ok := key.(*ecdsa.PublicKey)
 	if !ok || public.Curve != elliptic.P256() {
 		return VerifyingKey{}, ErrCurve
 	}
 	return VerifyingKey{public: public}, nil
+}
+
+var (
+	oidECPublicKey = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
+	oidP256        = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
+	oidSecp256k1   = asn1.ObjectIdentifier{1, 3, 132, 0, 10}
+)
+
+// unreadable says why the standard library does not read a key: it knows four curves, by their names only.
+func unreadable(der []byte) error {
+	var sec1 struct {
+		Version int
+		Key     []byte
+		Curve   asn1.RawValue  `asn1:"optional,explicit,tag:0"`
+		Public  asn1.BitString `asn1:"optional,explicit,tag:1"`
+	}
+	type algorithm struct {
+		Name  asn1.ObjectIdentifier
+		Curve asn1.RawValue `asn1:"optional"`
+	}
+	var pkcs8 struct {
+		Version   int
+		Algorithm algorithm
+		Key       []byte
+	}
+	var public struct {
+		Algorithm algorithm
+		Key       asn1.BitString
+	}
+	var curve []byte
+	switch {
+	case whole(der, &sec1):
+		curve = sec1.Curve.Bytes
+	case whole(der, &pkcs8) && pkcs8.Algorithm.Name.Equal(oidECPublicKey):
+		curve = pkcs8.Algorithm.Curve.FullBytes
+	case whole(der, &public) && public.Algorithm.Name.Equal(oidECPublicKey):
+		curve = public.Algorithm.Curve.FullBytes
+	}
+	var name asn1.ObjectIdentifier
+	var written asn1.RawValue
+	switch {
+	case whole(curve, &written) && written.Tag == asn1.TagSequence:
+		return ErrCurveWritten
+	case !whole(curve, &name) || name.Equal(oidP256):
+		return ErrKeyContent
+	case name.Equal(oidSecp256k1):
+		return ErrSecp256k1
+	}
+	return ErrCurve
+}
+
+// whole reads DER, and nothing after it.
+func whole(der []byte, into any) bool {
+	rest, err := asn1.Unmarshal(der, into)
+	return err == nil && len(rest) == 0
 }
 
 // onlyBlock gives the one PEM block of a text. Before it a block of the type preface may stand, which is skipped.

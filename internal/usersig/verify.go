@@ -50,3 +50,11 @@ func (d document) signedBy(keys []VerifyingKey) bool {
 	}
 	return false
 }
+
+// Validity reads from when to when a UserSig says that it is valid, in Unix seconds: the last one counts. It judges
+// nothing: only of what Verify finds valid, or expired, has the owner of the key said so. It is not known of what is
+// malformed.
+func Validity(userSig string) (from, to int64, known bool) {
+	d, known := read(userSig)
+	return d.issuedAt, d.issuedAt + d.lifetime, known
+}
