@@ -59,16 +59,17 @@ func (d *draft) openCertificate(file []byte, password string) {
 		d.say(fieldP12, p12BadKey)
 		return
 	}
-	certificate := ofKey(certificates, key)
-	if certificate == nil {
+	mine := ofKey(certificates, key)
+	if len(mine) == 0 {
 		d.say(fieldP12, p12OtherKey)
 		return
 	}
-	environments, bundle := environmentsOf(certificate), bundleOf(certificate)
-	if environments == "" || bundle == "" {
+	certificate := d.pushAmong(mine)
+	if certificate == nil {
 		d.say(fieldP12, notPush)
 		return
 	}
+	environments, bundle := environmentsOf(certificate), bundleOf(certificate)
 	d.NotAfter = certificate.NotAfter.UTC()
 	d.Public[fieldBundleID] = bundle
 	d.Public[fieldEnvironments] = environments
@@ -89,8 +90,25 @@ func goodKey(key crypto.PrivateKey) bool {
 
 func goodRSA(k *rsa.PrivateKey) bool { return k.N.BitLen() >= minRSA && k.N.BitLen() <= maxRSA }
 
-// ofKey finds the certificate of a key: a chain may come in any order.
-func ofKey(certificates []*x509.Certificate, key crypto.PrivateKey) *x509.Certificate {
+// pushAmong chooses among the certificates of one key, such as those of several years: the push certificate for the
+// environment that ends last, else for the other one; nil if none is for pushes.
+func (d *draft) pushAmong(certificates []*x509.Certificate) *x509.Certificate {
+	fits := func(c *x509.Certificate) bool {
+		return slices.Contains(strings.Split(environmentsOf(c), ","), d.Public[fieldEnvironment])
+	}
+	var best *x509.Certificate
+	for _, c := range certificates {
+		switch {
+		case environmentsOf(c) == "" || bundleOf(c) == "":
+		case best == nil, fits(c) && !fits(best), fits(c) == fits(best) && c.NotAfter.After(best.NotAfter):
+			best = c
+		}
+	}
+	return best
+}
+
+// ofKey finds the certificates of a key, of which a file may have several beside those of the chain.
+func ofKey(certificates []*x509.Certificate, key crypto.PrivateKey) (mine []*x509.Certificate) {
 	signer, is := key.(crypto.Signer)
 	if !is {
 		return nil
@@ -101,10 +119,10 @@ func ofKey(certificates []*x509.Certificate, key crypto.PrivateKey) *x509.Certif
 	}
 	for _, c := range certificates {
 		if public.Equal(c.PublicKey) {
-			return c
+			mine = append(mine, c)
 		}
 	}
-	return nil
+	return mine
 }
 
 // environmentsOf gives what a certificate is for: production, development, or both with a comma between. It is empty

@@ -9,6 +9,9 @@ type Code struct {
 }
 
 // What can be wrong, in the order of the documentation.
+// convertP12 is how a p12 that is not read here becomes one that is.
+const convertP12 = "convert it with openssl pkcs12 -legacy -in push.p12 -nodes -out push.pem, then openssl pkcs12 -export -in push.pem -out push.p12"
+
 var (
 	unknownPlatform  = Code{"unknown_platform", "must be one of the platforms that the documentation lists"}
 	required         = Code{"required", "is required"}
@@ -29,7 +32,7 @@ var (
 
 	p12Unreadable  = Code{"p12_unreadable", "cannot be read as a p12 file, or holds no certificate: export the push certificate with its private key again"}
 	p12Unprotected = Code{"p12_unprotected", "has no password: export it with one"}
-	p12Unsupported = Code{"p12_unsupported", "is protected in a way that is not read here: export it again, such as openssl pkcs12 -export does it"}
+	p12Unsupported = Code{"p12_unsupported", "is protected in a way that is not read here: " + convertP12}
 	p12TooCostly   = Code{"p12_too_costly", "asks for more work to open it than a password is worth: export it with at most 600,000 iterations"}
 	wrongPassword  = Code{"wrong_password", "does not open the p12 file: send the one with which it was exported, or the file again if it was damaged"}
 	p12NoKey       = Code{"p12_no_private_key", "has no private key: export the certificate together with its key"}

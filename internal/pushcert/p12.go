@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"slices"
 
 	"software.sslmate.com/src/go-pkcs12"
@@ -96,9 +97,14 @@ var (
 //
 // The library bounds no work, and the parameters of a key may be hidden in a part that is itself encrypted. So the parts
 // that can be seen are judged first; then the MAC alone is checked, which tells whether the password is right; and last
-// the file is opened with the part in the clear that holds the key in front of the encrypted one, where the library
-// refuses another key without opening it.
+// the parts are decrypted here, judged in turn, and given to the library in the clear. What is encrypted with an algorithm
+// that only the library knows (RC2) is left to it, behind the part that holds the key, where it refuses another key without
+// opening it.
 func openP12(file []byte, password string) (crypto.PrivateKey, []*x509.Certificate, *Code) {
+	file, c := oneFile(file)
+	if c != nil {
+		return nil, nil, c
+	}
 	pfx, parts, c := readP12(file)
 	if c != nil {
 		return nil, nil, c
@@ -110,8 +116,24 @@ func openP12(file []byte, password string) (crypto.PrivateKey, []*x509.Certifica
 	return pfx.open(parts, password)
 }
 
+// oneFile gives the file as DER as far as the MAC: what the MAC is made of stays as it is.
+func oneFile(file []byte) ([]byte, *Code) {
+	der, rest, fine := definite(file)
+	switch {
+	case !fine:
+		return nil, &p12Unreadable
+	case len(rest) > 0:
+		return nil, &Code{p12Unreadable.Code, fmt.Sprintf("has %d bytes after the end of the p12 file: cut them off, or %s", len(rest), convertP12)}
+	}
+	return der, nil
+}
+
 // open opens the parts in this order, without regard to the file's own MAC.
 func (p p12PFX) open(parts []p12Content, password string) (crypto.PrivateKey, []*x509.Certificate, *Code) {
+	parts, c := opened(parts, password)
+	if c != nil {
+		return nil, nil, c
+	}
 	ordered, err := p.withParts(parts, password)
 	if err != nil {
 		return nil, nil, &p12Unreadable
@@ -138,22 +160,23 @@ func readP12(file []byte) (pfx p12PFX, parts []p12Content, c *Code) {
 	}
 	var safe []byte
 	var all []p12Content
-	if !whole(pfx.AuthSafe.Content.Bytes, &safe) || !whole(safe, &all) {
+	if !whole(pfx.AuthSafe.Content.Bytes, &safe) || !lenient(safe, &all) {
 		return pfx, nil, &p12Unreadable
 	}
 	if len(all) > 2 {
-		return pfx, nil, &p12Unsupported // by the library
+		return pfx, nil, &Code{p12Unsupported.Code, "is laid out in more than two parts: " + convertP12}
 	}
 	var encrypted []p12Content
 	keys := 0
 	for _, part := range all {
 		if part.Type.Equal(oidEncryptedData) {
+			part.unpiece()
 			encrypted = append(encrypted, part)
 			c = judgeEncrypted(part)
 		} else {
-			parts = append(parts, part)
 			var n int
-			n, c = judgeClear(part)
+			part, n, c = judgeClear(part)
+			parts = append(parts, part)
 			keys += n
 		}
 		if c != nil {
@@ -161,12 +184,117 @@ func readP12(file []byte) (pfx p12PFX, parts []p12Content, c *Code) {
 		}
 	}
 	switch {
-	case keys == 0:
+	case keys == 0 && len(encrypted) == 0:
 		return pfx, nil, &p12NoKey
 	case keys > 1:
 		return pfx, nil, &p12SeveralKeys
 	}
 	return pfx, append(parts, encrypted...), nil
+}
+
+// opened decrypts the parts, and the key in them. What it does not know how to decrypt it leaves as it is, at the end.
+func opened(parts []p12Content, password string) ([]p12Content, *Code) {
+	var clear, hidden, left []p12Content
+	for _, part := range parts {
+		var e p12Encrypted
+		switch {
+		case !part.Type.Equal(oidEncryptedData):
+			clear = append(clear, part)
+			continue
+		case !whole(part.Content.Bytes, &e):
+			return nil, &p12Unreadable
+		}
+		plain, known, fine := decrypt(e.Content.Algorithm, e.Content.Content, password)
+		switch {
+		case !known:
+			left = append(left, part)
+		case !fine:
+			return nil, &p12Unreadable
+		default:
+			var w writer
+			hidden = append(hidden, p12Content{Type: oidData, Content: explicit(w.der(plain))})
+		}
+	}
+	keys := 0
+	for i, part := range append(clear, hidden...) {
+		inner, n, c := judgeClear(part)
+		switch {
+		case i >= len(clear) && keys > 0 && (c != nil || n > 0):
+			return nil, &Code{p12Unreadable.Code, "has another private key in its encrypted part: export the push certificate alone"}
+		case c != nil:
+			return nil, c
+		}
+		if keys += n; keys > 1 {
+			return nil, &p12SeveralKeys
+		}
+		if parts[i], c = bare(inner, password); c != nil {
+			return nil, c
+		}
+	}
+	switch {
+	case keys == 0 && len(left) > 0:
+		return nil, &Code{p12Unsupported.Code, "has all in one part that is encrypted with RC2 or another old algorithm, which is not looked into: " + convertP12}
+	case keys == 0:
+		return nil, &p12NoKey
+	}
+	return append(parts[:len(parts)-len(left):len(parts)-len(left)], left...), nil
+}
+
+// bare decrypts the key in a part.
+func bare(part p12Content, password string) (p12Content, *Code) {
+	var content []byte
+	var bags []p12Bag
+	if !whole(part.Content.Bytes, &content) || !whole(content, &bags) {
+		return part, &p12Unreadable
+	}
+	for i := range bags {
+		var key p12ShroudedKey
+		if !bags[i].Type.Equal(oidShroudedKey) {
+			continue
+		}
+		if !whole(bags[i].Value.Bytes, &key) {
+			return part, &p12Unreadable
+		}
+		plain, known, fine := decrypt(key.Algorithm, key.Content, password)
+		if der, rest, is := definite(plain); known && (!fine || !is || len(rest) > 0) {
+			return part, &p12Unreadable
+		} else if known {
+			bags[i] = p12Bag{Type: oidKeyBag, Value: explicit(der), Attributes: bags[i].Attributes}
+		}
+	}
+	var w writer
+	part.Content = explicit(w.der(w.der(bags)))
+	if w.err != nil {
+		return part, &p12Unreadable
+	}
+	return part, nil
+}
+
+// unpiece makes the content of an encrypted part one, which BER allows to come in pieces under a tag of its own.
+func (p *p12Content) unpiece() {
+	var loose struct {
+		Version int
+		Content struct {
+			Type      asn1.ObjectIdentifier
+			Algorithm pkix.AlgorithmIdentifier
+			Content   asn1.RawValue
+		}
+	}
+	if !whole(p.Content.Bytes, &loose) || !loose.Content.Content.IsCompound {
+		return
+	}
+	e := p12Encrypted{Version: loose.Version}
+	e.Content.Type, e.Content.Algorithm = loose.Content.Type, loose.Content.Algorithm
+	for rest := loose.Content.Content.Bytes; len(rest) > 0; {
+		var piece []byte
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &piece); err != nil {
+			return
+		}
+		e.Content.Content = append(e.Content.Content, piece...)
+	}
+	var w writer
+	p.Content = explicit(w.der(e))
 }
 
 // judgeMAC lets through only what the library checks, so that it has no other way to fail than the password.
@@ -197,12 +325,20 @@ func judgeEncrypted(part p12Content) *Code {
 	return judgeAlgorithm(e.Content.Algorithm)
 }
 
-// judgeClear counts the private keys of a part that is not encrypted.
-func judgeClear(part p12Content) (keys int, c *Code) {
+// judgeClear counts the private keys of a part that is not encrypted, and gives it as DER.
+func judgeClear(part p12Content) (der p12Content, keys int, c *Code) {
 	var content []byte
 	var bags []p12Bag
-	if !part.Type.Equal(oidData) || !whole(part.Content.Bytes, &content) || !whole(content, &bags) {
-		return 0, &p12Unreadable
+	if !part.Type.Equal(oidData) || !whole(part.Content.Bytes, &content) {
+		return part, 0, &p12Unreadable
+	}
+	if !whole(content, &bags) {
+		converted, rest, fine := definite(content)
+		if !fine || len(rest) > 0 || !whole(converted, &bags) {
+			return part, 0, &p12Unreadable
+		}
+		var w writer
+		part.Content = explicit(w.der(converted))
 	}
 	for _, bag := range bags {
 		switch {
@@ -212,19 +348,19 @@ func judgeClear(part p12Content) (keys int, c *Code) {
 			keys++
 			var key p12ShroudedKey
 			if !whole(bag.Value.Bytes, &key) {
-				return 0, &p12Unreadable
+				return part, 0, &p12Unreadable
 			}
 			if c := judgeAlgorithm(key.Algorithm); c != nil {
-				return 0, c
+				return part, 0, c
 			}
 		default:
 			continue
 		}
 		if len(bag.Value.Bytes) > maxKey {
-			return 0, &p12BadKey
+			return part, 0, &p12BadKey
 		}
 	}
-	return keys, nil
+	return part, keys, nil
 }
 
 // judgeAlgorithm looks for the number of iterations with which a key is derived from the password.
@@ -264,6 +400,15 @@ func bearable(iterations int) *Code {
 func whole(der []byte, into any) bool {
 	rest, err := asn1.Unmarshal(der, into)
 	return err == nil && len(rest) == 0
+}
+
+// lenient reads BER, and nothing after it.
+func lenient(ber []byte, into any) bool {
+	if whole(ber, into) {
+		return true
+	}
+	der, rest, fine := definite(ber)
+	return fine && len(rest) == 0 && whole(der, into)
 }
 
 // withParts writes a p12 file of these parts, with a MAC that takes one iteration (PBMAC1, RFC 9579).

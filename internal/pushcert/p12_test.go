@@ -205,11 +205,15 @@ func TestDamaged(t *testing.T) {
 type hostile struct {
 	parts         []p12Content
 	macIterations int // as stated; the MAC is made with one
+	ber           bool
 }
 
 func (h hostile) file() []byte {
 	var w writer
 	safe := w.der(h.parts)
+	if h.ber {
+		safe = indefinite(safe)
+	}
 	pfx := p12PFX{Version: 3, AuthSafe: p12Content{Type: oidData, Content: explicit(w.der(safe))}}
 	pfx.Mac = p12Mac{Salt: []byte("salt"), Iterations: max(1, h.macIterations)}
 	pfx.Mac.Digest.Algorithm.Algorithm = macDigests[1]
@@ -228,12 +232,17 @@ func (h hostile) file() []byte {
 	if w.err != nil {
 		panic(w.err)
 	}
+	if h.ber {
+		out = indefinite(out)
+	}
 	return out
 }
 
 // clear is a part that is not encrypted.
-func (w *writer) clear(bags ...p12Bag) p12Content {
-	return p12Content{Type: oidData, Content: explicit(w.der(w.der(bags)))}
+func (w *writer) clear(bags ...p12Bag) p12Content { return w.clearOf(w.der(bags)) }
+
+func (w *writer) clearOf(bags []byte) p12Content {
+	return p12Content{Type: oidData, Content: explicit(w.der(bags))}
 }
 
 // pbes2 encrypts with AES-256; the iterations are those stated, and it is done with at most 10.
@@ -254,9 +263,13 @@ func (w *writer) pbes2(plain []byte, iterations int) (pkix.AlgorithmIdentifier, 
 
 // hidden is a part that is encrypted.
 func (w *writer) hidden(iterations int, bags ...p12Bag) p12Content {
+	return w.hiddenOf(iterations, w.der(bags))
+}
+
+func (w *writer) hiddenOf(iterations int, bags []byte) p12Content {
 	var e p12Encrypted
 	e.Content.Type = oidData
-	e.Content.Algorithm, e.Content.Content = w.pbes2(w.der(bags), iterations)
+	e.Content.Algorithm, e.Content.Content = w.pbes2(bags, iterations)
 	return p12Content{Type: oidEncryptedData, Content: explicit(w.der(e))}
 }
 
@@ -306,7 +319,11 @@ func TestHostileFiles(t *testing.T) {
 		{"one more than may be", hostile{parts: []p12Content{w.hidden(2, cert), w.clear(w.key(pkcs8, maxIterations+1))}}, []string{"p12 p12_too_costly"}},
 		{"a number of 64 bits", hostile{parts: []p12Content{w.hidden(1<<62, cert), w.clear(key)}}, []string{"p12 p12_too_costly"}},
 		{"a negative number", hostile{parts: []p12Content{w.hidden(-1, cert), w.clear(key)}}, []string{"p12 p12_unreadable"}},
-		{"a key in the encrypted part alone", hostile{parts: []p12Content{w.hidden(2, cert, w.key(pkcs8, endless))}}, []string{"p12 p12_no_private_key"}},
+		{"a key in the encrypted part alone", hostile{parts: []p12Content{w.hidden(2, cert, w.key(pkcs8, endless))}}, []string{"p12 p12_too_costly"}},
+		{"all in the encrypted part", hostile{parts: []p12Content{w.hidden(2, cert, key)}}, nil},
+		{"two keys in the encrypted part", hostile{parts: []p12Content{w.hidden(2, cert, key, key)}}, []string{"p12 p12_several_keys"}},
+		{"certificates alone in the encrypted part", hostile{parts: []p12Content{w.hidden(2, cert)}}, []string{"p12 p12_no_private_key"}},
+		{"all in one part with RC2", hostile{parts: []p12Content{legacy(2)}}, []string{"p12 p12_unsupported"}},
 		{"a second key, encrypted twice, before the first", hostile{parts: []p12Content{w.hidden(2, w.key(pkcs8, endless), cert), w.clear(key)}}, []string{"p12 p12_unreadable"}},
 		{"a second key, encrypted twice, after the first", hostile{parts: []p12Content{w.clear(key), w.hidden(2, cert, w.key(pkcs8, endless))}}, []string{"p12 p12_unreadable"}},
 		{"two keys", hostile{parts: []p12Content{w.clear(key, bare), w.hidden(2, cert)}}, []string{"p12 p12_several_keys"}},
