@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"slices"
 	"strings"
 )
@@ -167,9 +166,9 @@ func (d *draft) pushKey() {
 	if file == nil {
 		return
 	}
-	block, rest := pem.Decode(file)
+	block, text := onlyBlock(file)
 	switch {
-	case block == nil || strings.TrimSpace(string(rest)) != "":
+	case block == nil:
 		d.say(fieldP8, p8Unreadable)
 		return
 	case block.Type == "ENCRYPTED PRIVATE KEY":
@@ -187,4 +186,5 @@ func (d *draft) pushKey() {
 	if k, is := key.(*ecdsa.PrivateKey); !is || k.Curve != elliptic.P256() {
 		d.say(fieldP8, p8OtherKey)
 	}
+	d.Secrets[fieldP8] = text
 }

@@ -1,6 +1,7 @@
 package pushcert
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -103,6 +104,7 @@ func (f *Field) judge(text string) *FieldError {
 
 // isText tells the text of a file from its base64: base64 has neither dashes nor braces.
 func isText(text []byte) bool {
+	text = bytes.TrimPrefix(text, byteOrderMark)
 	start := strings.TrimSpace(string(text[:min(len(text), 64)]))
 	return strings.HasPrefix(start, "-----BEGIN") || strings.HasPrefix(start, "{")
 }
@@ -121,6 +123,9 @@ func (f *Field) base64(text []byte) ([]byte, *FieldError) {
 }
 
 func (f *Field) file(content []byte) ([]byte, *FieldError) {
+	if f.Kind == TextFile {
+		content = bytes.TrimPrefix(content, byteOrderMark)
+	}
 	switch {
 	case len(content) == 0:
 		n := notice(f.Name, empty)
