@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -84,8 +85,8 @@ func TestWhatBuysIsCurrent(t *testing.T) {
 		acc := NewAccount("acme")
 		acc.Apps[1400000001] = &App{ID: 1400000001, Account: "acme", Name: "shop", Base: Trial, Edition: Pro}
 		_, err := Decide(acc, cmd, Moment{Now: day + 1, Policy: DefaultPolicy(), NewApp: 1400000002, Role: Operator})
-		invalid, is := err.(*Invalid)
-		if !is {
+		var invalid *Invalid
+		if !errors.As(err, &invalid) {
 			return ""
 		}
 		codes := ""

@@ -194,12 +194,12 @@ func readP12(file []byte) (pfx p12PFX, parts []p12Content, c *Code) {
 
 // opened decrypts the parts, and the key in them. What it does not know how to decrypt it leaves as it is, at the end.
 func opened(parts []p12Content, password string) ([]p12Content, *Code) {
-	var clear, hidden, left []p12Content
+	var visible, hidden, left []p12Content
 	for _, part := range parts {
 		var e p12Encrypted
 		switch {
 		case !part.Type.Equal(oidEncryptedData):
-			clear = append(clear, part)
+			visible = append(visible, part)
 			continue
 		case !whole(part.Content.Bytes, &e):
 			return nil, &p12Unreadable
@@ -216,10 +216,10 @@ func opened(parts []p12Content, password string) ([]p12Content, *Code) {
 		}
 	}
 	keys := 0
-	for i, part := range append(clear, hidden...) {
+	for i, part := range append(visible, hidden...) {
 		inner, n, c := judgeClear(part)
 		switch {
-		case i >= len(clear) && keys > 0 && (c != nil || n > 0):
+		case i >= len(visible) && keys > 0 && (c != nil || n > 0):
 			return nil, &Code{p12Unreadable.Code, "has another private key in its encrypted part: export the push certificate alone"}
 		case c != nil:
 			return nil, c

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -117,7 +118,7 @@ func TestOtherCurves(t *testing.T) {
 		} else {
 			_, err = ParsePrivateKey(string(text))
 		}
-		if err != c.want {
+		if !errors.Is(err, c.want) || err.Error() != c.want.Error() {
 			t.Errorf("%s: %v, want %v", c.file, err, c.want)
 		}
 	}
