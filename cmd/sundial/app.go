@@ -321,18 +321,34 @@ type appRefundCmd struct {
 	conditional
 	App         string  `arg:"" help:"Its SDKAppID."`
 	Order       string  `help:"The order's id." required:"" placeholder:"ID"`
+	Refund      string  `help:"The refund's id, where the order has several." placeholder:"ID"`
 	EffectiveAt string  `help:"When it was refunded, RFC 3339." required:"" placeholder:"TIME"`
-	Amount      *amount `help:"What was given back; the order ends whole in any case." placeholder:"CURRENCY:MINOR"`
+	Amount      *amount `help:"What was given back; the order ends whole in any case, but for goodwill." placeholder:"CURRENCY:MINOR"`
+	Goodwill    bool    `help:"The order goes on: the money was given back for goodwill."`
+}
+
+// Help shows how.
+func (*appRefundCmd) Help() string {
+	return `Examples:
+
+    sundial app refund 1400000001 --order ord-2 --effective-at 2026-01-15T00:00:00Z
+    sundial app refund 1400000001 --order ord-2 --refund r-1 --goodwill --effective-at 2026-01-15T00:00:00Z --amount CNY:100`
 }
 
 // Run records the refund.
 func (v *appRefundCmd) Run(ctx context.Context, c *console) error {
+	var ends *bool
+	if v.Goodwill {
+		ends = new(bool)
+	}
 	return v.change(ctx, c, http.MethodPost, route("/v1/apps/%s/refund", v.App), struct {
 		Order       string `json:"order"`
+		Refund      string `json:"refund,omitzero"`
+		Ends        *bool  `json:"ends,omitzero"`
 		EffectiveAt string `json:"effective_at"`
 		Amount      *money `json:"amount,omitzero"`
 		Reason      string `json:"reason,omitzero"`
-	}{v.Order, v.EffectiveAt, (*money)(v.Amount), v.Reason})
+	}{v.Order, v.Refund, ends, v.EffectiveAt, (*money)(v.Amount), v.Reason})
 }
 
 type appTRTCCmd struct {

@@ -181,7 +181,8 @@ var commands = []command{
 	commandOn[voidInvoice](auth.VoidInvoice, "Report that an invoice was withdrawn",
 		"A billing fact as a single command; it is always recorded.", exampleClosed),
 	commandOn[refund](auth.Refund, "Report that an order was refunded",
-		"A billing fact as a single command; it is always recorded. It ends the order whole, whatever its amount.", exampleRefund),
+		"A billing fact as a single command; it is always recorded. It ends the order whole, whatever its amount, unless it says "+
+			"ends: false. One order may have several, told apart by refund.", exampleRefund),
 	commandOn[noteTRTCStopped](auth.NoteTRTCStopped, "Note that the app is stopped on the TRTC side", "",
 		map[string]any{}).withoutBody(),
 	commandOn[noteTRTCStarted](auth.NoteTRTCStarted, "Note that the app is in service on the TRTC side", "",

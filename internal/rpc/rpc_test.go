@@ -173,6 +173,7 @@ func TestAnswersAreThoseOfHTTP(t *testing.T) {
 		{"billing", "POST", path + "/arrears/settle", "settle_arrears", `{"invoice":"i","version":2,"effective_at":"2021-01-01T00:00:00Z"}`},
 		{"billing", "POST", path + "/arrears/void", "void_invoice", `{"invoice":"i","version":3,"effective_at":"2021-01-01T00:00:00Z"}`},
 		{"billing", "POST", path + "/refund", "refund", `{"order":"o-1","effective_at":"2021-01-01T00:00:00Z"}`},
+		{"billing", "POST", path + "/refund", "refund", `{"order":"o-1","refund":"r-1","ends":false,"effective_at":"2021-01-01T00:00:00Z"}`},
 		{"operator", "POST", "/v1/apps/1500000001/trtc/stopped", "note_trtc_stopped", `{}`},
 		{"operator", "POST", "/v1/apps/1500000001/trtc/started", "note_trtc_started", `{"reason":"r"}`},
 		// refused
