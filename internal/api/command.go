@@ -26,6 +26,8 @@ type command struct {
 	message func(body []byte) (parsedCommand, reply, bool)
 	query   func(url.Values) body                                                     // of a route without a body
 	lenient bool                                                                      // an absent body stands for {}
+	shows   func(b []byte, acc *domain.Account) []byte                                // answers a command on an account; nil: the account does
+	shown   reflect.Type                                                              // of what shows gives
 	more    func(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte   // adds to the app that answers
 	find    func(x *call) (id domain.AppID, account string, problem reply, fine bool) // the app; nil: it is in the path
 	example any
@@ -147,6 +149,12 @@ func (row command) adding(more func(*API, []byte, domain.Command, engine.Answer)
 	return row
 }
 
+// showing says what answers a command on an account in place of the account.
+func (row command) showing(shows func([]byte, *domain.Account) []byte, shown reflect.Type) command {
+	row.shows, row.shown = shows, shown
+	return row
+}
+
 func (row command) asQuery(read func(url.Values) body) command {
 	row.query = read
 	return row
@@ -162,6 +170,10 @@ var commands = []command{
 		exampleImport).created(),
 	commandFor[setQuota](auth.SetQuota, "Set an account's quota", "How many apps that are not deleted the account may have.",
 		setQuota{Apps: 120}),
+	commandFor[setPolicy](auth.SetPolicy, "Set an account's policy",
+		"Grace, notices and how far ahead orders may begin, in place of the engine's defaults, for the account and by edition. "+
+			"What is put replaces the whole, and {} clears it. Due times that are set, and their notices, stay.",
+		examplePolicy).showing(appendPolicy, reflect.TypeFor[AccountPolicy]()),
 	commandOn[editAppInfo](auth.EditAppInfo, "Edit an app's name, type and introduction", "What is absent stays as it is.",
 		map[string]any{"name": "shop chat"}),
 	commandOn[upgradeEdition](auth.UpgradeEdition, "Order a higher edition, or add-ons", "", exampleOrder),

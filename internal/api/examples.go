@@ -8,6 +8,9 @@ var (
 	exampleOrder  = map[string]any{"order": map[string]any{
 		"id": "ord-1", "edition": "pro", "paid_until": "2021-02-01T00:00:00.000Z", "amount": exampleMoney,
 	}}
+	examplePolicy = map[string]any{
+		"grace": "336h", "editions": map[string]any{"flagship": map[string]any{"grace": "400h"}}, "reason": "agreed in the contract",
+	}
 	exampleOverdue = map[string]any{
 		"invoice": "inv-1", "version": 1, "effective_at": "2021-01-20T00:00:00.000Z", "amount": map[string]any{"currency": "CNY", "minor": 500},
 	}

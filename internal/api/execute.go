@@ -197,6 +197,8 @@ func (a *API) execute(ctx context.Context, row *command, given parsedCommand, wi
 		if row.more != nil {
 			rep.body = row.more(a, rep.body, given.command, answer)
 		}
+	case answer.Account != nil && row.shows != nil:
+		rep.body = row.shows(nil, answer.Account)
 	case answer.Account != nil && !row.onApp && !row.creates:
 		rep.body = appendAccount(nil, answer.Account, a.config.Engine.Policy())
 	default:

@@ -139,6 +139,16 @@ var pages = map[auth.Action]page{
 		tag: "accounts", summary: "Read an account: its quota and the apps in use", query: clockParameters, answer: reflect.TypeFor[Account](),
 		problems: []int{404}, serve: (*API).readAccount,
 	},
+	auth.ReadAccountPolicy: {
+		tag: "accounts", summary: "Read the policy that an account has of its own", query: clockParameters,
+		about: "What is absent is the engine's: first the account's for the edition counts, then the account's, then the engine's for the " +
+			"edition, then the engine's. since and by are null if none was ever set.",
+		answer: reflect.TypeFor[AccountPolicy](), problems: []int{404}, serve: (*API).readAccountPolicy,
+	},
+	auth.ReadPolicy: {
+		tag: "operation", summary: "Read the engine's policy: what is in force where nothing was set for the account, and the limits",
+		answer: reflect.TypeFor[EnginePolicy](), serve: (*API).readPolicy,
+	},
 	auth.ListAccounts: {
 		tag: "accounts", summary: "List accounts", query: appFilter,
 		about: "A filter leaves the accounts that have such an app; q alone also finds a part of the account's id.", answer: reflect.TypeFor[listOf[Account]](),
@@ -304,8 +314,11 @@ func pageOfCommand(row *command) page {
 	if row.creates {
 		p.status = http.StatusCreated
 	}
-	if row.action == auth.SetQuota {
+	if !row.onApp && !row.creates {
 		p.tag, p.answer, p.shown, p.app = "accounts", reflect.TypeFor[Account](), nil, false
+	}
+	if row.shown != nil {
+		p.answer = row.shown
 	}
 	if row.query != nil {
 		p.body, p.query = nil, []parameter{reasonParameter}
