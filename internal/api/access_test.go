@@ -53,6 +53,7 @@ list_expiring_certificates GET /v1/certificates?account=acme -                  
 list_deletion_requests GET  /v1/deletion-requests?account=acme -                         200 200 403 200 200 404
 send_billing_events  POST   /v1/billing/events              []                           200 403 200 403 403 403
 read_app             GET    /v1/apps/APP                    -                            200 200 200 200 200 404
+list_invoices        GET    /v1/apps/APP/invoices           -                            200 200 200 200 200 404
 read_account         GET    /v1/accounts/acme               -                            200 200 200 200 200 404
 read_account_policy  GET    /v1/accounts/acme/policy        -                            200 200 403 200 200 404
 read_policy          GET    /v1/policy                      -                            200 200 200 200 200 200

@@ -19,6 +19,7 @@ type command struct {
 	summary string
 	about   string
 	creates bool         // answers 201
+	orders  bool         // may come with an order, of which the answer warns
 	onApp   bool         // about one app: HTTP has it in the path, NATS in the body as "app"
 	onItem  bool         // about something in the app: HTTP has its id in the path, NATS in the body
 	body    reflect.Type // of HTTP's body; of the query where there is none
@@ -133,6 +134,12 @@ func (row command) withoutBody() command {
 	return row
 }
 
+// ordering says that it may come with an order, so that the answer warns of what that leaves open.
+func (row command) ordering() command {
+	row.orders = true
+	return row
+}
+
 // itemized says that the route has the id of something in the app in its path.
 func (row command) itemized() command {
 	row.onItem = true
@@ -160,10 +167,12 @@ func (row command) asQuery(read func(url.Values) body) command {
 	return row
 }
 
+const aboutWarnings = "The answer warns (gap_in_coverage) if, by what is known then, the app expires before a known order begins."
+
 // commands is the table.
 var commands = []command{
 	commandFor[createApp](auth.CreateApp, "Create an app",
-		"Makes a trial, unless an order comes with it. The server gives it its SDKAppID.", exampleCreate).created(),
+		"Makes a trial, unless an order comes with it. The server gives it its SDKAppID. "+aboutWarnings, exampleCreate).created().ordering(),
 	commandFor[importApp](auth.ImportApp, "Import an app",
 		"Moves an app in from another system: it keeps its SDKAppID, creation time and edition. A paid edition comes with "+
 			"its orders; without them it counts as an open-ended order named import. The quota counts it and does not refuse it.",
@@ -176,8 +185,8 @@ var commands = []command{
 		examplePolicy).showing(appendPolicy, reflect.TypeFor[AccountPolicy]()),
 	commandOn[editAppInfo](auth.EditAppInfo, "Edit an app's name, type and introduction", "What is absent stays as it is.",
 		map[string]any{"name": "shop chat"}),
-	commandOn[upgradeEdition](auth.UpgradeEdition, "Order a higher edition, or add-ons", "", exampleOrder),
-	commandOn[renewPlan](auth.RenewPlan, "Order another term of the same edition", "", exampleOrder),
+	commandOn[upgradeEdition](auth.UpgradeEdition, "Order a higher edition, or add-ons", aboutWarnings, exampleOrder).ordering(),
+	commandOn[renewPlan](auth.RenewPlan, "Order another term of the same edition", aboutWarnings, exampleOrder).ordering(),
 	commandOn[stopApp](auth.StopApp, "Stop an app",
 		"An owner stops a trial; an operator any app, with a reason.", map[string]any{"reason": "asked for by its owner"}).withoutBody(),
 	commandOn[startApp](auth.StartApp, "Start an app that people stopped",

@@ -34,7 +34,7 @@ func TestLifeOverHTTP(t *testing.T) {
 		{"owner", "POST", "/upgrade", `{"order":{"id":"o-3","addons":["push"],` + money + `}}`, `"edition":"pro"`},
 		{
 			"billing", "POST", "/arrears", `{"invoice":"inv-1","version":1,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":500}}`,
-			`"arrears":{"since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z","invoices":[{"id":"inv-1","amount":{"currency":"CNY","minor":500},"since":"2021-01-01T00:00:00.000Z","version":1}]}`,
+			`"arrears":{"since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z","invoices":[{"id":"inv-1","amount":{"currency":"CNY","minor":500},"since":"2021-01-01T00:00:00.000Z","version":1}],"invoices_total":1}`,
 		},
 		{"billing", "POST", "/arrears/settle", `{"invoice":"inv-1","version":2,"effective_at":"2021-01-01T00:00:00.000Z"}`, `"arrears":null`},
 		{"operator", "POST", "/arrears", `{"invoice":"inv-2","version":0,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"USD","minor":1}}`, `"arrears":{`},

@@ -165,7 +165,7 @@ func filterOf(query url.Values) (filter projections.AppFilter, page projections.
 const (
 	defaultLimit = 50
 	maxLimit     = 500
-	maxCursor    = 512 // the longest key of a list, with room, in bytes
+	maxCursor    = 768 // the longest key of a list, an invoice's id of 128 characters, with room, in bytes
 )
 
 // pageOf reads cursor and limit.

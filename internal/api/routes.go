@@ -119,6 +119,11 @@ var pages = map[auth.Action]page{
 		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
 		problems: []int{404}, serve: (*API).readApp,
 	},
+	auth.ListInvoices: {
+		tag: "apps", summary: "List an app's open invoices, earliest first", query: paging,
+		about:  "Those that keep the app in arrears, by when each counts from, then by id; none while it is in none.",
+		answer: reflect.TypeFor[listOf[Invoice]](), problems: []int{404}, serve: (*API).listInvoices,
+	},
 	auth.ExplainApp: {
 		tag: "apps", summary: "Why is an app what it is?", query: []parameter{{
 			"field", "What is asked about; by default its status", "stop",
@@ -325,6 +330,9 @@ func pageOfCommand(row *command) page {
 		if f, has := row.body.FieldByName("Confirm"); has {
 			p.query = append(p.query, parameter{"confirm", f.Tag.Get("doc"), "", huma.Schema{Type: huma.TypeString}})
 		}
+	}
+	if row.orders {
+		p.answer = reflect.TypeFor[AppWithWarnings]()
 	}
 	if row.more != nil {
 		p.answer, p.shown = reflect.TypeFor[AppWithCertificate](), nil

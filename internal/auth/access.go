@@ -89,6 +89,7 @@ const (
 	ReadAccount     Action = "read_account"
 	ListAccountApps Action = "list_account_apps"
 	ListAccounts    Action = "list_accounts"
+	ListInvoices    Action = "list_invoices"
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
 	ExplainApp      Action = "explain_app"
@@ -201,6 +202,7 @@ var table = []Rule{
 	{SendBillingEvents, http.MethodPost, "/v1/billing/events", "billing.{account}", billers},
 
 	{ReadApp, http.MethodGet, "/v1/apps/{app}", "", readers},
+	{ListInvoices, http.MethodGet, "/v1/apps/{app}/invoices", "", readers},
 	{ReadAccount, http.MethodGet, "/v1/accounts/{account}", "", readers},
 	{ReadAccountPolicy, http.MethodGet, "/v1/accounts/{account}/policy", "", tenants},
 	{ReadPolicy, http.MethodGet, "/v1/policy", "", everybody},

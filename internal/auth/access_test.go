@@ -44,6 +44,7 @@ sign_user_sig         *         own    -        -        -
 verify_user_sig       *         own    -        -        -
 send_billing_events   *         -      *        -        -
 read_app              *         own    *        *        own
+list_invoices         *         own    *        *        own
 read_account          *         own    *        *        own
 read_account_policy   *         own    -        *        own
 read_policy           *         *      *        *        *
