@@ -89,6 +89,42 @@ type Expiry struct {
 // as these come; their notices would have to be given more than MaxExpiries terms ahead to be missed.
 const MaxExpiries = 8
 
+// Gap is a time that no order covers, between an end and the beginning of a known order.
+type Gap struct {
+	From  Instant // when what covered the app ends, or ended
+	Until Instant // when the next order begins
+}
+
+// Gaps lists the gaps in the app's coverage by what is known, the first one first: that in which it has lapsed, and those
+// behind the expiries to come. A lapse that no order ends is none.
+func (a *App) Gaps() (gaps []Gap) {
+	ends := make([]Instant, 0, 1+len(a.Expiries))
+	if a.Lapse.Since != 0 {
+		ends = append(ends, a.Lapse.Since)
+	}
+	for _, x := range a.Expiries {
+		ends = append(ends, x.At)
+	}
+	for _, end := range ends {
+		if until := a.beginsAfter(end); until != 0 {
+			gaps = append(gaps, Gap{end, until})
+		}
+	}
+	return gaps
+}
+
+// beginsAfter is when the first order that covers the app after an instant begins; 0 if none does.
+func (a *App) beginsAfter(t Instant) (first Instant) {
+	for i := range a.Orders {
+		o := &a.Orders[i]
+		begins := o.Terms.EffectiveAt
+		if end, _ := o.end(); o.buysEdition() && begins > t && end > begins && (first == 0 || begins < first) {
+			first = begins
+		}
+	}
+	return first
+}
+
 // changes lists when orders begin and end after an instant, in order, each instant once.
 func (a *App) changes(after Instant) []Instant {
 	var at []Instant

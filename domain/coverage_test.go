@@ -3,6 +3,8 @@ package domain
 import (
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 func TestCoverage(t *testing.T) {
@@ -210,6 +212,36 @@ func TestPaidUntil(t *testing.T) {
 			did(day(20), Billing, c.orders...)(t, w)
 			if got := w.account(acme).Apps[testApp].PaidUntil(); got != c.want {
 				t.Errorf("paid until %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestGaps(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		given []step
+		want  []Gap
+	}{
+		{"a term that ends, and nothing behind it", pro(day(30)), nil},
+		{"an order that begins as another ends", and(pro(day(30)), did(day(20), Billing, paid("o2", Pro, day(30), day(60)))), nil},
+		{"an order that begins later", and(pro(day(30)), did(day(20), Billing, paid("o2", Pro, day(31), day(60)))), []Gap{{day(30), day(31)}}},
+		{
+			"two gaps", and(pro(day(30)), did(day(20), Billing, paid("o3", Pro, day(70), 0), paid("o2", Flagship, day(31), day(60)))),
+			[]Gap{{day(30), day(31)}, {day(60), day(70)}},
+		},
+		{"an order that fills it", and(pro(day(30)), did(day(20), Billing, paid("o2", Pro, day(31), day(60)), paid("o3", Pro, day(29), day(31)))), nil},
+		{"one that ends as it begins fills nothing", and(pro(day(30)), did(day(20), Billing, paid("o2", Pro, day(31), day(31)))), nil},
+		{"an order of an app that has lapsed", and(pro(day(30)), did(day(31), Billing, paid("o2", Pro, day(40), 0))), []Gap{{day(30), day(40)}}},
+		{"the first order, which begins later: a trial covers until then", []step{created(), did(day(1), Billing, paid("o1", Pro, day(5), 0))}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(DefaultPolicy())
+			for _, s := range c.given {
+				s(t, w)
+			}
+			if diff := gocmp.Diff(c.want, w.account(acme).Apps[testApp].Gaps()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}

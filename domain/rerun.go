@@ -208,6 +208,7 @@ func HindsightAccount(id string, log []Past, at Instant) *Account {
 		if !Follows(p.Event) && p.countsFrom(born[app]) <= at {
 			last = p.Recorded
 			if _, isFact := Effective(p.Event); !isFact { // facts change apps alone
+				acc.RecordedAt, acc.Position = p.At, p.Position
 				acc.fold(p.Event)
 			}
 		}

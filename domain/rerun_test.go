@@ -243,3 +243,23 @@ func TestTheCustomerWinsATie(t *testing.T) {
 		}
 	}
 }
+
+// TestAPolicyInHindsight has the time and the author that it was set with.
+func TestAPolicyInHindsight(t *testing.T) {
+	long := AccountPolicy{PolicyPart: PolicyPart{Grace: Span(hours(336))}}
+	w := newWorld(DefaultPolicy())
+	for _, s := range []step{created(), did(day(2), Operator, SetPolicy{long}), did(day(4), Operator, SetPolicy{})} {
+		s(t, w)
+	}
+	for at, want := range map[Instant]SetTerms{day(1): {}, day(3): {long, day(2), "operator"}, day(5): {Since: day(4), By: "operator"}} {
+		var log []Past
+		for _, c := range w.log[acme] {
+			for _, e := range c.events {
+				log = append(log, Past{c.at, e})
+			}
+		}
+		if diff := gocmp.Diff(want, HindsightAccount(acme, log, at).Policy); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", at, diff)
+		}
+	}
+}

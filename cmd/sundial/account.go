@@ -13,6 +13,9 @@ type accountCmd struct {
 	Show  accountShowCmd  `cmd:"" help:"Show an account: its quota and what it uses of it."`
 	Quota accountQuotaCmd `cmd:"" help:"Set how many apps an account may have."`
 
+	Policy    accountPolicyCmd    `cmd:"" help:"Show the policy that an account has of its own."`
+	SetPolicy accountSetPolicyCmd `cmd:"" name:"set-policy" help:"Set the grace, the notices and how far ahead orders may begin for an account."`
+
 	History accountHistoryCmd `cmd:"" help:"Show what was done to an account and its apps: who, when, why."`
 }
 

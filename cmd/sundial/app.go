@@ -9,21 +9,22 @@ import (
 
 // appCmd are the verbs on apps.
 type appCmd struct {
-	Create  appCreateCmd  `cmd:"" help:"Create an app."`
-	Show    appShowCmd    `cmd:"" help:"Show an app."`
-	List    appListCmd    `cmd:"" help:"List apps."`
-	Edit    appEditCmd    `cmd:"" help:"Change an app's name, type or introduction."`
-	Upgrade appUpgradeCmd `cmd:"" help:"Upgrade to a higher edition, or order add-ons."`
-	Renew   appRenewCmd   `cmd:"" help:"Renew the edition that the app has."`
-	Stop    appStopCmd    `cmd:"" help:"Stop an app."`
-	Start   appStartCmd   `cmd:"" help:"Start an app that was stopped by hand."`
-	Delete  appDeleteCmd  `cmd:"" help:"Delete an app: shows what will be lost, deletes with --confirm."`
-	Import  appImportCmd  `cmd:"" help:"Move apps in from another system."`
-	Arrears appArrearsCmd `cmd:"" help:"Record an overdue invoice."`
-	Settle  appSettleCmd  `cmd:"" help:"Record that an invoice was paid."`
-	Void    appVoidCmd    `cmd:"" help:"Record that an invoice was voided."`
-	Refund  appRefundCmd  `cmd:"" help:"Record that an order was refunded."`
-	TRTC    appTRTCCmd    `cmd:"" name:"trtc" help:"Note how an app from the TRTC side stands there: stopped or started."`
+	Create   appCreateCmd   `cmd:"" help:"Create an app."`
+	Show     appShowCmd     `cmd:"" help:"Show an app."`
+	List     appListCmd     `cmd:"" help:"List apps."`
+	Edit     appEditCmd     `cmd:"" help:"Change an app's name, type or introduction."`
+	Upgrade  appUpgradeCmd  `cmd:"" help:"Upgrade to a higher edition, or order add-ons."`
+	Renew    appRenewCmd    `cmd:"" help:"Renew the edition that the app has."`
+	Stop     appStopCmd     `cmd:"" help:"Stop an app."`
+	Start    appStartCmd    `cmd:"" help:"Start an app that was stopped by hand."`
+	Delete   appDeleteCmd   `cmd:"" help:"Delete an app: shows what will be lost, deletes with --confirm."`
+	Import   appImportCmd   `cmd:"" help:"Move apps in from another system."`
+	Arrears  appArrearsCmd  `cmd:"" help:"Record an overdue invoice."`
+	Settle   appSettleCmd   `cmd:"" help:"Record that an invoice was paid."`
+	Void     appVoidCmd     `cmd:"" help:"Record that an invoice was voided."`
+	Refund   appRefundCmd   `cmd:"" help:"Record that an order was refunded."`
+	Invoices appInvoicesCmd `cmd:"" help:"List the invoices that an app owes, earliest first."`
+	TRTC     appTRTCCmd     `cmd:"" name:"trtc" help:"Note how an app from the TRTC side stands there: stopped or started."`
 
 	History   appHistoryCmd   `cmd:"" help:"Show what was done to an app: who, when, why."`
 	Statement appStatementCmd `cmd:"" help:"Show what an app was charged and refunded, and what it owes."`
@@ -321,18 +322,61 @@ type appRefundCmd struct {
 	conditional
 	App         string  `arg:"" help:"Its SDKAppID."`
 	Order       string  `help:"The order's id." required:"" placeholder:"ID"`
+	Refund      string  `help:"The refund's id, where the order has several." placeholder:"ID"`
 	EffectiveAt string  `help:"When it was refunded, RFC 3339." required:"" placeholder:"TIME"`
-	Amount      *amount `help:"What was given back; the order ends whole in any case." placeholder:"CURRENCY:MINOR"`
+	Amount      *amount `help:"What was given back; the order ends whole in any case, but for goodwill." placeholder:"CURRENCY:MINOR"`
+	Goodwill    bool    `help:"The order goes on: the money was given back for goodwill."`
+}
+
+// Help shows how.
+func (*appRefundCmd) Help() string {
+	return `Examples:
+
+    sundial app refund 1400000001 --order ord-2 --effective-at 2026-01-15T00:00:00Z
+    sundial app refund 1400000001 --order ord-2 --refund r-1 --goodwill --effective-at 2026-01-15T00:00:00Z --amount CNY:100`
 }
 
 // Run records the refund.
 func (v *appRefundCmd) Run(ctx context.Context, c *console) error {
+	var ends *bool
+	if v.Goodwill {
+		ends = new(bool)
+	}
 	return v.change(ctx, c, http.MethodPost, route("/v1/apps/%s/refund", v.App), struct {
 		Order       string `json:"order"`
+		Refund      string `json:"refund,omitzero"`
+		Ends        *bool  `json:"ends,omitzero"`
 		EffectiveAt string `json:"effective_at"`
 		Amount      *money `json:"amount,omitzero"`
 		Reason      string `json:"reason,omitzero"`
-	}{v.Order, v.EffectiveAt, (*money)(v.Amount), v.Reason})
+	}{v.Order, v.Refund, ends, v.EffectiveAt, (*money)(v.Amount), v.Reason})
+}
+
+type appInvoicesCmd struct {
+	remote
+	App string `arg:"" help:"Its SDKAppID."`
+	paging
+}
+
+// Run lists the invoices.
+func (v *appInvoicesCmd) Run(ctx context.Context, c *console) error {
+	type invoice struct {
+		ID      string `json:"id"`
+		Amount  money  `json:"amount"`
+		Since   string `json:"since"`
+		Version int64  `json:"version"`
+	}
+	open, cursor, err := list[invoice](ctx, c, &v.remote, v.paging, route("/v1/apps/%s/invoices", v.App), url.Values{})
+	if err != nil || v.JSON {
+		return err
+	}
+	var rows [][]string
+	for _, i := range open {
+		rows = append(rows, []string{i.ID, i.Amount.Currency, strconv.FormatInt(i.Amount.Minor, 10), i.Since, strconv.FormatInt(i.Version, 10)})
+	}
+	c.table("no open invoices", []string{"invoice", "currency", "minor", "since", "version"}, rows)
+	c.more(cursor)
+	return nil
 }
 
 type appTRTCCmd struct {

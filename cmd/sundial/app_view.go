@@ -40,6 +40,7 @@ type appView struct {
 			Amount money  `json:"amount"`
 			Since  string `json:"since"`
 		} `json:"invoices"`
+		Total int `json:"invoices_total"`
 	} `json:"arrears"`
 	Lapse *struct {
 		Cause   string `json:"cause"`
@@ -55,6 +56,9 @@ type appView struct {
 		Due   string `json:"due"`
 		Cause string `json:"cause"`
 	} `json:"next_transition"`
+	Warnings []struct {
+		Detail string `json:"detail"`
+	} `json:"warnings"`
 }
 
 // onOff is a service that an app may have.
@@ -105,6 +109,9 @@ func (r *remote) showApp(c *console, a answer) error {
 		for _, i := range owed.Invoices {
 			rows = append(rows, [2]string{"  invoice", fmt.Sprintf("%s  %s %d (minor units)  since %s", i.ID, i.Amount.Currency, i.Amount.Minor, i.Since)})
 		}
+		if more := owed.Total - len(owed.Invoices); more > 0 {
+			rows = append(rows, [2]string{"  invoices", fmt.Sprintf("and %d more: sundial app invoices %d", more, app.App)})
+		}
 	}
 	if d := app.Deletion; d != nil {
 		rows = append(rows, [2]string{"deletion", strings.TrimSpace(fmt.Sprintf("request %s %s, made %s  %s", d.ID, d.State, d.RequestedAt, d.Reason))})
@@ -123,5 +130,8 @@ func (r *remote) showApp(c *console, a answer) error {
 		{"version", strconv.FormatUint(app.Version, 10)},
 		{"position", strconv.FormatUint(app.Position, 10)},
 	}...))
+	for _, w := range app.Warnings {
+		c.say("warning: " + w.Detail)
+	}
 	return nil
 }

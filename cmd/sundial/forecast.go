@@ -62,6 +62,9 @@ func (d due) prevention() string {
 	if d.Prevented.Edition != "" {
 		return "an order of " + d.Prevented.Edition + " that goes on"
 	}
+	if len(d.Prevented.Invoices) == 0 {
+		return "" // nothing is lost by it
+	}
 	return "settling or voiding " + strings.Join(d.Prevented.Invoices, ", ")
 }
 
@@ -99,7 +102,7 @@ func (v *forecastCmd) Run(ctx context.Context, c *console) error {
 	for _, d := range calendar.Items {
 		rows = append(rows, []string{d.Day, strconv.Itoa(d.Stopped), strconv.Itoa(d.Expired), strconv.Itoa(d.Edition)})
 	}
-	c.table(fmt.Sprintf("nothing falls due within %s", v.Within), []string{"day", "stopped", "expired", "lower edition"}, rows)
+	c.table(fmt.Sprintf("nothing falls due within %s", v.Within), []string{"day", "stopped", "expired", "edition"}, rows)
 	if rows = nil; len(all) > 0 {
 		c.say("")
 	}

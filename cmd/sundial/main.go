@@ -59,7 +59,8 @@ type commandLine struct {
 	Certificate certificateCmd `cmd:"" help:"Look after push certificates." group:"Client"`
 	Service     serviceCmd     `cmd:"" help:"Turn real-time audio and video, and mobile push, on and off." group:"Client"`
 	Deletion    deletionCmd    `cmd:"" help:"Ask for apps to be deleted, and decide on it." group:"Client"`
-	Account     accountCmd     `cmd:"" help:"Look at accounts, set quotas." group:"Client"`
+	Account     accountCmd     `cmd:"" help:"Look at accounts, set quotas and policies." group:"Client"`
+	Policy      policyCmd      `cmd:"" help:"Show the engine's policy: what is in force where nothing was set for the account." group:"Client"`
 	Billing     billingCmd     `cmd:"" help:"Send billing events." group:"Client"`
 	Parked      parkedCmd      `cmd:"" help:"Look after billing events that could not be taken in." group:"Client"`
 	Rejudge     rejudgeCmd     `cmd:"" help:"Decide apps anew that today's rules judge otherwise than an earlier version did." group:"Client"`

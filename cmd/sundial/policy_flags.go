@@ -25,20 +25,20 @@ func (f policyFlags) policy() (domain.Policy, error) {
 		p.Notices = append(p.Notices, domain.Span(n))
 	}
 	slices.SortFunc(p.Notices, func(a, b domain.Span) int { return cmp.Compare(b, a) })
-	err := byEdition("--grace", f.Grace, &p, func(d time.Duration) { p.Grace = d }, func(part *domain.PolicyPart, d time.Duration) {
+	err := byEdition("--grace", f.Grace, &p.Editions, func(d time.Duration) { p.Grace = d }, func(part *domain.PolicyPart, d time.Duration) {
 		part.Grace = domain.Span(d)
 	})
 	if err != nil {
 		return p, err
 	}
-	return p, byEdition("--order-ahead", f.OrderAhead, &p, func(d time.Duration) { p.OrderAhead = d }, func(part *domain.PolicyPart, d time.Duration) {
+	return p, byEdition("--order-ahead", f.OrderAhead, &p.Editions, func(d time.Duration) { p.OrderAhead = d }, func(part *domain.PolicyPart, d time.Duration) {
 		ahead := domain.Span(d)
 		part.OrderAhead = &ahead
 	})
 }
 
 // byEdition reads lengths of time that are for all editions, or for one: DURATION or EDITION=DURATION.
-func byEdition(flag string, given []string, p *domain.Policy, all func(time.Duration), one func(*domain.PolicyPart, time.Duration)) error {
+func byEdition(flag string, given []string, editions *domain.EditionsPolicy, all func(time.Duration), one func(*domain.PolicyPart, time.Duration)) error {
 	for _, text := range given {
 		edition, length, named := strings.Cut(text, "=")
 		if !named {
@@ -52,13 +52,17 @@ func byEdition(flag string, given []string, p *domain.Policy, all func(time.Dura
 			all(d)
 			continue
 		}
-		part, sold := partOf(&p.Editions, domain.Edition(edition))
+		part, sold := partOf(editions, domain.Edition(edition))
 		if !sold {
-			return misused("%s %s: the editions that are sold are %s and %s", flag, text, domain.Pro, domain.Flagship)
+			return unsold(flag, text)
 		}
 		one(part, d)
 	}
 	return nil
+}
+
+func unsold(flag, text string) error {
+	return misused("%s %s: the editions that are sold are %s and %s", flag, text, domain.Pro, domain.Flagship)
 }
 
 // partOf gives the part of a policy that is an edition's, to be changed.

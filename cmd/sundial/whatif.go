@@ -18,11 +18,11 @@ import (
 const maxChangesShown = 100
 
 type whatIfCmd struct {
-	Data    string        `help:"The data directory, whether an engine serves from it or not." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
-	Grace   time.Duration `help:"From arrears or a lapse to the stop, instead of what it was." required:"" placeholder:"DURATION"`
-	From    string        `help:"From this time on, RFC 3339; by default since ever." placeholder:"TIME"`
-	Account string        `help:"Only this account's apps." placeholder:"ACCOUNT"`
-	JSON    bool          `help:"Print JSON." name:"json"`
+	Data    string   `help:"The data directory, whether an engine serves from it or not." default:"data" env:"SUNDIAL_DATA" placeholder:"DIR"`
+	Grace   []string `help:"From arrears or a lapse to the stop, instead of what it was; EDITION=DURATION for an edition of its own." required:"" placeholder:"DURATION"`
+	From    string   `help:"From this time on, RFC 3339; by default since ever." placeholder:"TIME"`
+	Account string   `help:"Only this account's apps." placeholder:"ACCOUNT"`
+	JSON    bool     `help:"Print JSON." name:"json"`
 	outsideFlags
 }
 
@@ -33,17 +33,29 @@ func (*whatIfCmd) Help() string {
 Examples:
 
     sundial whatif --grace 240h
+    sundial whatif --grace 168h --grace flagship=240h
     sundial whatif --grace 72h --from 2026-01-01T00:00:00Z --account acme --json`
 }
 
 // Run replays and tells.
 func (v *whatIfCmd) Run(ctx context.Context, c *console) error {
-	if v.Grace < minGrace || v.Grace > maxGrace || v.Grace%time.Millisecond != 0 {
-		return misused("--grace: want whole milliseconds from %s to %s, such as 240h", minGrace, maxGrace)
+	asked := server.WhatIf{Account: v.Account}
+	fine := true
+	within := func(d time.Duration) time.Duration {
+		fine = fine && d >= minGrace && d <= maxGrace
+		return d
 	}
-	asked := server.WhatIf{Grace: v.Grace.Milliseconds(), Account: v.Account}
+	err := byEdition("--grace", v.Grace, &asked.Editions, func(d time.Duration) { asked.Grace = within(d).Milliseconds() },
+		func(part *domain.PolicyPart, d time.Duration) { part.Grace = domain.Span(within(d)) })
+	switch {
+	case err != nil:
+		return err
+	case !fine:
+		return misused("--grace: want whole milliseconds from %s to %s, such as 240h", minGrace, maxGrace)
+	case asked.Grace == 0:
+		return misused("--grace: want one for all editions too, such as --grace 168h --grace flagship=240h")
+	}
 	if v.From != "" {
-		var err error
 		if asked.From, err = domain.ParseInstant(v.From); err != nil {
 			return misused("--from: %w", err)
 		}

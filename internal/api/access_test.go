@@ -15,6 +15,7 @@ const access = `
 create_app           POST   /v1/accounts/acme/apps          {"name":"x"}                 201 201 403 403 403 404
 import_app           POST   /v1/accounts/acme/apps/import   IMPORT                       201 403 403 403 403 404
 set_quota            PUT    /v1/accounts/acme/quota         {"apps":200}                 200 403 403 403 403 404
+set_policy           PUT    /v1/accounts/acme/policy        {"grace":"336h"}             200 403 403 403 403 404
 edit_app_info        PATCH  /v1/apps/APP                    {"introduction":"x"}         200 200 403 403 403 404
 upgrade_edition      POST   /v1/apps/APP/upgrade            {"order":ORDER}              200 200 200 403 403 404
 renew_plan           POST   /v1/apps/APP/renew              {"order":ORDER}              200 200 200 403 403 404
@@ -53,7 +54,10 @@ list_expiring_certificates GET /v1/certificates?account=acme -                  
 list_deletion_requests GET  /v1/deletion-requests?account=acme -                         200 200 403 200 200 404
 send_billing_events  POST   /v1/billing/events              []                           200 403 200 403 403 403
 read_app             GET    /v1/apps/APP                    -                            200 200 200 200 200 404
+list_invoices        GET    /v1/apps/APP/invoices           -                            200 200 200 200 200 404
 read_account         GET    /v1/accounts/acme               -                            200 200 200 200 200 404
+read_account_policy  GET    /v1/accounts/acme/policy        -                            200 200 403 200 200 404
+read_policy          GET    /v1/policy                      -                            200 200 200 200 200 200
 list_account_apps    GET    /v1/accounts/acme/apps          -                            200 200 200 200 200 404
 list_accounts        GET    /v1/accounts                    -                            200 403 403 200 403 403
 list_apps            GET    /v1/apps                        -                            200 403 403 200 403 403

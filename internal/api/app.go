@@ -38,7 +38,8 @@ type App struct {
 type AppArrears struct {
 	Since    domain.Instant `json:"since"`
 	StopDue  domain.Instant `json:"stop_due"`
-	Invoices []Invoice      `json:"invoices"`
+	Invoices []Invoice      `json:"invoices" maxItems:"100" doc:"The first 100 of those that are open, earliest first; all are at /v1/apps/{app}/invoices"`
+	Total    int            `json:"invoices_total" doc:"How many are open" example:"1"`
 }
 
 // Invoice is an invoice that is overdue.
@@ -154,17 +155,15 @@ func appendArrears(b []byte, app *domain.App) []byte {
 	b = appendInstant(append(b, `{"since":`...), app.Arrears.Since)
 	b = appendInstant(append(b, `,"stop_due":`...), app.Arrears.StopDue)
 	b = append(b, `,"invoices":[`...)
-	for i, invoice := range app.OpenInvoices() {
+	open := openInvoices(app)
+	for i, invoice := range open[:min(len(open), maxShownInvoices)] {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(append(b, `{"id":`...), invoice.ID)
-		b = appendMoney(append(b, `,"amount":`...), invoice.Amount)
-		b = appendInstant(append(b, `,"since":`...), invoice.Since)
-		b = append(b, `,"version":`...)
-		b = append(strconv.AppendInt(b, invoice.Version, 10), '}')
+		b = appendInvoice(b, invoice)
 	}
-	return append(b, "]}"...)
+	b = strconv.AppendInt(append(b, `],"invoices_total":`...), int64(len(open)), 10)
+	return append(b, '}')
 }
 
 func appendLapse(b []byte, lapse domain.Lapse) []byte {

@@ -53,7 +53,7 @@ func TestAppIsAsDescribed(t *testing.T) {
 	const want = `{"app":1400000001,"account":"acme","name":"shop \"chat\" 店` + "\u2028" + `","type":"e-commerce","introduction":"a\nb",` +
 		`"edition":"pro","status":"stopped","created_at":"2021-01-01T00:00:00.000Z","paid_until":"2021-02-01T00:00:00.000Z",` +
 		`"arrears":{"since":"2021-01-02T00:00:00.000Z","stop_due":"2021-01-09T00:00:00.000Z","invoices":[{"id":"inv-1",` +
-		`"amount":{"currency":"CNY","minor":500},"since":"2021-01-02T00:00:00.000Z","version":1}]},` +
+		`"amount":{"currency":"CNY","minor":500},"since":"2021-01-02T00:00:00.000Z","version":1}],"invoices_total":1},` +
 		`"lapse":{"cause":"refund","since":"2021-01-04T00:00:00.000Z","stop_due":"2021-01-11T00:00:00.000Z"},` +
 		`"stop":{"cause":"operator","effective_at":"2021-01-03T00:00:00.000Z","recorded_at":"2021-01-03T00:00:00.000Z"},` +
 		`"next_transition":{"to":"stopped","due":"2021-01-09T00:00:00.000Z","cause":"arrears"},` +

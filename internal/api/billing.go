@@ -32,6 +32,8 @@ type BillingData struct {
 	Account     string         `json:"account"`
 	App         domain.AppID   `json:"app"`
 	Order       string         `json:"order,omitzero" doc:"Of order.paid and order.refunded"`
+	Refund      string         `json:"refund,omitzero" doc:"Of order.refunded: tells several refunds of one order apart"`
+	Ends        *bool          `json:"ends,omitzero" default:"true" doc:"Of order.refunded: false is money given back for goodwill, and the order goes on"`
 	Edition     domain.Edition `json:"edition,omitzero" enum:"pro,flagship"`
 	Invoice     string         `json:"invoice,omitzero" doc:"Of invoice.overdue, invoice.settled and invoice.voided"`
 	Version     int64          `json:"version,omitzero"`

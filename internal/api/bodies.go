@@ -249,13 +249,15 @@ func missingVersion(version *int64) []domain.FieldError {
 
 type refund struct {
 	Order       string         `json:"order" minLength:"1" maxLength:"128" doc:"The id of the order"`
+	Refund      string         `json:"refund,omitzero" maxLength:"128" doc:"Tells several refunds of one order apart; none given is one id like any other"`
+	Ends        *bool          `json:"ends,omitzero" nullable:"false" default:"true" doc:"Whether it ends the order; false is money given back for goodwill, and the order goes on"`
 	EffectiveAt domain.Instant `json:"effective_at" doc:"When it was refunded"`
 	Amount      *Money         `json:"amount,omitzero"`
 	Reasoned
 }
 
 func (b refund) command(app domain.AppID) domain.Command {
-	c := domain.Refund{App: app, Order: b.Order, EffectiveAt: b.EffectiveAt}
+	c := domain.Refund{App: app, Order: b.Order, Refund: b.Refund, EffectiveAt: b.EffectiveAt, Goodwill: b.Ends != nil && !*b.Ends}
 	if b.Amount != nil {
 		c.Amount = domain.Money(*b.Amount)
 	}

@@ -87,6 +87,9 @@ func wrongMember(mistake *json.SemanticError) domain.FieldError {
 		return field(name, "invalid_time",
 			"must be a time as RFC 3339 with a zone, between 1970-01-01T00:00:00.001Z and the year 9999, such as 2021-01-01T00:00:00.000Z")
 	}
+	if mistake.GoType == reflect.TypeFor[domain.Span]() {
+		return field(name, "invalid_duration", "must be a length of time in whole milliseconds, not negative, such as 168h or 1h30m")
+	}
 	return field(name, "wrong_type", "must be "+inWords(mistake.GoType))
 }
 

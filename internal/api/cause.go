@@ -10,7 +10,7 @@ import (
 type (
 	stopCause  string // of a stop: every cause
 	lapseCause string // of a lapse
-	dueCause   string // of what time will do: the causes that hold by rule
+	dueCause   string // of what time will do: the causes that hold by rule, and an order that begins
 )
 
 func (stopCause) Schema(huma.Registry) *huma.Schema {
@@ -19,7 +19,11 @@ func (stopCause) Schema(huma.Registry) *huma.Schema {
 
 func (lapseCause) Schema(huma.Registry) *huma.Schema { return causesThat(domain.CauseOfHold.Lapses) }
 
-func (dueCause) Schema(huma.Registry) *huma.Schema { return causesThat(domain.CauseOfHold.ByRule) }
+func (dueCause) Schema(huma.Registry) *huma.Schema {
+	s := causesThat(domain.CauseOfHold.ByRule)
+	s.Enum = append(s.Enum, string(domain.CauseOrder))
+	return s
+}
 
 func causesThat(are func(domain.CauseOfHold) bool) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}

@@ -19,6 +19,7 @@ type command struct {
 	summary string
 	about   string
 	creates bool         // answers 201
+	orders  bool         // may come with an order, of which the answer warns
 	onApp   bool         // about one app: HTTP has it in the path, NATS in the body as "app"
 	onItem  bool         // about something in the app: HTTP has its id in the path, NATS in the body
 	body    reflect.Type // of HTTP's body; of the query where there is none
@@ -26,6 +27,8 @@ type command struct {
 	message func(body []byte) (parsedCommand, reply, bool)
 	query   func(url.Values) body                                                     // of a route without a body
 	lenient bool                                                                      // an absent body stands for {}
+	shows   func(b []byte, acc *domain.Account) []byte                                // answers a command on an account; nil: the account does
+	shown   reflect.Type                                                              // of what shows gives
 	more    func(a *API, b []byte, cmd domain.Command, answer engine.Answer) []byte   // adds to the app that answers
 	find    func(x *call) (id domain.AppID, account string, problem reply, fine bool) // the app; nil: it is in the path
 	example any
@@ -131,6 +134,12 @@ func (row command) withoutBody() command {
 	return row
 }
 
+// ordering says that it may come with an order, so that the answer warns of what that leaves open.
+func (row command) ordering() command {
+	row.orders = true
+	return row
+}
+
 // itemized says that the route has the id of something in the app in its path.
 func (row command) itemized() command {
 	row.onItem = true
@@ -147,25 +156,37 @@ func (row command) adding(more func(*API, []byte, domain.Command, engine.Answer)
 	return row
 }
 
+// showing says what answers a command on an account in place of the account.
+func (row command) showing(shows func([]byte, *domain.Account) []byte, shown reflect.Type) command {
+	row.shows, row.shown = shows, shown
+	return row
+}
+
 func (row command) asQuery(read func(url.Values) body) command {
 	row.query = read
 	return row
 }
 
+const aboutWarnings = "The answer warns (gap_in_coverage) if, by what is known then, the app expires before a known order begins."
+
 // commands is the table.
 var commands = []command{
 	commandFor[createApp](auth.CreateApp, "Create an app",
-		"Makes a trial, unless an order comes with it. The server gives it its SDKAppID.", exampleCreate).created(),
+		"Makes a trial, unless an order comes with it. The server gives it its SDKAppID. "+aboutWarnings, exampleCreate).created().ordering(),
 	commandFor[importApp](auth.ImportApp, "Import an app",
 		"Moves an app in from another system: it keeps its SDKAppID, creation time and edition. A paid edition comes with "+
 			"its orders; without them it counts as an open-ended order named import. The quota counts it and does not refuse it.",
 		exampleImport).created(),
 	commandFor[setQuota](auth.SetQuota, "Set an account's quota", "How many apps that are not deleted the account may have.",
 		setQuota{Apps: 120}),
+	commandFor[setPolicy](auth.SetPolicy, "Set an account's policy",
+		"Grace, notices and how far ahead orders may begin, in place of the engine's defaults, for the account and by edition. "+
+			"What is put replaces the whole, and {} clears it. Due times that are set, and their notices, stay.",
+		examplePolicy).showing(appendPolicy, reflect.TypeFor[AccountPolicy]()),
 	commandOn[editAppInfo](auth.EditAppInfo, "Edit an app's name, type and introduction", "What is absent stays as it is.",
 		map[string]any{"name": "shop chat"}),
-	commandOn[upgradeEdition](auth.UpgradeEdition, "Order a higher edition, or add-ons", "", exampleOrder),
-	commandOn[renewPlan](auth.RenewPlan, "Order another term of the same edition", "", exampleOrder),
+	commandOn[upgradeEdition](auth.UpgradeEdition, "Order a higher edition, or add-ons", aboutWarnings, exampleOrder).ordering(),
+	commandOn[renewPlan](auth.RenewPlan, "Order another term of the same edition", aboutWarnings, exampleOrder).ordering(),
 	commandOn[stopApp](auth.StopApp, "Stop an app",
 		"An owner stops a trial; an operator any app, with a reason.", map[string]any{"reason": "asked for by its owner"}).withoutBody(),
 	commandOn[startApp](auth.StartApp, "Start an app that people stopped",
@@ -181,7 +202,8 @@ var commands = []command{
 	commandOn[voidInvoice](auth.VoidInvoice, "Report that an invoice was withdrawn",
 		"A billing fact as a single command; it is always recorded.", exampleClosed),
 	commandOn[refund](auth.Refund, "Report that an order was refunded",
-		"A billing fact as a single command; it is always recorded. It ends the order whole, whatever its amount.", exampleRefund),
+		"A billing fact as a single command; it is always recorded. It ends the order whole, whatever its amount, unless it says "+
+			"ends: false. One order may have several, told apart by refund.", exampleRefund),
 	commandOn[noteTRTCStopped](auth.NoteTRTCStopped, "Note that the app is stopped on the TRTC side", "",
 		map[string]any{}).withoutBody(),
 	commandOn[noteTRTCStarted](auth.NoteTRTCStarted, "Note that the app is in service on the TRTC side", "",

@@ -34,12 +34,20 @@ func TestLifeOverHTTP(t *testing.T) {
 		{"owner", "POST", "/upgrade", `{"order":{"id":"o-3","addons":["push"],` + money + `}}`, `"edition":"pro"`},
 		{
 			"billing", "POST", "/arrears", `{"invoice":"inv-1","version":1,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":500}}`,
-			`"arrears":{"since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z","invoices":[{"id":"inv-1","amount":{"currency":"CNY","minor":500},"since":"2021-01-01T00:00:00.000Z","version":1}]}`,
+			`"arrears":{"since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z","invoices":[{"id":"inv-1","amount":{"currency":"CNY","minor":500},"since":"2021-01-01T00:00:00.000Z","version":1}],"invoices_total":1}`,
 		},
 		{"billing", "POST", "/arrears/settle", `{"invoice":"inv-1","version":2,"effective_at":"2021-01-01T00:00:00.000Z"}`, `"arrears":null`},
 		{"operator", "POST", "/arrears", `{"invoice":"inv-2","version":0,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"USD","minor":1}}`, `"arrears":{`},
 		{"operator", "POST", "/arrears/void", `{"invoice":"inv-2","version":0,"effective_at":"2021-01-01T00:00:00.000Z"}`, `"arrears":null`},
 		{"billing", "POST", "/refund", `{"order":"o-1","effective_at":"2021-01-01T00:00:00.000Z"}`, `"status":"active"`},
+		{
+			"billing", "POST", "/refund", `{"order":"o-2","refund":"r-1","ends":false,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1}}`,
+			`"status":"active" "paid_until":"2021-03-01T00:00:00.000Z"`,
+		},
+		{
+			"billing", "POST", "/refund", `{"order":"o-2","refund":"r-2","ends":true,"effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1}}`,
+			`"status":"expired" "lapse":{"cause":"refund","since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z"} "paid_until":null`,
+		},
 		{
 			"billing", "POST", "/refund", `{"order":"o-2","effective_at":"2021-01-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1},"reason":"asked for"}`,
 			`"status":"expired" "lapse":{"cause":"refund","since":"2021-01-01T00:00:00.000Z","stop_due":"2021-01-08T00:00:00.000Z"} "paid_until":null`,

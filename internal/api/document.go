@@ -50,6 +50,7 @@ func (anyJSON) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
 func newDocument() *document {
 	registry := huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Instant](), reflect.TypeFor[instantText]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Span](), reflect.TypeFor[spanText]())
 	registry.RegisterTypeAlias(reflect.TypeFor[jsontext.Value](), reflect.TypeFor[anyJSON]())
 	d := &document{registry: registry, openapi: &huma.OpenAPI{
 		OpenAPI: "3.1.0",
@@ -66,7 +67,7 @@ func newDocument() *document {
 		Servers: []*huma.Server{{URL: "/"}},
 		Tags: []*huma.Tag{
 			{Name: "apps", Description: "Apps, and the commands on them"},
-			{Name: "accounts", Description: "Customers, and how many apps each may have"},
+			{Name: "accounts", Description: "Customers: how many apps each may have, and the policy that it has of its own"},
 			{Name: "keys", Description: "Signing keys, and the UserSigs made with them"},
 			{Name: "certificates", Description: "Push certificates"},
 			{Name: "billing", Description: "What upstream billing systems report, and what of it was parked"},

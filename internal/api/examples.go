@@ -8,6 +8,9 @@ var (
 	exampleOrder  = map[string]any{"order": map[string]any{
 		"id": "ord-1", "edition": "pro", "paid_until": "2021-02-01T00:00:00.000Z", "amount": exampleMoney,
 	}}
+	examplePolicy = map[string]any{
+		"grace": "336h", "editions": map[string]any{"flagship": map[string]any{"grace": "400h"}}, "reason": "agreed in the contract",
+	}
 	exampleOverdue = map[string]any{
 		"invoice": "inv-1", "version": 1, "effective_at": "2021-01-20T00:00:00.000Z", "amount": map[string]any{"currency": "CNY", "minor": 500},
 	}
@@ -33,6 +36,7 @@ var (
 			"invoices": []any{map[string]any{
 				"id": "inv-1", "amount": map[string]any{"currency": "CNY", "minor": 500}, "since": "2021-01-28T00:00:00.000Z", "version": 1,
 			}},
+			"invoices_total": 1,
 		},
 		"lapse": map[string]any{"cause": "plan_expired", "since": "2021-02-01T00:00:00.000Z", "stop_due": "2021-02-08T00:00:00.000Z"},
 		"stop":  nil, "next_transition": map[string]any{"to": "stopped", "due": "2021-02-04T00:00:00.000Z", "cause": "arrears"},

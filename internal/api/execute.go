@@ -194,9 +194,14 @@ func (a *API) execute(ctx context.Context, row *command, given parsedCommand, wi
 	case answer.App != nil:
 		rep.body = appendApp(make([]byte, 0, 1024), answer.App)
 		rep.etag = answer.App.Version
+		if row.orders {
+			rep.body = appendWarnings(rep.body, answer.App)
+		}
 		if row.more != nil {
 			rep.body = row.more(a, rep.body, given.command, answer)
 		}
+	case answer.Account != nil && row.shows != nil:
+		rep.body = row.shows(nil, answer.Account)
 	case answer.Account != nil && !row.onApp && !row.creates:
 		rep.body = appendAccount(nil, answer.Account, a.config.Engine.Policy())
 	default:

@@ -129,6 +129,7 @@ type answer struct {
 	app    App // read from a body that is an app
 
 	certificate *Certificate // that came with it
+	warnings    []Warning    // that came with it
 	no          Problem      // read from a body that is a problem
 }
 
@@ -166,11 +167,14 @@ func (w *harness) ask(who, method, path, body string, headers ...string) answer 
 	case res.StatusCode >= 400 && method != http.MethodHead && path != "/readyz":
 		w.t.Errorf("%s %s: status %d without a problem: %s %s", method, path, res.StatusCode, res.Header.Get("Content-Type"), text)
 	case strings.HasPrefix(a.body, `{"app":`):
-		var read AppWithCertificate
+		var read struct {
+			AppWithCertificate
+			Warnings []Warning `json:"warnings,omitzero"`
+		}
 		if err := json.Unmarshal(text, &read, json.RejectUnknownMembers(true)); err != nil {
 			w.t.Fatalf("%s %s: an app that is none: %s: %v", method, path, text, err)
 		}
-		a.app, a.certificate = read.App, read.Certificate
+		a.app, a.certificate, a.warnings = read.App, read.Certificate, read.Warnings
 	}
 	return a
 }

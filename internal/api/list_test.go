@@ -68,6 +68,21 @@ func (w *harness) pages(who, path string, want int) []string {
 	return whole
 }
 
+// What an order that begins later does is told with its cause, and nothing need prevent it.
+func TestTransitionByOrder(t *testing.T) {
+	w := start(t, nil)
+	const money = `"amount":{"currency":"CNY","minor":1}`
+	app := w.create(`{"name":"shop","order":{"id":"o-1","edition":"pro",` + money + `}}`)
+	got := w.must(200, "owner", "POST", app+"/upgrade", `{"order":{"id":"o-2","edition":"flagship","effective_at":"2021-02-01T00:00:00.000Z",`+money+`}}`)
+	if want := `"next_transition":{"to":"edition:flagship","due":"2021-02-01T00:00:00.000Z","cause":"order"}`; !strings.Contains(got.body, want) {
+		t.Errorf("no %s in %s", want, got.body)
+	}
+	diff(t, "what is due", []string{
+		`{"app":1400000001,"account":"acme","from":"edition:pro","to":"edition:flagship","due":"2021-02-01T00:00:00.000Z","cause":"order",` +
+			`"prevented_by":{"facts":[],"effective_by":"2021-02-01T00:00:00.000Z"}}`,
+	}, w.pages("owner", "/v1/transitions", 1))
+}
+
 func TestLists(t *testing.T) {
 	w := start(t, nil)
 	for i := range 3 {

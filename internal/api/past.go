@@ -78,18 +78,18 @@ func (a *API) appThen(x *call, present *domain.App) reply {
 	return x.written(appendApp(x.buffer(), app))
 }
 
-// accountThen answers GET /v1/accounts/{account} about another time.
-func (a *API) accountThen(x *call, id string, clocks timetravel.Clocks) reply {
+// accountThen gives an account at another time.
+func (a *API) accountThen(x *call, id string, clocks timetravel.Clocks) (acc *domain.Account, problem reply, fine bool) {
 	acc, found, err := a.config.Past.Account(x.r.Context(), id, clocks)
 	switch {
 	case err != nil:
-		return pastError(err)
+		return nil, pastError(err), false
 	case !found && x.who.Account != id:
-		return noAccount.reply()
+		return nil, noAccount.reply(), false
 	case !found:
 		acc = domain.NewAccount(id)
 	}
-	return x.written(appendAccount(x.buffer(), acc, a.config.Engine.Policy()))
+	return acc, reply{}, true
 }
 
 // pastError translates what a look at the past can fail with.

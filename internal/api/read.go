@@ -41,18 +41,27 @@ func (a *API) readApp(x *call) reply {
 
 // readAccount answers GET /v1/accounts/{account}.
 func (a *API) readAccount(x *call) reply {
-	acc, problem, fine := a.known(x)
+	acc, problem, fine := a.accountOrThen(x)
 	if !fine {
 		return problem
+	}
+	return x.written(appendAccount(x.buffer(), acc, a.config.Engine.Policy()))
+}
+
+// accountOrThen gives the account in the path, as it is or by the clocks that are asked for.
+func (a *API) accountOrThen(x *call) (acc *domain.Account, problem reply, fine bool) {
+	acc, problem, fine = a.known(x)
+	if !fine {
+		return nil, problem, false
 	}
 	clocks, asked, wrong := a.clocks(x.query)
 	switch {
 	case wrong != nil:
-		return invalid.with(wrong...)
+		return nil, invalid.with(wrong...), false
 	case asked:
 		return a.accountThen(x, acc.ID, clocks)
 	}
-	return x.written(appendAccount(x.buffer(), acc, a.config.Engine.Policy()))
+	return acc, reply{}, true
 }
 
 // known gives the account in the path. One in which nothing has happened yet is unknown, but to those whose own it is.
@@ -156,7 +165,7 @@ func filterOf(query url.Values) (filter projections.AppFilter, page projections.
 const (
 	defaultLimit = 50
 	maxLimit     = 500
-	maxCursor    = 512 // the longest key of a list, with room, in bytes
+	maxCursor    = 768 // the longest key of a list, an invoice's id of 128 characters, with room, in bytes
 )
 
 // pageOf reads cursor and limit.

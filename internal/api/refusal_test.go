@@ -84,6 +84,8 @@ func TestBadBodies(t *testing.T) {
 		{imports, `{"app":1400000009,"name":"x"}`, 422, "created_at invalid_time"},
 		{imports, `{"app":1400000009,"name":"x","created_at":null}`, 422, "created_at invalid_time"},
 		{app + "/refund", `{"order":"o","effective_at":"2031-01-01T00:00:00Z"}`, 409, "effective_too_far_ahead"},
+		{app + "/refund", `{"order":"o","effective_at":"2021-01-01T00:00:00Z","refund":"a\tb","ends":false}`, 422, "refund invalid_id"},
+		{app + "/refund", `{"order":"o","effective_at":"2021-01-01T00:00:00Z","refund":1,"ends":"false"}`, 422, "ends wrong_type,refund wrong_type"},
 		// facts
 		{app + "/arrears", `{"invoice":"i","effective_at":"2021-01-01T00:00:00Z","amount":{"currency":"CNY","minor":1}}`, 422, "version required"},
 		{app + "/arrears/settle", `{"invoice":"","version":-1}`, 422, "effective_at invalid_time,invoice invalid_id,version out_of_range"},

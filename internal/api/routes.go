@@ -121,6 +121,11 @@ var pages = map[auth.Action]page{
 		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
 		problems: []int{404}, serve: (*API).readApp,
 	},
+	auth.ListInvoices: {
+		tag: "apps", summary: "List an app's open invoices, earliest first", query: paging,
+		about:  "Those that keep the app in arrears, by when each counts from, then by id; none while it is in none.",
+		answer: reflect.TypeFor[listOf[Invoice]](), problems: []int{404}, serve: (*API).listInvoices,
+	},
 	auth.ExplainApp: {
 		tag: "apps", summary: "Why is an app what it is?", query: []parameter{{
 			"field", "What is asked about; by default its status", "stop",
@@ -145,6 +150,16 @@ var pages = map[auth.Action]page{
 	auth.ReadAccount: {
 		tag: "accounts", summary: "Read an account: its quota and the apps in use", query: clockParameters, answer: reflect.TypeFor[Account](),
 		problems: []int{404}, serve: (*API).readAccount,
+	},
+	auth.ReadAccountPolicy: {
+		tag: "accounts", summary: "Read the policy that an account has of its own", query: clockParameters,
+		about: "What is absent is the engine's: first the account's for the edition counts, then the account's, then the engine's for the " +
+			"edition, then the engine's. since and by are null if none was ever set.",
+		answer: reflect.TypeFor[AccountPolicy](), problems: []int{404}, serve: (*API).readAccountPolicy,
+	},
+	auth.ReadPolicy: {
+		tag: "operation", summary: "Read the engine's policy: what is in force where nothing was set for the account, and the limits",
+		answer: reflect.TypeFor[EnginePolicy](), serve: (*API).readPolicy,
 	},
 	auth.ListAccounts: {
 		tag: "accounts", summary: "List accounts", query: appFilter,
@@ -311,14 +326,20 @@ func pageOfCommand(row *command) page {
 	if row.creates {
 		p.status = http.StatusCreated
 	}
-	if row.action == auth.SetQuota {
+	if !row.onApp && !row.creates {
 		p.tag, p.answer, p.shown, p.app = "accounts", reflect.TypeFor[Account](), nil, false
+	}
+	if row.shown != nil {
+		p.answer = row.shown
 	}
 	if row.query != nil {
 		p.body, p.query = nil, []parameter{reasonParameter}
 		if f, has := row.body.FieldByName("Confirm"); has {
 			p.query = append(p.query, parameter{"confirm", f.Tag.Get("doc"), "", huma.Schema{Type: huma.TypeString}})
 		}
+	}
+	if row.orders {
+		p.answer = reflect.TypeFor[AppWithWarnings]()
 	}
 	if row.more != nil {
 		p.answer, p.shown = reflect.TypeFor[AppWithCertificate](), nil

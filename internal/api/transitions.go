@@ -24,7 +24,7 @@ type Transition struct {
 
 // Prevention is the facts that would keep a transition from happening, effective in time.
 type Prevention struct {
-	Facts       []string       `json:"facts" doc:"Types of billing events: one of them for each invoice, or for one order" example:"sundial.billing.order.paid"`
+	Facts       []string       `json:"facts" doc:"Types of billing events: one of them for each invoice, or for one order; none where nothing is lost by what time does" example:"sundial.billing.order.paid"`
 	Invoices    []string       `json:"invoices,omitzero" doc:"All of these" example:"inv-1"`
 	Edition     domain.Edition `json:"edition,omitzero" doc:"What the order must be for, at least; it must end after the due" enum:"pro,flagship"`
 	EffectiveBy domain.Instant `json:"effective_by" doc:"The due itself is in time"`
@@ -126,7 +126,7 @@ type CalendarDay struct {
 	Day     string `json:"day" doc:"In UTC" example:"2021-01-12"`
 	Stopped int    `json:"stopped" doc:"Stops"`
 	Expired int    `json:"expired" doc:"Expiries"`
-	Edition int    `json:"edition" doc:"Falls to a lower edition"`
+	Edition int    `json:"edition" doc:"Changes of the edition alone"`
 }
 
 const (

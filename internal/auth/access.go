@@ -44,6 +44,7 @@ const (
 	CreateApp       Action = "create_app"
 	ImportApp       Action = "import_app"
 	SetQuota        Action = "set_quota"
+	SetPolicy       Action = "set_policy"
 	EditAppInfo     Action = "edit_app_info"
 	UpgradeEdition  Action = "upgrade_edition"
 	RenewPlan       Action = "renew_plan"
@@ -89,11 +90,14 @@ const (
 	ReadAccount     Action = "read_account"
 	ListAccountApps Action = "list_account_apps"
 	ListAccounts    Action = "list_accounts"
+	ListInvoices    Action = "list_invoices"
 	ListApps        Action = "list_apps"
 	ListTransitions Action = "list_transitions"
 	ExplainApp      Action = "explain_app"
 
-	ListRejudgements Action = "list_rejudgements"
+	ListRejudgements  Action = "list_rejudgements"
+	ReadPolicy        Action = "read_policy"
+	ReadAccountPolicy Action = "read_account_policy"
 
 	ReadEvents           Action = "read_events"
 	ReadAccountStatement Action = "read_account_statement"
@@ -163,6 +167,7 @@ var table = []Rule{
 	command(CreateApp, http.MethodPost, "/v1/accounts/{account}/apps", owners),
 	command(ImportApp, http.MethodPost, "/v1/accounts/{account}/apps/import", operators),
 	command(SetQuota, http.MethodPut, "/v1/accounts/{account}/quota", operators),
+	command(SetPolicy, http.MethodPut, "/v1/accounts/{account}/policy", operators),
 	command(EditAppInfo, http.MethodPatch, "/v1/apps/{app}", owners),
 	command(UpgradeEdition, http.MethodPost, "/v1/apps/{app}/upgrade", buyers),
 	command(RenewPlan, http.MethodPost, "/v1/apps/{app}/renew", buyers),
@@ -200,7 +205,10 @@ var table = []Rule{
 	{SendBillingEvents, http.MethodPost, "/v1/billing/events", "billing.{account}", billers},
 
 	{ReadApp, http.MethodGet, "/v1/apps/{app}", "", readers},
+	{ListInvoices, http.MethodGet, "/v1/apps/{app}/invoices", "", readers},
 	{ReadAccount, http.MethodGet, "/v1/accounts/{account}", "", readers},
+	{ReadAccountPolicy, http.MethodGet, "/v1/accounts/{account}/policy", "", tenants},
+	{ReadPolicy, http.MethodGet, "/v1/policy", "", everybody},
 	{ListAccountApps, http.MethodGet, "/v1/accounts/{account}/apps", "", readers},
 	{ListAccounts, http.MethodGet, "/v1/accounts", "", overseers},
 	{ListApps, http.MethodGet, "/v1/apps", "", overseers},

@@ -12,6 +12,7 @@ const matrix = `
 create_app            *         own    -        -        -
 import_app            *         -      -        -        -
 set_quota             *         -      -        -        -
+set_policy            *         -      -        -        -
 edit_app_info         *         own    -        -        -
 upgrade_edition       *         own    *        -        -
 renew_plan            *         own    *        -        -
@@ -44,7 +45,10 @@ sign_user_sig         *         own    -        -        -
 verify_user_sig       *         own    -        -        -
 send_billing_events   *         -      *        -        -
 read_app              *         own    *        *        own
+list_invoices         *         own    *        *        own
 read_account          *         own    *        *        own
+read_account_policy   *         own    -        *        own
+read_policy           *         *      *        *        *
 list_account_apps     *         own    *        *        own
 list_accounts         *         -      -        *        -
 list_apps             *         -      -        *        -
@@ -119,7 +123,7 @@ func TestNobodyAndNothing(t *testing.T) {
 	for _, p := range []Principal{{}, {Role: "root"}, {Role: Owner}, {Role: Reader}} {
 		for _, r := range Table() {
 			for _, account := range []string{"", "acme"} {
-				if got := Allowed(p, r.Action, account); got == OK && r.Action != ReadClock {
+				if got := Allowed(p, r.Action, account); got == OK && r.Action != ReadClock && r.Action != ReadPolicy {
 					t.Errorf("Allowed(%+v, %s, %q) = OK", p, r.Action, account)
 				}
 			}

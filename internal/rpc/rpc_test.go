@@ -164,6 +164,7 @@ func TestAnswersAreThoseOfHTTP(t *testing.T) {
 		{"owner", "POST", "/v1/accounts/acme/apps", "create_app", `{"name":"two","reason":"r"}`},
 		{"operator", "POST", "/v1/accounts/acme/apps/import", "import_app", `{"app":1500000001,"name":"rtc","created_at":"2020-01-01T00:00:00Z","edition":"trtc_trial"}`},
 		{"operator", "PUT", "/v1/accounts/acme/quota", "set_quota", `{"apps":7}`},
+		{"operator", "PUT", "/v1/accounts/acme/policy", "set_policy", `{"grace":"336h","editions":{"pro":{"notices":[]}},"reason":"r"}`},
 		{"owner", "PATCH", path, "edit_app_info", `{"name":"renamed"}`},
 		{"owner", "POST", path + "/stop", "stop_app", `{}`},
 		{"owner", "POST", path + "/start", "start_app", ``},
@@ -173,6 +174,7 @@ func TestAnswersAreThoseOfHTTP(t *testing.T) {
 		{"billing", "POST", path + "/arrears/settle", "settle_arrears", `{"invoice":"i","version":2,"effective_at":"2021-01-01T00:00:00Z"}`},
 		{"billing", "POST", path + "/arrears/void", "void_invoice", `{"invoice":"i","version":3,"effective_at":"2021-01-01T00:00:00Z"}`},
 		{"billing", "POST", path + "/refund", "refund", `{"order":"o-1","effective_at":"2021-01-01T00:00:00Z"}`},
+		{"billing", "POST", path + "/refund", "refund", `{"order":"o-1","refund":"r-1","ends":false,"effective_at":"2021-01-01T00:00:00Z"}`},
 		{"operator", "POST", "/v1/apps/1500000001/trtc/stopped", "note_trtc_stopped", `{}`},
 		{"operator", "POST", "/v1/apps/1500000001/trtc/started", "note_trtc_started", `{"reason":"r"}`},
 		{"operator", "POST", path + "/rejudge", "rejudge", `{"reason":"r"}`},
@@ -187,6 +189,8 @@ func TestAnswersAreThoseOfHTTP(t *testing.T) {
 		{"owner", "PATCH", path, "edit_app_info", `{"name":""}`},
 		{"billing", "POST", path + "/refund", "refund", `{`},
 		{"operator", "PUT", "/v1/accounts/acme/quota", "set_quota", `{"apps":0}`},
+		{"operator", "PUT", "/v1/accounts/acme/policy", "set_policy", `{"grace":"0s"}`},
+		{"owner", "PUT", "/v1/accounts/acme/policy", "set_policy", `{}`},
 	} {
 		key := fmt.Sprint("k-", i)
 		want := w.overHTTP(c.who, c.method, c.path, c.body, key)

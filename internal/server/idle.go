@@ -75,7 +75,7 @@ func (i *Idle) WhatIf(ctx context.Context, asked WhatIf, progress func(done, tot
 // whatIf replays the log, with everything that is due by now.
 func (s *storage) whatIf(ctx context.Context, asked WhatIf, now time.Time, progress func(done, total uint64)) (*timetravel.Report, error) {
 	return timetravel.WhatIf(ctx, timetravel.Question{
-		Log: s.log, Policy: s.config.Policy, Grace: time.Duration(asked.Grace) * time.Millisecond,
+		Log: s.log, Policy: s.config.Policy, Grace: time.Duration(asked.Grace) * time.Millisecond, Editions: asked.Editions,
 		From: asked.From, Until: domain.InstantOf(now), Account: asked.Account,
 	}, progress)
 }

@@ -49,7 +49,10 @@ func (s Serving) Check(ctx context.Context, progress func(done, total uint64)) (
 
 // WhatIf asks what another policy would have led to.
 type WhatIf struct {
-	Grace   int64          `json:"grace_ms"`
+	Grace int64 `json:"grace_ms"`
+
+	Editions domain.EditionsPolicy `json:"editions,omitzero"` // graces of editions of their own
+
 	From    domain.Instant `json:"from,omitzero"`
 	Account string         `json:"account,omitzero"`
 }

@@ -28,9 +28,12 @@ const (
 
 // Question is what another policy is asked about. Log, Policy, Grace and Until are required.
 type Question struct {
-	Log     *eventstore.Log
-	Policy  domain.Policy  // in force now; what was in force before, the log shows
-	Grace   time.Duration  // instead of the policy's
+	Log    *eventstore.Log
+	Policy domain.Policy // in force now; what was in force before, the log shows
+	Grace  time.Duration // instead of the policy's
+
+	Editions domain.EditionsPolicy // graces of editions of their own, instead of the policy's
+
 	From    domain.Instant // from then on; 0: since ever
 	Until   domain.Instant // what is due by then has happened, in both
 	Account string         // only this one's; "" for all
@@ -173,7 +176,7 @@ func newPass(q Question, codec *eventstore.Codec[domain.Event], graces *domain.G
 	p.would = func(t domain.Instant) domain.Policy {
 		policy := p.was(t)
 		if t >= q.From {
-			policy.Grace, policy.Editions = q.Grace, domain.EditionsPolicy{} // of the engine; accounts keep their own
+			policy.Grace, policy.Editions = q.Grace, q.Editions // of the engine; accounts keep their own
 		}
 		return policy
 	}
