@@ -35,6 +35,10 @@ build: ## build bin/sundial
 test: ## run all tests with the race detector (at most 6 minutes on 2 cores)
 	go test -race -timeout 600s ./...
 
+.PHONY: cover
+cover: ## print how much of each package's statements its own tests run (without the race detector)
+	@scripts/cover
+
 .PHONY: lint
 lint: ## read the code with golangci-lint (built once, from tools/go.mod)
 	$(LINT) config verify
