@@ -29,7 +29,8 @@ type deviation struct {
 	past *regexp.Regexp // of the names of past directories
 	asks *regexp.Regexp // of the questions, as pastdata names them: GET /v1/apps/1400000001 as operator
 	// undo makes of today's answer the one of the time. Nothing else of the answer may differ.
-	undo func(*pastdata.Asked)
+	undo  func(*pastdata.Asked)
+	shape bool // it is another way to say the same, whoever asks
 }
 
 // deviations are all of them. One that no answer needs is refused, so that the table stays true. They are undone in this
@@ -40,6 +41,15 @@ type deviation struct {
 //		undo: without("region"),
 //	},
 var deviations = []deviation{
+	{
+		why: "an app in arrears says how many invoices are open", past: v1, asks: regexp.MustCompile(`.`), shape: true,
+		undo: without("invoices_total"),
+	},
+	{
+		why: "invoices stand earliest first, and no longer by their ids", past: v1, asks: regexp.MustCompile(`^POST /v1/apps/1400000008/arrears `), shape: true,
+		undo: instead(`("invoices":\[)(\{"id":"inv-restated",.*?"version":\d+\}),(\{"id":"inv-by-hand",.*?"version":\d+\})\]`, `$1$3,$2]`),
+	},
+
 	// Events are told in the shape that they have today (docs/events.md), which is that of the next version for six of them.
 	{
 		why: "an event of before is told as one of today", past: v1,
@@ -307,6 +317,11 @@ func asBefore(t *testing.T, p *pastdata.Process, past *pastdata.Past, want *past
 	got, err := p.Ask(t.Context(), past.Tokens, a)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, d := range deviations {
+		if d.shape && d.past.MatchString(past.Name) && d.asks.MatchString(want.Name()) {
+			d.undo(&got)
+		}
 	}
 	if d := pastdata.Difference(want, &got); d != "" {
 		t.Errorf("%s\n%s", d, a.Body)
