@@ -230,8 +230,12 @@ func (a *Account) create(c Command) []Outcome {
 
 func (a *Account) importApp(c Command) []Outcome {
 	in := c.Body.Import
-	if slices.ContainsFunc(a.Apps, func(app *App) bool { return app.Number == in.Number }) {
-		return refused(409, "app_id_taken")
+	if i := slices.IndexFunc(a.Apps, func(app *App) bool { return app.Number == in.Number }); i >= 0 {
+		taken := refused(409, "app_id_taken")
+		if app := a.Apps[i]; !app.Deleted && app.imported == *in { // it may be so already; once it was changed, that is left open
+			return append(taken, Outcome{Status: 201, Change: Same})
+		}
+		return taken
 	}
 	if in.CreatedAt > a.Now+FactAhead {
 		return refused(409, "effective_too_far_ahead")
@@ -239,7 +243,7 @@ func (a *Account) importApp(c Command) []Outcome {
 	app := &App{
 		Name: c.Body.AppName, orders: map[string]Order{},
 		base: oracle.App{Account: a.Name, CreatedAt: in.CreatedAt, Edition: in.Edition},
-		trtc: in.Edition == oracle.TRTCTrial,
+		trtc: in.Edition == oracle.TRTCTrial, imported: *in,
 	}
 	return []Outcome{{Status: 201, Change: Grows, Then: func(bool) {
 		if in.Edition == oracle.Pro || in.Edition == oracle.Flagship {

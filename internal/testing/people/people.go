@@ -45,6 +45,8 @@ type App struct {
 	Version uint64 // as last answered
 	Deleted bool
 
+	imported Import // zero if it was created here
+
 	base   oracle.App
 	facts  []oracle.Fact
 	orders map[string]Order // the word that counts, by id

@@ -74,7 +74,9 @@ func (app *App) buy(now int64, edition string, c Command) []Outcome {
 	order := *c.Body.Order
 	known, again := app.orders[order.ID]
 	if again && known.same(order) {
-		return silent()
+		// Said again without its beginning once its term is over, the engine finds that it ends before now: 422, where
+		// the text has silence.
+		return append(silent(), order.invalid(now)...)
 	}
 	var codes []string
 	switch {
@@ -156,7 +158,8 @@ func (app *App) order(now int64, order Order) {
 // fact judges a fact given as a command: "always recorded"; said again exactly, it is silence.
 func (app *App) fact(now int64, fact oracle.Fact) []Outcome {
 	if fact.Effective > now+FactAhead {
-		return refused(409, "effective_too_far_ahead")
+		// Whether it would change an answer is judged first: where it would not, it is silence.
+		return append(refused(409, "effective_too_far_ahead"), silent()...)
 	}
 	fact.Account, fact.App = app.base.Account, app.base.ID
 	if slices.Contains(app.facts, fact) {
@@ -321,10 +324,13 @@ func (app *App) removeAdmins(names []string) []Outcome {
 	return recorded(func() { app.admins = left })
 }
 
-// enableTPNS judges EnableTPNS: "it needs an order", new or known, that no refund ends.
+// enableTPNS judges EnableTPNS: "it needs an order", new or known, and is
+// refused where neither it nor another leaves mobile push paid for.
 func (app *App) enableTPNS(now int64, c Command) []Outcome {
 	order := c.Body.Order
 	switch {
+	case app.tpns() && order != nil:
+		return append(silent(), order.invalid(now)...)
 	case app.tpns():
 		return silent()
 	case order == nil:
@@ -338,13 +344,13 @@ func (app *App) enableTPNS(now int64, c Command) []Outcome {
 		return order.invalid(now)
 	case !again && order.Effective > now+OrderAhead:
 		return refused(409, "effective_too_far_ahead")
-	case app.ended(order.ID):
-		return refused(409, "tpns_needs_order")
+	case app.ended(order.ID) && !app.tpnsPaid():
+		return append(refused(409, "tpns_needs_order"), order.invalid(now)...)
 	}
-	return recorded(func() {
+	return append(order.invalid(now), Outcome{Status: 200, Change: Grows, Then: func(bool) {
 		app.tpnsWanted = true
 		if !again {
 			app.order(now, *order)
 		}
-	})
+	}})
 }
