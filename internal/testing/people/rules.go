@@ -96,7 +96,11 @@ func (app *App) buy(now int64, edition string, c Command) []Outcome {
 		codes = append(codes, "effective_too_far_ahead")
 	}
 	outcomes := append(refused(409, codes...), order.invalid(now)...)
+	lower := c.Name == "upgrade_edition" && order.Edition != "" && rank(order.Edition) <= rank(edition)
 	if outcomes != nil {
+		if lower {
+			outcomes = append(outcomes, refused(409, "edition_not_higher")...)
+		}
 		if again {
 			outcomes = append(outcomes, refused(409, "order_conflict")...)
 		}
@@ -106,7 +110,7 @@ func (app *App) buy(now int64, edition string, c Command) []Outcome {
 		return outcomes
 	}
 	right := recorded(func() { app.order(now, order) })
-	if c.Name == "upgrade_edition" && order.Edition != "" && rank(order.Edition) <= rank(edition) {
+	if lower {
 		right = append(right, refused(409, "edition_not_higher")...) // whether add-ons may come with it is left open
 	}
 	if again && known.agrees(order) {
