@@ -98,6 +98,7 @@ func (s *sequence) onApp(rt *rapid.T) Command {
 	case "refund":
 		c.Body.Fact = &oracle.Fact{
 			Kind: oracle.OrderRefunded, Order: s.orderID(rt, app),
+			Refund: pick(rt, "refund", "", "r1"), Goodwill: rapid.IntRange(0, 3).Draw(rt, "goodwill") == 0,
 			Effective: s.account.Now + Hour*pick[int64](rt, "hours", 0, -1, -24, -167, -168, -400, 1, 24, 25),
 		}
 		if rapid.Bool().Draw(rt, "with an amount") {

@@ -9,6 +9,7 @@
 package people
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -241,6 +242,9 @@ func (app *App) Look(now int64) Seen {
 	}
 	v := app.view(now)
 	s.Status, s.Edition, s.Paid, s.Arrears, s.Lapse = v.Status, v.Edition, v.PaidUntil, v.Arrears, v.Lapse
+	if s.Arrears != nil { // the app shows them earliest first
+		slices.SortStableFunc(s.Arrears.Invoices, func(a, b oracle.Invoice) int { return cmp.Compare(a.Since, b.Since) })
+	}
 	s.Stop = app.stop(v)
 	if s.Stop != nil {
 		s.Status = oracle.Stopped
