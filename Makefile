@@ -70,6 +70,10 @@ powercut: ## cut the power 20 times under load (needs root and loop devices)
 notices: ## hold the notices of COUNT generated feeds (1000, say) against what was owed
 	SUNDIAL_NOTICE_FEEDS=$(COUNT) go test -run '^TestNoticesOverFeeds$$' -count=1 -timeout 60m -v ./domain
 
+.PHONY: model
+model: ## hold the API against the model of what people may do, in COUNT sequences (5000, say)
+	SUNDIAL_MODEL=$(COUNT) go test -run '^TestModel$$' -count=1 -timeout 60m -v ./internal/testing/people
+
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (default 20s) each
 	@scripts/fuzz $(FUZZTIME)
