@@ -269,6 +269,15 @@ func (t OrderTerms) agreesWith(ordered OrderTerms) bool {
 	if ordered.Version == 0 {
 		ordered.Version = t.Version
 	}
+	if ordered.Edition == "" {
+		ordered.Edition = t.Edition
+	}
+	if ordered.PaidUntil == 0 {
+		ordered.PaidUntil = t.PaidUntil
+	}
+	if len(ordered.Addons) == 0 {
+		ordered.Addons = t.Addons
+	}
 	return t.same(ordered)
 }
 

@@ -25,7 +25,7 @@ const (
 // orderFor takes in an order by a person or, as a command, by the billing system.
 func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 	var p problems
-	terms.checkOrdered(d.at.Now, &p)
+	terms.checkOrdered(d.begins(id, terms.ID), &p)
 	if to == Renewing && terms.Edition == "" {
 		p.add("order.edition", "required", "must be the edition to renew")
 	}
@@ -51,7 +51,17 @@ func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 	return d.order(app, terms, to)
 }
 
-// checkOrdered names what is wrong with terms that a person orders.
+// begins is when an order begins of which a person does not say: now, unless it is known already.
+func (d *draft) begins(id AppID, order string) Instant {
+	if app := d.from.Apps[id]; app != nil {
+		if known := app.order(order); known != nil && known.Terms.EffectiveAt != 0 {
+			return known.Terms.EffectiveAt
+		}
+	}
+	return d.at.Now
+}
+
+// checkOrdered names what is wrong with terms that a person orders, for an order that begins now where nothing is said.
 func (t OrderTerms) checkOrdered(now Instant, p *problems) {
 	checkID("order.id", t.ID, p)
 	t.check("order.", p)

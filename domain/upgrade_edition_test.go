@@ -123,6 +123,12 @@ func TestUpgradeEdition(t *testing.T) {
 			then: silence,
 		},
 		{
+			name:  "said again with what is absent left open, also once its term is over",
+			given: ordered,
+			as:    Owner, at: day(60), when: upgrade(OrderTerms{ID: "o2", Edition: Flagship, Amount: price}),
+			then: silence,
+		},
+		{
 			name:  "the billing system's word on an owner's order is kept, and changes nothing if it says the same",
 			given: ordered,
 			as:    Billing, at: day(6), when: RecordOrder{App: testApp, Order: begun},

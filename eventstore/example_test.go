@@ -37,7 +37,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer log.Close(ctx) //nolint:errcheck // the example ends with it
+	defer log.Close(ctx)
 
 	first := eventstore.Commit{
 		Account: "acme", ID: "key-1", Command: "create_app", Content: eventstore.HashOf([]byte("the command")), Actor: "owner:ann",

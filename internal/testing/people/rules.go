@@ -73,7 +73,7 @@ func rank(edition string) int {
 func (app *App) buy(now int64, edition string, c Command) []Outcome {
 	order := *c.Body.Order
 	known, again := app.orders[order.ID]
-	if again && known.same(order) {
+	if again && known.agrees(order) {
 		// Said again without its beginning once its term is over, the engine finds that it ends before now: 422, where
 		// the text has silence.
 		return append(silent(), order.invalid(now)...)
@@ -129,12 +129,6 @@ func (o Order) agrees(again Order) bool {
 		(again.PaidUntil == 0 || again.PaidUntil == o.PaidUntil) &&
 		(again.Addons == nil || reflect.DeepEqual(again.Addons, o.Addons)) &&
 		again.Minor == o.Minor
-}
-
-// same says whether it agrees, and says the term and the add-ons too. That absent ones are left open is in the text; the engine
-// takes their absence for no end and none, as the first order's is taken, and so what only agrees has several outcomes.
-func (o Order) same(again Order) bool {
-	return o.agrees(again) && again.Edition == o.Edition && again.PaidUntil == o.PaidUntil && reflect.DeepEqual(again.Addons, o.Addons)
 }
 
 // invalid refuses a term that ends before it begins, as that of a command that was sent again too late does.
@@ -342,7 +336,7 @@ func (app *App) enableTPNS(now int64, c Command) []Outcome {
 	}
 	known, again := app.orders[order.ID]
 	switch {
-	case again && !known.same(*order):
+	case again && !known.agrees(*order):
 		return append(refused(409, "order_conflict", "effective_too_far_ahead"), order.invalid(now)...)
 	case !again && order.invalid(now) != nil:
 		return order.invalid(now)
