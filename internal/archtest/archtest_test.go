@@ -58,7 +58,7 @@ var rooms = map[string][]string{
 		"internal/engine", "internal/ingest", "internal/secrets", "internal/vault", "internal/usersig", "internal/pushcert", "internal/auth",
 		"internal/timetravel", "internal/query",
 	},
-	"internal/testing/oracle": {}, // the rules once more: it shares nothing with what it judges
+	"internal/testing/oracle": {},                          // the rules once more: it shares nothing with what it judges
 	"internal/testing/people": {"internal/testing/oracle"}, // likewise, for what people ask for
 	"internal/testing/enginetest": {
 		"domain", "eventstore", "projections", "internal/codec", "internal/engine", "internal/natsd",

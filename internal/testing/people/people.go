@@ -136,9 +136,9 @@ func (a *Account) Next() (due int64) {
 }
 
 // change makes a change to what the app is; if that reinstates it, a request that waits is withdrawn.
-func (app *App) change(make func()) {
+func (app *App) change(makes func()) {
 	before := app.Stopped()
-	make()
+	makes()
 	if before && !app.Stopped() {
 		app.withdraw()
 	}
