@@ -33,7 +33,7 @@ build: ## build bin/sundial
 
 .PHONY: test
 test: ## run all tests with the race detector (at most 6 minutes on 2 cores)
-	go test -race -timeout 600s ./...
+	go test -race -timeout 1200s ./...
 
 .PHONY: cover
 cover: ## print how much of each package's statements its own tests run (without the race detector)

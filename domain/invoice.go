@@ -88,6 +88,29 @@ func (i *Invoice) owe(o Statement) {
 			x.Version > y.Version && x.EffectiveAt <= y.EffectiveAt
 	}
 	i.Owed = insertUncovered(i.Owed, o, covers, compareStatements)
+	i.forget()
+}
+
+// MaxClosedStatements is how many statements of an invoice are kept that its last closing is above, and how many closings.
+// They are there so that what is said again is silence; what was said long ago is recorded once more, and changes nothing.
+const MaxClosedStatements = 8
+
+// forget drops the statements of the lowest versions beyond that. What is left does not depend on the order in which they
+// came: a statement is covered by none of a lower version.
+func (i *Invoice) forget() {
+	if more := len(i.Closed) - MaxClosedStatements; more > 0 {
+		i.Closed = i.Closed[more:]
+	}
+	last, closed := i.closing()
+	below := 0
+	for _, s := range i.Owed {
+		if closed && s.Version <= last.Version {
+			below++
+		}
+	}
+	if more := below - MaxClosedStatements; more > 0 {
+		i.Owed = i.Owed[more:]
+	}
 }
 
 // close takes in that a version of the invoice was settled or voided. A closing is superfluous beside one of a higher
@@ -97,8 +120,9 @@ func (i *Invoice) close(c Closing) {
 		return x.EffectiveAt <= y.EffectiveAt && cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.By, y.By)) >= 0
 	}
 	i.Closed = insertUncovered(i.Closed, c, covers, func(x, y Closing) int {
-		return cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.EffectiveAt, y.EffectiveAt), cmp.Compare(x.By, y.By))
+		return cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.By, y.By), cmp.Compare(x.EffectiveAt, y.EffectiveAt))
 	})
+	i.forget()
 }
 
 // insertUncovered adds to a set, kept in order, what no element of it covers, and drops what is then covered. The slice

@@ -56,10 +56,12 @@ func (a *App) Dues() []Due {
 		dues[at] = d
 	}
 	if t := a.Term; t.Due != 0 {
-		then := a.coverageThen()
-		add(Due{DueTerm, t.Due, t.Episode, a.leadsTo(a.covered(), then), t.Cause})
-		for _, d := range a.later(then) {
-			add(d)
+		to := a.leadsTo(a.covered(), a.coverageThen())
+		add(Due{DueTerm, t.Due, t.Episode, to, t.Cause})
+		if to == "" { // what is seen of the orders comes later
+			if next, found := a.nextChange(); found {
+				add(next)
+			}
 		}
 	}
 	if r := a.Arrears; r.Since != 0 && r.HeldAt == 0 {
@@ -122,23 +124,17 @@ func (a *App) coverageThen() coverage {
 	return a.coverageAt(a.Term.Due) // an order that ends as it begins
 }
 
-// maxChanges is how many changes of coverage are listed ahead, behind the next one: terms that are paid one after another
-// are none, so it takes an app that falls, rises and expires again and again.
-const maxChanges = 2 * MaxExpiries
-
-// later lists the changes of coverage behind the next one that change the status or the edition. They are there to be
-// seen: each becomes the next one, with an episode of its own, before it fires.
-func (a *App) later(was coverage) (dues []Due) {
+// nextChange is the first change of coverage to come that changes the status or the edition, behind the next one of all.
+func (a *App) nextChange() (Due, bool) {
+	was := a.coverageAt(a.Term.Due)
 	for _, at := range a.changes(a.Term.Due) {
 		will := a.coverageAt(at)
 		if to := a.leadsTo(was, will); to != "" {
-			dues = append(dues, Due{DueTerm, at, a.Term.Episode, to, a.termAt(at, will).Cause})
+			return Due{DueTerm, at, a.Term.Episode, to, a.termAt(at, will).Cause}, true
 		}
-		if was = will; len(dues) == maxChanges {
-			break
-		}
+		was = will
 	}
-	return dues
+	return Due{}, false
 }
 
 // Transitions lists what time will do to the app's status and edition, soonest first: its dues without notices, keys and

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"fmt"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -144,26 +143,6 @@ func TestFireTransition(t *testing.T) {
 			then: silence,
 		},
 	})
-}
-
-// TestTransitionsAhead: all changes of status and edition that the orders bring are seen, each by its cause.
-func TestTransitionsAhead(t *testing.T) {
-	w := newWorld(DefaultPolicy())
-	for _, s := range and(pro(day(30)), did(day(2), Billing,
-		paid("o2", Flagship, day(33), day(60)), paid("o3", Pro, day(50), day(80)), paid("o4", Pro, day(80), day(90)))) {
-		s(t, w)
-	}
-	var got []string
-	for _, d := range w.account(acme).Apps[testApp].Transitions() {
-		got = append(got, fmt.Sprintf("%s %s %s", d.At, d.To, d.Cause))
-	}
-	want := []string{
-		day(30).String() + " expired plan_expired", day(33).String() + " active order",
-		day(60).String() + " edition:pro plan_expired", day(90).String() + " expired plan_expired",
-	}
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
 }
 
 // TestTransitionID: the id of the command is that of the episode.

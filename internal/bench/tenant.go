@@ -49,7 +49,7 @@ func (t *tenant) imports(created domain.Instant, orders ...domain.OrderTerms) []
 		all[i] = engine.Request{
 			Account: t.account, ID: t.id("import", i), Role: domain.Operator, Actor: "operator:tok_3f9a1c2be77d", Command: domain.ImportApp{
 				App: t.first + domain.AppID(i), AppName: fmt.Sprintf("shop number %d", i), AppType: "e-commerce", CreatedAt: created,
-				Edition: domain.Trial, Orders: orders,
+				Orders: orders,
 			},
 		}
 	}
@@ -88,10 +88,13 @@ func (t *tenant) next(now domain.Instant) engine.Request {
 		billing.Command = domain.SettleArrears{App: app, Invoice: invoice, Version: 2*version + 1, EffectiveAt: now}
 		return billing
 	}
-	owner.Command = domain.UpgradeEdition{App: app, Order: domain.OrderTerms{
+	// An owner restates no order that is known.
+	operator := owner
+	operator.Role, operator.Actor = domain.Operator, "operator:tok_77d1e3aa90b4"
+	operator.Command = domain.UpgradeEdition{App: app, Order: domain.OrderTerms{
 		ID: "addon", Addons: []string{"push", "history"}, Version: int64(month), Amount: price,
 	}}
-	return owner
+	return operator
 }
 
 // id is of the form and length of those that clients make up.
