@@ -32,7 +32,7 @@ build: ## build bin/sundial
 ##@ Check
 
 .PHONY: test
-test: ## run all tests with the race detector (at most 6 minutes on 2 cores)
+test: ## run all tests with the race detector (some 11 minutes on 2 cores)
 	go test -race -timeout 1200s ./...
 
 .PHONY: cover
