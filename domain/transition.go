@@ -89,7 +89,7 @@ func (a *App) Dues() []Due {
 // leadsTo is what a change of coverage makes of the app: the status that it then has or, where that stays,
 // the edition; empty where both stay. Only stops that are in force now count: another that is due before may be prevented.
 func (a *App) leadsTo(was, will coverage) string {
-	others := a.Arrears.HeldAt != 0 || a.Manual.EffectiveAt != 0 || a.Operator.EffectiveAt != 0
+	others := slices.ContainsFunc(Causes(), func(c CauseOfHold) bool { return !c.Lapses() && c.held(a).RecordedAt != 0 })
 	lapseHeld := was.since == a.Lapse.Since && a.Lapse.HeldAt != 0
 	status := func(lapsed, held bool) Status {
 		switch {

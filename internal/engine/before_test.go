@@ -18,7 +18,7 @@ import (
 // its events in the shape of that time.
 func committedBefore(t *testing.T, n *enginetest.Node, id, reason string, cmd domain.Command, events ...eventstore.Event) uint64 {
 	t.Helper()
-	whole, err := engine.HashOf(contentAccount, cmd)
+	whole, err := engine.WholeHash(contentAccount, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -220,7 +220,7 @@ func stays(t *testing.T, name string, got []byte) {
 // golden is what a file holds: the hash, and all that is hashed.
 func golden(t *testing.T, cmd domain.Command) []byte {
 	t.Helper()
-	hash, err := engine.HashOf(contentAccount, cmd)
+	hash, err := engine.WholeHash(contentAccount, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}

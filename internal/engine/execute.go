@@ -55,16 +55,12 @@ type Answer struct {
 // ContentHash tells commands apart that carry one id: the account, the command's name and its content as JSON, as
 // domain.Content has it.
 func ContentHash(account string, cmd domain.Command) (eventstore.Hash, error) {
-	return hashOf(account, domain.Content(cmd))
+	return WholeHash(account, domain.Content(cmd))
 }
 
 // WholeHash is ContentHash as earlier programs had it: of all that the command carries. What they kept under it is found
 // by it.
 func WholeHash(account string, cmd domain.Command) (eventstore.Hash, error) {
-	return hashOf(account, cmd)
-}
-
-func hashOf(account string, cmd domain.Command) (eventstore.Hash, error) {
 	body, err := json.Marshal(cmd, json.Deterministic(true))
 	if err != nil {
 		return eventstore.Hash{}, fmt.Errorf("engine: the command %s has no JSON form: %w", cmd.Name(), err)
@@ -366,7 +362,7 @@ func head(state *domain.Account) *domain.Account {
 // sameAsBefore judges a command whose id was committed by an earlier program, which took more of it for its content: its
 // reason, and of a message what differs between deliveries. It is ErrIDReused if it is another command all the same.
 func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req Request) error {
-	if whole, err := hashOf(req.Account, req.Command); err != nil || whole == at.content {
+	if whole, err := WholeHash(req.Account, req.Command); err != nil || whole == at.content {
 		return err
 	}
 	m, err := e.config.Log.Get(ctx, at.position)
@@ -381,7 +377,7 @@ func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req 
 		return ErrIDReused
 	}
 	if cmd, carries := domain.WithReason(req.Command, commit.Reason); carries {
-		if whole, err := hashOf(req.Account, cmd); err != nil || whole == at.content {
+		if whole, err := WholeHash(req.Account, cmd); err != nil || whole == at.content {
 			return err
 		}
 	}
