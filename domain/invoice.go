@@ -2,16 +2,18 @@ package domain
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"slices"
 )
 
-// Invoice is all that is known under one invoice id: those of the statements about it that can still change an answer,
-// also one about the past, whatever comes later.
+// Invoice is what counts of all that is known under one invoice id.
 type Invoice struct {
 	ID     string      `json:"id"`
-	Owed   []Statement `json:"owed,omitempty"`   // that it is overdue, by version and time
-	Closed []Closing   `json:"closed,omitempty"` // that it is paid or withdrawn, by version and time
+	Owed   []Statement `json:"owed,omitempty"`  // that it is overdue, by version and time: those above its last closing, and the latest
+	Closed Closing     `json:"closed,omitzero"` // the last one; absent while nothing closed it
+	Heard  []Heard     `json:"heard,omitempty"` // what counts no more; what was heard last comes last
 }
 
 // Statement is one statement of what an invoice is overdue with.
@@ -21,29 +23,29 @@ type Statement struct {
 	Amount      Money   `json:"amount"`
 }
 
-// Closing is one statement that nothing is owed any more.
+// Closing is one statement that nothing is owed any more. It is absent while By is.
 type Closing struct {
 	Version     int64   `json:"version"`
 	EffectiveAt Instant `json:"effective_at"`
 	By          By      `json:"by"` // settlement or voiding
 }
 
-// closing is the last one; false while nothing closed the invoice.
-func (i Invoice) closing() (last Closing, closed bool) {
-	for _, c := range i.Closed {
-		if !closed || cmp.Or(cmp.Compare(c.Version, last.Version), cmp.Compare(c.By, last.By)) > 0 {
-			last, closed = c, true
-		}
-	}
-	return last, closed
-}
+// Heard stands for a statement or a closing that counts no more, being at or below the version that closed the invoice last.
+// It is kept so that the same, said again, is silence.
+type Heard uint64
+
+// MaxHeard is how many of them are kept of an invoice. What was said before that is recorded once more when it is said
+// again, and changes nothing.
+const MaxHeard = 8
+
+// closed says whether the last closing is at or above a version.
+func (i Invoice) closed(version int64) bool { return i.Closed.By != "" && version <= i.Closed.Version }
 
 // lateSince is the earliest time at which it was late since it was last closed; 0 while it is not overdue.
 func (i Invoice) lateSince() Instant {
 	since := Instant(0)
-	last, closed := i.closing()
 	for _, s := range i.Owed {
-		if counts := !closed || s.Version > last.Version; counts && s.Amount.Minor > 0 && (since == 0 || s.EffectiveAt < since) {
+		if !i.closed(s.Version) && s.Amount.Minor > 0 && (since == 0 || s.EffectiveAt < since) {
 			since = s.EffectiveAt
 		}
 	}
@@ -54,10 +56,7 @@ func (i Invoice) lateSince() Instant {
 func (i Invoice) Overdue() bool { return i.lateSince() != 0 }
 
 // Settled says whether the invoice was paid, and is not owed again since.
-func (i Invoice) Settled() bool {
-	last, closed := i.closing()
-	return closed && last.By == bySettlement && !i.Overdue()
-}
+func (i Invoice) Settled() bool { return i.Closed.By == bySettlement && !i.Overdue() }
 
 // Latest is what it was last said to be: the highest version, at the same one the later effective, then the larger
 // amount. It is the zero Statement while it was only said to be closed.
@@ -75,75 +74,95 @@ func compareStatements(x, y Statement) int {
 }
 
 // owe takes in a statement that the invoice is overdue. One over nothing closes it at its version, as a voiding does.
-//
-// A statement is superfluous beside one of a higher version that is effective no later: whenever it counts, that one
-// does, is late no later, and is what is shown.
-func (i *Invoice) owe(o Statement) {
-	if o.Amount.Minor == 0 {
-		i.close(Closing{o.Version, o.EffectiveAt, byVoiding})
+func (i *Invoice) owe(s Statement) {
+	if s.Amount.Minor == 0 {
+		i.close(Closing{s.Version, s.EffectiveAt, byVoiding})
 	}
-	covers := func(x, y Statement) bool {
-		same := x.Version == y.Version && x.EffectiveAt == y.EffectiveAt
-		return same && x.Amount.compare(y.Amount) >= 0 ||
-			x.Version > y.Version && x.EffectiveAt <= y.EffectiveAt
+	if slices.ContainsFunc(i.Owed, func(k Statement) bool { return k.covers(s) }) {
+		return
 	}
-	i.Owed = insertUncovered(i.Owed, o, covers, compareStatements)
+	kept := make([]Statement, 0, len(i.Owed)+1)
+	for _, k := range i.Owed {
+		if !s.covers(k) {
+			kept = append(kept, k)
+		}
+	}
+	at, _ := slices.BinarySearchFunc(kept, s, compareStatements)
+	i.Owed = slices.Insert(kept, at, s)
 	i.forget()
 }
 
-// MaxClosedStatements is how many statements of an invoice are kept that its last closing is above, and how many closings.
-// They are there so that what is said again is silence; what was said long ago is recorded once more, and changes nothing.
-const MaxClosedStatements = 8
-
-// forget drops the statements of the lowest versions beyond that. What is left does not depend on the order in which they
-// came: a statement is covered by none of a lower version.
-func (i *Invoice) forget() {
-	if more := len(i.Closed) - MaxClosedStatements; more > 0 {
-		i.Closed = i.Closed[more:]
+// covers says whether a statement is superfluous beside this one. It is beside one of a higher version that is effective
+// no later: whenever it counts, that one does, is late no later, and is what is shown.
+func (s Statement) covers(o Statement) bool {
+	if s.Version == o.Version && s.EffectiveAt == o.EffectiveAt {
+		return s.Amount.compare(o.Amount) >= 0
 	}
-	last, closed := i.closing()
-	below := 0
-	for _, s := range i.Owed {
-		if closed && s.Version <= last.Version {
-			below++
-		}
-	}
-	if more := below - MaxClosedStatements; more > 0 {
-		i.Owed = i.Owed[more:]
-	}
+	return s.Version > o.Version && s.EffectiveAt <= o.EffectiveAt
 }
 
 // close takes in that a version of the invoice was settled or voided. A closing is superfluous beside one of a higher
 // version, or a voiding of the same, that is effective no later.
 func (i *Invoice) close(c Closing) {
-	covers := func(x, y Closing) bool {
-		return x.EffectiveAt <= y.EffectiveAt && cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.By, y.By)) >= 0
+	last := i.Closed
+	switch above := cmp.Or(cmp.Compare(c.Version, last.Version), cmp.Compare(c.By, last.By)); {
+	case last.By == "":
+		i.Closed = c
+	case above > 0 || above == 0 && c.EffectiveAt < last.EffectiveAt:
+		i.Closed = c
+		if c.EffectiveAt > last.EffectiveAt {
+			i.hear(last.fingerprint())
+		}
+	case c.EffectiveAt < last.EffectiveAt:
+		i.hear(c.fingerprint())
 	}
-	i.Closed = insertUncovered(i.Closed, c, covers, func(x, y Closing) int {
-		return cmp.Or(cmp.Compare(x.Version, y.Version), cmp.Compare(x.By, y.By), cmp.Compare(x.EffectiveAt, y.EffectiveAt))
-	})
 	i.forget()
 }
 
-// insertUncovered adds to a set, kept in order, what no element of it covers, and drops what is then covered. The slice
-// that it is given stays as it is.
-func insertUncovered[E any](set []E, e E, covers func(x, y E) bool, order func(x, y E) int) []E {
-	kept := make([]E, 0, len(set)+1)
-	for _, k := range set {
-		if covers(k, e) {
-			return set
-		}
-		if !covers(e, k) {
-			kept = append(kept, k)
+// forget lets go of the statements that the last closing is above, but the latest, which is what is shown.
+func (i *Invoice) forget() {
+	below := 0
+	for below < len(i.Owed)-1 && i.closed(i.Owed[below].Version) {
+		i.hear(i.Owed[below].fingerprint())
+		below++
+	}
+	i.Owed = i.Owed[below:]
+}
+
+// hear keeps what counts no more, as the last. The slice may be shared with copies, and stays as it is.
+func (i *Invoice) hear(h Heard) {
+	heard := make([]Heard, 0, len(i.Heard)+1)
+	for _, k := range i.Heard {
+		if k != h {
+			heard = append(heard, k)
 		}
 	}
-	at, _ := slices.BinarySearchFunc(kept, e, order)
-	return slices.Insert(kept, at, e)
+	heard = append(heard, h)
+	i.Heard = heard[max(0, len(heard)-MaxHeard):]
+}
+
+func (s Statement) fingerprint() Heard {
+	return fingerprint(s.Version, s.EffectiveAt, s.Amount.Currency, s.Amount.Minor)
+}
+
+func (c Closing) fingerprint() Heard { return fingerprint(c.Version, c.EffectiveAt, string(c.By), 0) }
+
+// fingerprint is stored, so it is the FNV-1a of one fixed form for good.
+func fingerprint(version int64, at Instant, what string, minor int64) Heard {
+	h := fnv.New64a()
+	var b [24]byte
+	binary.BigEndian.PutUint64(b[:], uint64(version))
+	binary.BigEndian.PutUint64(b[8:], uint64(at))
+	binary.BigEndian.PutUint64(b[16:], uint64(minor))
+	h.Write(b[:])
+	h.Write([]byte(what))
+	return Heard(h.Sum64())
 }
 
 // same says whether the same is known of both invoices.
 func (i Invoice) same(o Invoice) bool {
-	return i.ID == o.ID && slices.Equal(i.Owed, o.Owed) && slices.Equal(i.Closed, o.Closed)
+	return i.ID == o.ID && slices.Equal(i.Owed, o.Owed) && i.Closed == o.Closed && len(i.Heard) == len(o.Heard) &&
+		!slices.ContainsFunc(i.Heard, func(h Heard) bool { return !slices.Contains(o.Heard, h) })
 }
 
 func (a *App) findInvoice(id string) int {

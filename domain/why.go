@@ -209,10 +209,9 @@ func (w *inquiry) find(is func(Event) bool) int {
 // overdue finds the fact since which an invoice is late.
 func (w *inquiry) overdue(i Invoice) int {
 	since := i.lateSince()
-	last, closed := i.closing()
 	return w.find(func(e Event) bool {
 		o, is := e.(InvoiceOverdueRecorded)
-		return is && o.Invoice == i.ID && o.EffectiveAt == since && (!closed || o.Version > last.Version)
+		return is && o.Invoice == i.ID && o.EffectiveAt == since && !i.closed(o.Version)
 	})
 }
 

@@ -357,15 +357,19 @@ func (o *object) invoice(i *domain.Invoice) {
 		}
 		o.endList()
 	}
-	if len(i.Closed) > 0 {
-		o.list("closed")
-		for _, c := range i.Closed {
+	if c := i.Closed; c != (domain.Closing{}) {
+		o.member("closed")
+		o.open()
+		o.integer("version", c.Version)
+		o.instant("effective_at", c.EffectiveAt)
+		o.text("by", string(c.By))
+		o.close()
+	}
+	if len(i.Heard) > 0 {
+		o.list("heard")
+		for _, h := range i.Heard {
 			o.comma()
-			o.open()
-			o.integer("version", c.Version)
-			o.instant("effective_at", c.EffectiveAt)
-			o.text("by", string(c.By))
-			o.close()
+			o.b = strconv.AppendUint(o.b, uint64(h), 10)
 		}
 		o.endList()
 	}
