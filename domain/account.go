@@ -83,26 +83,26 @@ func (acc *Account) Clone() *Account {
 
 // App is an app as the log has it: the facts about it, and the state that has been committed from them.
 type App struct {
-	ID           AppID     `json:"id"`
-	Account      string    `json:"account"`
-	Name         string    `json:"name"`
-	AppType      string    `json:"type"`
-	Introduction string    `json:"introduction,omitzero"`
-	CreatedAt    Instant   `json:"created_at"`
-	Imported     bool      `json:"imported,omitzero"`
-	Base         Edition   `json:"base"`    // what it was created with
-	Edition      Edition   `json:"edition"` // what it has now
-	Orders       []Order   `json:"orders,omitzero"`
-	Invoices     []Invoice `json:"invoices,omitzero"`
-	Term         Term      `json:"term,omitzero"`     // the next change of coverage by time
-	Expiries     []Expiry  `json:"expiries,omitzero"` // that are known ahead, soonest first; never changed in place
-	Lapse        Lapse     `json:"lapse,omitzero"`    // absent while Since is
-	Arrears      Arrears   `json:"arrears,omitzero"`  // absent while Since is
-	Manual       Hold      `json:"manual,omitzero"`   // the owner's; absent while EffectiveAt is
-	Operator     Hold      `json:"operator,omitzero"` // the operator's
-	TRTCStopped  bool      `json:"trtc_stopped,omitzero"`
-	TRTCNotedAt  Instant   `json:"trtc_noted_at,omitzero"` // when the TRTC side's word that counts is effective
-	DeletedAt    Instant   `json:"deleted_at,omitzero"`
+	ID           AppID    `json:"id"`
+	Account      string   `json:"account"`
+	Name         string   `json:"name"`
+	AppType      string   `json:"type"`
+	Introduction string   `json:"introduction,omitzero"`
+	CreatedAt    Instant  `json:"created_at"`
+	Imported     bool     `json:"imported,omitzero"`
+	Base         Edition  `json:"base"`    // what it was created with
+	Edition      Edition  `json:"edition"` // what it has now
+	Orders       Orders   `json:"orders,omitzero"`
+	Invoices     Invoices `json:"invoices,omitzero"`
+	Term         Term     `json:"term,omitzero"`     // the next change of coverage by time
+	Expiries     []Expiry `json:"expiries,omitzero"` // that are known ahead, soonest first; never changed in place
+	Lapse        Lapse    `json:"lapse,omitzero"`    // absent while Since is
+	Arrears      Arrears  `json:"arrears,omitzero"`  // absent while Since is
+	Manual       Hold     `json:"manual,omitzero"`   // the owner's; absent while EffectiveAt is
+	Operator     Hold     `json:"operator,omitzero"` // the operator's
+	TRTCStopped  bool     `json:"trtc_stopped,omitzero"`
+	TRTCNotedAt  Instant  `json:"trtc_noted_at,omitzero"` // when the TRTC side's word that counts is effective
+	DeletedAt    Instant  `json:"deleted_at,omitzero"`
 
 	Keys         []Key           `json:"keys,omitzero"` // in force; the last one signs
 	KeysIssued   int             `json:"keys_issued,omitzero"`
@@ -123,7 +123,6 @@ type App struct {
 // Clone is a copy that shares nothing that Apply changes.
 func (a *App) Clone() *App {
 	c := *a
-	c.Orders, c.Invoices = slices.Clone(a.Orders), slices.Clone(a.Invoices)
 	c.Keys, c.Certificates = slices.Clone(a.Keys), slices.Clone(a.Certificates)
 	return &c
 }

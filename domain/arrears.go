@@ -23,15 +23,7 @@ func (a *App) owesSince(t Instant) Instant {
 }
 
 // lateSince is the earliest time since which an invoice is late, whether the app is billed or not; 0 if none is.
-func (a *App) lateSince() Instant {
-	since := Instant(0)
-	for i := range a.Invoices {
-		if late := a.Invoices[i].lateSince(); late != 0 && (since == 0 || late < since) {
-			since = late
-		}
-	}
-	return since
-}
+func (a *App) lateSince() Instant { return a.Invoices.lateSince() }
 
 // owesLater says whether an invoice is late that begins to count only when the app is billed, after the instant t.
 func (a *App) owesLater(t Instant) bool { return a.billedSince() > t && a.lateSince() != 0 }

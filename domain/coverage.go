@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -21,51 +22,21 @@ func (a *App) covered() coverage { return coverage{a.Edition, a.Lapse.Since, a.L
 // ended last, and the app has lapsed since then: by a refund, if one of the orders that ended then was refunded. Orders
 // that ended as they began count for that only where no other has begun. Before any has begun, what the app was made as.
 func (a *App) coverageAt(t Instant) coverage {
-	covering := Edition("")
-	var ended, empty coverage
-	for i := range a.Orders {
-		o := &a.Orders[i]
-		if !o.buysEdition() || o.Terms.EffectiveAt > t {
-			continue
-		}
-		switch end, cause := o.end(); {
-		case end > t:
-			covering = higher(covering, o.Terms.Edition)
-		case end == o.Terms.EffectiveAt:
-			empty.end(o.Terms.Edition, end, cause)
-		default:
-			ended.end(o.Terms.Edition, end, cause)
+	begun := a.Orders.until(t)
+	for _, edition := range highestFirst {
+		if begun.ends[edition].at() > t {
+			return coverage{edition: edition.edition()}
 		}
 	}
-	switch {
-	case covering != "":
-		return coverage{edition: covering}
-	case ended.since != 0:
-		return ended
-	case empty.since != 0:
-		return empty
+	for _, ended := range [2][tiers]ending{begun.ends, begun.empty} {
+		last := slices.Max(ended[:])
+		for _, edition := range highestFirst {
+			if last != 0 && ended[edition].at() == last.at() {
+				return coverage{edition.edition(), last.at(), last.cause()}
+			}
+		}
 	}
 	return coverage{edition: a.Base}
-}
-
-// end lets an order's end count for the lapse, if it is the last so far.
-func (c *coverage) end(edition Edition, at Instant, cause Cause) {
-	switch {
-	case at > c.since:
-		*c = coverage{edition, at, cause}
-	case at == c.since:
-		c.edition = higher(c.edition, edition)
-		if cause == CauseRefund {
-			c.cause = CauseRefund
-		}
-	}
-}
-
-func higher(a, b Edition) Edition {
-	if b.Rank() > a.Rank() {
-		return b
-	}
-	return a
 }
 
 // Term is the next change of coverage that time will make: an order ends, or one begins. It is absent while Due is. Its
@@ -114,41 +85,48 @@ func (a *App) Gaps() (gaps []Gap) {
 }
 
 // beginsAfter is when the first order that covers the app after an instant begins; 0 if none does.
-func (a *App) beginsAfter(t Instant) (first Instant) {
-	for i := range a.Orders {
-		o := &a.Orders[i]
-		begins := o.Terms.EffectiveAt
-		if end, _ := o.end(); o.buysEdition() && begins > t && end > begins && (first == 0 || begins < first) {
-			first = begins
+func (a *App) beginsAfter(t Instant) (first Instant) { return a.Orders.next(t, coversSome) }
+
+// changes tells when the coverage may change after an instant, in order: whenever it does, and seldom when it does not.
+func (a *App) changes(after Instant) iter.Seq[Instant] {
+	return func(yield func(Instant) bool) {
+		for at := a.changesAfter(after); at != 0 && yield(at); {
+			at = a.changesAfter(at)
 		}
 	}
-	return first
 }
 
-// changes lists when orders begin and end after an instant, in order, each instant once.
-func (a *App) changes(after Instant) []Instant {
-	var at []Instant
-	for i := range a.Orders {
-		o := &a.Orders[i]
-		if !o.buysEdition() {
-			continue
-		}
-		end, _ := o.end()
-		for _, t := range [2]Instant{o.Terms.EffectiveAt, end} {
-			if t > after && t < noEnd {
-				at = append(at, t)
+// changesAfter is when the coverage changes next: where the highest edition is no longer covered, or a higher one is;
+// without coverage, when an order begins that covers something or, while none such has begun, any order. 0 if never.
+func (a *App) changesAfter(t Instant) (at Instant) {
+	begun := a.Orders.until(t)
+	rises := Instant(0) // to a higher edition
+	for _, edition := range highestFirst {
+		if begun.ends[edition].at() > t {
+			at = a.Orders.unbroken(edition, t)
+			if rises != 0 {
+				at = min(at, rises)
 			}
+			if at >= noEnd {
+				return 0
+			}
+			return at
+		}
+		if begins := a.Orders.next(t, coversTier(edition)); begins != 0 && (rises == 0 || begins < rises) {
+			rises = begins
 		}
 	}
-	slices.Sort(at)
-	return slices.Compact(at)
+	if coversSome(begun) {
+		return rises
+	}
+	return a.Orders.next(t, begins)
 }
 
 // ahead tells what time will do to the app's coverage after an instant, at which it is as given: the first change, and
 // the expiries to come. An invoice that is late before the app is billed begins to count as the first order begins.
 func (a *App) ahead(after Instant, is coverage) (next Term, expiries []Expiry) {
 	was, owes := is, a.owesLater(after)
-	for _, at := range a.changes(after) {
+	for at := range a.changes(after) {
 		will := a.coverageAt(at)
 		if next.Due == 0 && (will != is || owes && at == a.billedSince()) {
 			next = a.termAt(at, will)
@@ -171,17 +149,14 @@ func (a *App) termAt(due Instant, will coverage) Term {
 		return Term{Due: due, Cause: will.cause}
 	}
 	term := Term{Due: due, To: will.edition, Cause: CausePlanExpired}
-	for i := range a.Orders {
-		o := &a.Orders[i]
-		if !o.buysEdition() {
-			continue
-		}
-		end, cause := o.end()
-		if o.Terms.EffectiveAt == due && end > due {
-			term.Cause = CauseOrder
-			break
-		}
-		if end == due && cause == CauseRefund && o.Terms.Edition.Rank() > will.edition.Rank() {
+	if a.beginsAfter(due-1) == due {
+		term.Cause = CauseOrder
+		return term
+	}
+	begun, refunded := a.Orders.until(due), endingAt(due, CauseRefund)
+	for _, edition := range highestFirst {
+		higher := edition.edition().Rank() > will.edition.Rank()
+		if higher && (begun.ends[edition] == refunded || begun.empty[edition] == refunded) {
 			term.Cause = CauseRefund
 		}
 	}

@@ -321,11 +321,12 @@ func viewOf(app *App) oracle.View {
 	}
 	if a := app.Arrears; a.Since != 0 {
 		view.Arrears = &oracle.Arrears{Since: int64(a.Since), StopDue: int64(a.StopDue)}
-		for _, i := range app.OpenInvoices() {
+		for i := range app.OpenInvoices(0, "") {
 			view.Arrears.Invoices = append(view.Arrears.Invoices, oracle.Invoice{
 				ID: i.ID, Since: int64(i.Since), Amount: oracle.Money(i.Amount), Version: i.Version,
 			})
 		}
+		slices.SortFunc(view.Arrears.Invoices, func(a, b oracle.Invoice) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	if l := app.Lapse; l.Since != 0 {
 		view.Lapse = &oracle.Lapse{Cause: string(l.Cause), Since: int64(l.Since), StopDue: int64(l.StopDue)}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"iter"
 	"slices"
 )
 
@@ -165,29 +166,22 @@ func (i Invoice) same(o Invoice) bool {
 		!slices.ContainsFunc(i.Heard, func(h Heard) bool { return !slices.Contains(o.Heard, h) })
 }
 
-func (a *App) findInvoice(id string) int {
-	i, _ := slices.BinarySearchFunc(a.Invoices, id, func(v Invoice, id string) int { return cmp.Compare(v.ID, id) })
-	return i
-}
-
-// ensureInvoice gives the invoice with this id to be changed, and makes it if there is none.
-func (a *App) ensureInvoice(id string) *Invoice {
-	i := a.findInvoice(id)
-	if i == len(a.Invoices) || a.Invoices[i].ID != id {
-		a.Invoices = slices.Insert(a.Invoices, i, Invoice{ID: id})
+// changeInvoice makes an invoice what it is by what is told of it; it may be new.
+func (a *App) changeInvoice(id string, tell func(*Invoice)) {
+	i, known := a.Invoices.Get(id)
+	if !known {
+		i.ID = id
 	}
-	return &a.Invoices[i]
+	tell(&i)
+	a.Invoices = a.Invoices.with(i)
 }
 
 // knowsInvoice says whether the invoice is known and what is told of it changes nothing.
 func (a *App) knowsInvoice(id string, tell func(*Invoice)) bool {
-	at := a.findInvoice(id)
-	if at == len(a.Invoices) || a.Invoices[at].ID != id {
-		return false
-	}
-	told := a.Invoices[at]
+	was, known := a.Invoices.Get(id)
+	told := was
 	tell(&told)
-	return told.same(a.Invoices[at])
+	return known && told.same(was)
 }
 
 // OpenInvoice is an invoice that keeps an app in arrears.
@@ -198,20 +192,45 @@ type OpenInvoice struct {
 	Version int64
 }
 
-// OpenInvoices lists the invoices that keep the app in arrears, by id; none while it is in none.
-func (a *App) OpenInvoices() []OpenInvoice {
-	billed := a.billedSince()
-	if billed == 0 || a.Arrears.Since == 0 {
-		return nil
-	}
-	var open []OpenInvoice
-	for _, i := range a.Invoices {
-		if late := i.lateSince(); late != 0 {
-			latest := i.Latest()
-			open = append(open, OpenInvoice{i.ID, latest.Amount, max(late, billed), latest.Version})
+// OpenInvoices gives the invoices that keep the app in arrears, those that count first before others and at one instant by
+// id, behind a place in that order; the place of no id is before all. There are none while the app is in no arrears.
+//
+// Those that were late before the app was billed count from one instant. They are put in order when they are asked for, all
+// of them; the others are in order.
+func (a *App) OpenInvoices(since Instant, id string) iter.Seq[OpenInvoice] {
+	return func(yield func(OpenInvoice) bool) {
+		billed := a.billedSince()
+		if billed == 0 || a.Arrears.Since == 0 {
+			return
+		}
+		open := func(late lateInvoice) bool {
+			latest := late.invoice.Latest()
+			return yield(OpenInvoice{late.id, latest.Amount, max(late.since, billed), latest.Version})
+		}
+		if since <= billed {
+			early := slices.Collect(a.Invoices.lateBefore(billed + 1))
+			slices.SortFunc(early, func(x, y lateInvoice) int { return cmp.Compare(x.id, y.id) })
+			for _, late := range early {
+				if behind := since < billed || late.id > id; behind && !open(late) {
+					return
+				}
+			}
+			since, id = billed+1, ""
+		}
+		for late := range a.Invoices.lateFrom(since, id) {
+			if !open(late) {
+				return
+			}
 		}
 	}
-	return open
+}
+
+// OpenInvoiceCount is how many there are.
+func (a *App) OpenInvoiceCount() int {
+	if a.billedSince() == 0 || a.Arrears.Since == 0 {
+		return 0
+	}
+	return a.Invoices.late.size()
 }
 
 // InvoiceOverdueRecorded is the fact that an invoice is owed and late.
@@ -227,7 +246,7 @@ type InvoiceOverdueRecorded struct {
 func (InvoiceOverdueRecorded) Type() string { return "app.invoice_overdue_recorded.v1" }
 
 func (e InvoiceOverdueRecorded) apply(acc *Account) {
-	e.applyTo(acc.change(e.App).ensureInvoice(e.Invoice))
+	acc.change(e.App).changeInvoice(e.Invoice, e.applyTo)
 }
 
 func (e InvoiceOverdueRecorded) addsNothing(app *App) bool {
@@ -266,7 +285,7 @@ type InvoiceSettledRecorded struct {
 func (InvoiceSettledRecorded) Type() string { return "app.invoice_settled_recorded.v1" }
 
 func (e InvoiceSettledRecorded) apply(acc *Account) {
-	e.applyTo(acc.change(e.App).ensureInvoice(e.Invoice))
+	acc.change(e.App).changeInvoice(e.Invoice, e.applyTo)
 }
 
 func (e InvoiceSettledRecorded) addsNothing(app *App) bool {
@@ -297,7 +316,7 @@ type InvoiceVoidedRecorded struct {
 func (InvoiceVoidedRecorded) Type() string { return "app.invoice_voided_recorded.v1" }
 
 func (e InvoiceVoidedRecorded) apply(acc *Account) {
-	e.applyTo(acc.change(e.App).ensureInvoice(e.Invoice))
+	acc.change(e.App).changeInvoice(e.Invoice, e.applyTo)
 }
 
 func (e InvoiceVoidedRecorded) addsNothing(app *App) bool {

@@ -95,7 +95,11 @@ func judged(all []statement) (since Instant, shown statement) {
 	return since, shown
 }
 
-// TestOpenInvoices: what keeps an app in arrears, by id, each from when it counts; the amount shown is the latest word's.
+func open(w *harness) []OpenInvoice {
+	return slices.Collect(w.account(acme).Apps[testApp].OpenInvoices(0, ""))
+}
+
+// TestOpenInvoices: what keeps an app in arrears, the earliest first, each from when it counts; the amount shown is the latest word's.
 func TestOpenInvoices(t *testing.T) {
 	dearer := overdue("i1", 2, day(4))
 	dearer.Amount = Money{"CNY", 700}
@@ -105,12 +109,12 @@ func TestOpenInvoices(t *testing.T) {
 	} {
 		s(t, w)
 	}
-	if got := w.account(acme).Apps[testApp].OpenInvoices(); got != nil {
+	if got := open(w); got != nil {
 		t.Errorf("an app never billed has open invoices: %v", got)
 	}
 	did(day(5), Billing, paid("o1", Pro, day(3), 0))(t, w)
-	want := []OpenInvoice{{"i1", Money{"CNY", 700}, day(4), 2}, {"i2", debt, day(3), 1}}
-	if diff := gocmp.Diff(want, w.account(acme).Apps[testApp].OpenInvoices()); diff != "" {
+	want := []OpenInvoice{{"i2", debt, day(3), 1}, {"i1", Money{"CNY", 700}, day(4), 2}}
+	if diff := gocmp.Diff(want, open(w)); diff != "" {
 		t.Error(diff)
 	}
 }

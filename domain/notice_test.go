@@ -153,7 +153,7 @@ func (n *noticed) watch(now Instant) {
 				ahead[noticeKey{id, DueArrears, 0}] = target{due: a.StopDue, episode: a.Episode}
 			}
 			if l := app.Lapse; l.Since != 0 && l.HeldAt == 0 {
-				prevented := slices.ContainsFunc(app.Orders, func(o Order) bool {
+				prevented := slices.ContainsFunc(slices.Collect(app.Orders.All()), func(o Order) bool {
 					end, _ := o.end()
 					return o.buysEdition() && o.Terms.EffectiveAt <= l.StopDue && end > max(o.Terms.EffectiveAt, l.Since)
 				})

@@ -35,7 +35,12 @@ const (
 )
 
 // buysEdition says whether the order counts for coverage.
-func (o Order) buysEdition() bool { return o.Terms.EffectiveAt != 0 && o.Terms.Edition != "" }
+func (o Order) buysEdition() bool { return o.Terms.EffectiveAt != 0 && o.Terms.Edition.Paid() }
+
+// paysForPush says whether the order pays for mobile push: no refund ends it. Its term, and whether it has begun, are no matter.
+func (o Order) paysForPush() bool {
+	return o.Terms.EffectiveAt != 0 && o.refundedAt() == 0 && slices.Contains(o.Terms.Addons, TPNSAddon)
+}
 
 // same says whether the same is known of both orders.
 func (o Order) same(p Order) bool {
@@ -76,60 +81,34 @@ const noEnd = MaxInstant + 1
 // PaidUntil is the latest end of a term among the orders that no refund ends, begun or not: absent if one of them is
 // open-ended or there is none.
 func (a *App) PaidUntil() Instant {
-	latest := Instant(0)
-	for _, o := range a.Orders {
-		if !o.buysEdition() || o.refundedAt() != 0 {
-			continue
-		}
-		if o.Terms.PaidUntil == 0 {
-			return 0
-		}
-		latest = max(latest, o.Terms.PaidUntil, o.Terms.EffectiveAt)
+	if latest := a.Orders.terms.sum().paid; latest != noEnd {
+		return latest
 	}
-	return latest
+	return 0
 }
 
 // billedSince is the beginning of the first order with an edition, which may lie ahead; 0 if there is none.
-func (a *App) billedSince() Instant {
-	since := Instant(0)
-	for _, o := range a.Orders {
-		if o.buysEdition() && (since == 0 || o.Terms.EffectiveAt < since) {
-			since = o.Terms.EffectiveAt
-		}
-	}
-	return since
-}
+func (a *App) billedSince() Instant { return a.Orders.terms.sum().first }
 
-func (a *App) order(id string) *Order {
-	if i := a.findOrder(id); i < len(a.Orders) && a.Orders[i].ID == id {
-		return &a.Orders[i]
-	}
-	return nil
-}
+// order gives an order that nobody may change, nil if it is not known.
+func (a *App) order(id string) *Order { return a.Orders.find(id) }
 
-func (a *App) findOrder(id string) int {
-	i, _ := slices.BinarySearchFunc(a.Orders, id, func(o Order, id string) int { return cmp.Compare(o.ID, id) })
-	return i
-}
-
-// ensureOrder gives the order with this id to be changed, and makes it if there is none.
-func (a *App) ensureOrder(id string) *Order {
-	i := a.findOrder(id)
-	if i == len(a.Orders) || a.Orders[i].ID != id {
-		a.Orders = slices.Insert(a.Orders, i, Order{ID: id})
+// changeOrder makes an order what it is by what is told of it; it may be new.
+func (a *App) changeOrder(id string, tell func(*Order)) {
+	o, known := a.Orders.Get(id)
+	if !known {
+		o.ID = id
 	}
-	return &a.Orders[i]
+	tell(&o)
+	a.Orders = a.Orders.with(o)
 }
 
 // knowsOrder says whether the order is known and what is told of it changes nothing.
 func (a *App) knowsOrder(id string, tell func(*Order)) bool {
-	was := a.order(id)
-	if was == nil {
-		return false
-	}
-	told := *was
+	was, known := a.Orders.Get(id)
+	told := was
 	tell(&told)
-	return told.same(*was)
+	return known && told.same(was)
 }
 
 // wins decides between two reports of one order, so that their order of arrival does not matter: the highest version;
@@ -198,7 +177,7 @@ type OrderRecorded struct {
 
 func (OrderRecorded) Type() string { return "app.order_recorded.v1" }
 
-func (e OrderRecorded) apply(acc *Account) { e.applyTo(acc.change(e.App).ensureOrder(e.Order.ID)) }
+func (e OrderRecorded) apply(acc *Account) { acc.change(e.App).changeOrder(e.Order.ID, e.applyTo) }
 
 func (e OrderRecorded) addsNothing(app *App) bool { return app.knowsOrder(e.Order.ID, e.applyTo) }
 

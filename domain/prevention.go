@@ -16,10 +16,11 @@ type Prevention struct {
 func (a *App) Prevention(d Due) Prevention {
 	if d.Kind == DueArrears {
 		var p Prevention
-		for _, i := range a.OpenInvoices() {
-			if i.Since <= a.Arrears.Since {
-				p.Invoices = append(p.Invoices, i.ID)
+		for i := range a.OpenInvoices(0, "") {
+			if i.Since > a.Arrears.Since {
+				break
 			}
+			p.Invoices = append(p.Invoices, i.ID)
 		}
 		return p
 	}

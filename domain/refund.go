@@ -98,7 +98,7 @@ type RefundRecorded struct {
 
 func (RefundRecorded) Type() string { return "app.refund_recorded.v2" }
 
-func (e RefundRecorded) apply(acc *Account) { e.applyTo(acc.change(e.App).ensureOrder(e.Order)) }
+func (e RefundRecorded) apply(acc *Account) { acc.change(e.App).changeOrder(e.Order, e.applyTo) }
 
 func (e RefundRecorded) addsNothing(app *App) bool { return app.knowsOrder(e.Order, e.applyTo) }
 

@@ -57,16 +57,13 @@ func (c EnableTPNS) decide(d *draft) error {
 	return nil
 }
 
-// tpnsPaid says whether an order for mobile push is known that no refund ends. Its term, and whether it has begun, are
-// no matter.
-func (a *App) tpnsPaid() bool { return a.tpnsOrder() != "" }
+// tpnsPaid says whether an order pays for mobile push.
+func (a *App) tpnsPaid() bool { return bool(a.Orders.byID.sum()) }
 
 // tpnsOrder is the id of such an order, the first in order of ids; empty where there is none.
 func (a *App) tpnsOrder() string {
-	for i := range a.Orders {
-		if o := &a.Orders[i]; o.Terms.EffectiveAt != 0 && o.refundedAt() == 0 && slices.Contains(o.Terms.Addons, TPNSAddon) {
-			return o.ID
-		}
+	if o := a.Orders.firstForPush(); o != nil {
+		return o.ID
 	}
 	return ""
 }

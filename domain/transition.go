@@ -127,7 +127,7 @@ func (a *App) coverageThen() coverage {
 // nextChange is the first change of coverage to come that changes the status or the edition, behind the next one of all.
 func (a *App) nextChange() (Due, bool) {
 	was := a.coverageAt(a.Term.Due)
-	for _, at := range a.changes(a.Term.Due) {
+	for at := range a.changes(a.Term.Due) {
 		will := a.coverageAt(at)
 		if to := a.leadsTo(was, will); to != "" {
 			return Due{DueTerm, at, a.Term.Episode, to, a.termAt(at, will).Cause}, true
@@ -184,10 +184,8 @@ func (c FireTransition) decide(d *draft) error {
 // broughtAt is what brings a change of coverage about at an instant: an order that begins then, be it for no time, or time
 // alone.
 func (a *App) broughtAt(t Instant) trigger {
-	for i := range a.Orders {
-		if o := &a.Orders[i]; o.buysEdition() && o.Terms.EffectiveAt == t {
-			return trigger{byOrder, t}
-		}
+	if a.Orders.next(t-1, begins) == t {
+		return trigger{byOrder, t}
 	}
 	return trigger{byTime, t}
 }

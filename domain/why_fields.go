@@ -42,7 +42,7 @@ func (w *inquiry) arrears() string {
 	app := w.app
 	if app.Arrears.Since == 0 {
 		owed := false
-		for _, i := range app.Invoices {
+		for i := range app.Invoices.All() {
 			if i.lateSince() != 0 {
 				owed = true
 				w.add(w.overdue(i))
@@ -56,13 +56,13 @@ func (w *inquiry) arrears() string {
 		w.remark("no invoice is overdue")
 		return none
 	}
-	for _, i := range app.Invoices {
+	for i := range app.Invoices.All() {
 		if i.lateSince() != 0 {
 			w.add(w.overdue(i))
 		}
 	}
 	if billed := app.billedSince(); billed == app.Arrears.Since {
-		for _, o := range app.Orders {
+		for o := range app.Orders.All() {
 			if o.buysEdition() && o.Terms.EffectiveAt == billed {
 				w.add(w.paid(o))
 			}
@@ -84,7 +84,7 @@ func (w *inquiry) lapse() string {
 		}
 		return none
 	}
-	for _, o := range app.Orders {
+	for o := range app.Orders.All() {
 		if end, _ := o.end(); o.buysEdition() && end == app.Lapse.Since {
 			w.add(w.paid(o))
 			w.add(w.refund(o))
@@ -109,13 +109,12 @@ func (w *inquiry) edition() string {
 // covering links the order that the edition rests on: of those for it, the one that ends last.
 func (w *inquiry) covering() {
 	var best *Order
-	for i := range w.app.Orders {
-		o := &w.app.Orders[i]
+	for o := range w.app.Orders.All() {
 		if !o.buysEdition() || o.Terms.Edition != w.app.Edition {
 			continue
 		}
 		if end, _ := o.end(); best == nil || end > endOf(best) {
-			best = o
+			best = &o
 		}
 	}
 	if best != nil {
@@ -130,7 +129,7 @@ func endOf(o *Order) Instant {
 
 func (w *inquiry) paidUntil() string {
 	until, openEnded := w.app.PaidUntil(), false
-	for _, o := range w.app.Orders {
+	for o := range w.app.Orders.All() {
 		switch {
 		case !o.buysEdition():
 		case o.refundedAt() != 0:
@@ -163,7 +162,7 @@ func (w *inquiry) next() string {
 	}
 	switch first := dues[0]; first.Kind {
 	case DueTerm:
-		for _, o := range w.app.Orders {
+		for o := range w.app.Orders.All() {
 			if endOf(&o) == first.At && o.buysEdition() {
 				w.add(w.paid(o))
 				w.add(w.refund(o))

@@ -49,17 +49,17 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.someTrue("imported", a.Imported)
 	o.text("base", string(a.Base))
 	o.text("edition", string(a.Edition))
-	if a.Orders != nil {
+	if !a.Orders.IsZero() {
 		o.list("orders")
-		for i := range a.Orders {
-			o.order(&a.Orders[i])
+		for order := range a.Orders.All() {
+			o.order(&order)
 		}
 		o.endList()
 	}
-	if a.Invoices != nil {
+	if !a.Invoices.IsZero() {
 		o.list("invoices")
-		for i := range a.Invoices {
-			o.invoice(&a.Invoices[i])
+		for invoice := range a.Invoices.All() {
+			o.invoice(&invoice)
 		}
 		o.endList()
 	}

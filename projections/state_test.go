@@ -3,6 +3,7 @@ package projections
 import (
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,10 +49,28 @@ func sameState(t *testing.T, v, back any, encode func() ([]byte, error)) {
 	}
 }
 
+// scattered is some values filled at random, each with another id.
+func scattered[E any](random *rand.Rand, id func(*E) *string) []E {
+	some := make([]E, 1+random.IntN(3))
+	for i := range some {
+		scatter(random, reflect.ValueOf(&some[i]).Elem())
+		*id(&some[i]) += strconv.Itoa(i)
+	}
+	return some
+}
+
 // scatter fills a value at random; every other member stays zero, if it may.
 func scatter(random *rand.Rand, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[domain.Span]() { // finer ones are not read
 		v.SetInt(int64(time.Duration(1+random.IntN(1e6)) * time.Minute))
+		return
+	}
+	switch v.Type() {
+	case reflect.TypeFor[domain.Orders]():
+		v.Set(reflect.ValueOf(domain.OrdersOf(scattered(random, func(o *domain.Order) *string { return &o.ID })...)))
+		return
+	case reflect.TypeFor[domain.Invoices]():
+		v.Set(reflect.ValueOf(domain.InvoicesOf(scattered(random, func(i *domain.Invoice) *string { return &i.ID })...)))
 		return
 	}
 	switch v.Kind() {

@@ -155,14 +155,13 @@ func appendArrears(b []byte, app *domain.App) []byte {
 	b = appendInstant(append(b, `{"since":`...), app.Arrears.Since)
 	b = appendInstant(append(b, `,"stop_due":`...), app.Arrears.StopDue)
 	b = append(b, `,"invoices":[`...)
-	open := openInvoices(app)
-	for i, invoice := range open[:min(len(open), maxShownInvoices)] {
+	for i, invoice := range openInvoices(app, 0, "", maxShownInvoices) {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = appendInvoice(b, invoice)
 	}
-	b = strconv.AppendInt(append(b, `],"invoices_total":`...), int64(len(open)), 10)
+	b = strconv.AppendInt(append(b, `],"invoices_total":`...), int64(app.OpenInvoiceCount()), 10)
 	return append(b, '}')
 }
 

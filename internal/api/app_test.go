@@ -18,10 +18,10 @@ func TestAppIsAsDescribed(t *testing.T) {
 	}}
 	full := &domain.App{
 		ID: 1400000001, Account: "acme", Name: "shop \"chat\" 店\u2028", AppType: "e-commerce", Introduction: "a\nb", CreatedAt: begin,
-		Base: domain.Trial, Edition: domain.Pro, Orders: []domain.Order{order},
-		Invoices: []domain.Invoice{{
+		Base: domain.Trial, Edition: domain.Pro, Orders: domain.OrdersOf(order),
+		Invoices: domain.InvoicesOf(domain.Invoice{
 			ID: "inv-1", Owed: []domain.Statement{{Version: 1, EffectiveAt: begin + day, Amount: domain.Money{Currency: "CNY", Minor: 500}}},
-		}},
+		}),
 		Lapse:    domain.Lapse{Cause: domain.CauseRefund, Since: begin + 3*day, StopDue: begin + 10*day},
 		Arrears:  domain.Arrears{Since: begin + day, StopDue: begin + 8*day},
 		Operator: domain.Hold{EffectiveAt: begin + 2*day, RecordedAt: begin + 2*day},

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"cmp"
 	"encoding/base64"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,16 +11,16 @@ import (
 // maxShownInvoices bounds the invoices in an app: an answer stays small however many it owes.
 const maxShownInvoices = 100
 
-// openInvoices lists what keeps an app in arrears, the earliest first, then by id.
-func openInvoices(app *domain.App) []domain.OpenInvoice {
-	open := app.OpenInvoices()
-	slices.SortFunc(open, func(a, b domain.OpenInvoice) int { return after(a, b.Since, b.ID) })
+// openInvoices gives as many of the invoices that keep an app in arrears as are asked for, behind a place in their list.
+func openInvoices(app *domain.App, since domain.Instant, id string, most int) []domain.OpenInvoice {
+	open := make([]domain.OpenInvoice, 0, min(most, app.OpenInvoiceCount()))
+	for i := range app.OpenInvoices(since, id) {
+		if len(open) == most {
+			break
+		}
+		open = append(open, i)
+	}
 	return open
-}
-
-// after compares an invoice with a place in the list.
-func after(i domain.OpenInvoice, since domain.Instant, id string) int {
-	return cmp.Or(cmp.Compare(i.Since, since), cmp.Compare(i.ID, id))
 }
 
 func appendInvoice(b []byte, i domain.OpenInvoice) []byte {
@@ -54,25 +52,12 @@ func (a *API) listInvoices(x *call) reply {
 	case !found:
 		return appNotFound.reply()
 	}
-	open := openInvoices(app)
-	if page.Cursor != "" {
-		open = open[afterPlace(open, since, last):]
-	}
-	next := ""
+	open, next := openInvoices(app, since, last, page.Limit+1), ""
 	if len(open) > page.Limit {
 		open = open[:page.Limit]
 		next = invoiceCursor(open[page.Limit-1])
 	}
 	return x.written(appendList(x.buffer(), open, next, appendInvoice))
-}
-
-// afterPlace is where the list goes on behind a place.
-func afterPlace(open []domain.OpenInvoice, since domain.Instant, id string) int {
-	at, there := slices.BinarySearchFunc(open, id, func(i domain.OpenInvoice, id string) int { return after(i, since, id) })
-	if there {
-		at++
-	}
-	return at
 }
 
 const invoicesList = "invoices:"

@@ -85,10 +85,10 @@ func TestTenantsNeverRestAndNeverGrow(t *testing.T) {
 		do(r.Command, r.Role)
 	}
 	for id, app := range state.Apps {
-		if len(app.Orders) > 2 || len(app.Invoices) > invoices {
-			t.Errorf("app %d has %d orders and %d invoices, want at most 2 and %d", id, len(app.Orders), len(app.Invoices), invoices)
+		if app.Orders.Len() > 2 || app.Invoices.Len() > invoices {
+			t.Errorf("app %d has %d orders and %d invoices, want at most 2 and %d", id, app.Orders.Len(), app.Invoices.Len(), invoices)
 		}
-		overdue := slices.ContainsFunc(app.Invoices, func(i domain.Invoice) bool { return len(i.Owed) > 1 })
+		overdue := slices.ContainsFunc(slices.Collect(app.Invoices.All()), func(i domain.Invoice) bool { return len(i.Owed) > 1 })
 		if overdue {
 			t.Errorf("app %d has an invoice with several statements that it is overdue", id)
 		}

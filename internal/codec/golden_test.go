@@ -420,7 +420,7 @@ func FuzzDecodeEvent(f *testing.F) {
 			app.Status()
 			app.Stop()
 			app.Dues()
-			app.OpenInvoices()
+			app.OpenInvoiceCount()
 			app.PaidUntil()
 		}
 	})

@@ -28,7 +28,7 @@ func TestBillsAreTakenInOnce(t *testing.T) {
 	w.publish("billing.acme", overdue("e-1", "acme", shop, "inv-1"), overdue("e-1", "acme", shop, "inv-1"), overdue("e-2", "acme", shop, "inv-2"))
 	n.run()
 	n.drained()
-	if app := n.look("acme", shop); len(app.Invoices) != 2 || app.Arrears.Since == 0 {
+	if app := n.look("acme", shop); app.Invoices.Len() != 2 || app.Arrears.Since == 0 {
 		t.Errorf("the app is %+v", app)
 	}
 	if open := n.open(); len(open) != 0 {
@@ -126,8 +126,8 @@ func TestBadInputIsParked(t *testing.T) {
 	w.publish("billing.acme", overdue("last", "acme", shop, "inv-last"))
 	n.drained()
 
-	if app := n.look("acme", shop); len(app.Invoices) != 2 {
-		t.Errorf("%d invoices, want those of the two good events", len(app.Invoices))
+	if app := n.look("acme", shop); app.Invoices.Len() != 2 {
+		t.Errorf("%d invoices, want those of the two good events", app.Invoices.Len())
 	}
 	items, next, err := n.Parked(t.Context(), "", 100)
 	if err != nil || next != "" {
@@ -186,7 +186,7 @@ func TestOnlySourceAndIDTellEventsApart(t *testing.T) {
 	}
 	n.run()
 	n.drained()
-	if len(n.look("acme", shop).Invoices) != 1 || len(n.look("other", shop+1).Invoices) != 1 {
+	if n.look("acme", shop).Invoices.Len() != 1 || n.look("other", shop+1).Invoices.Len() != 1 {
 		t.Error("a bill vanished")
 	}
 	if items, _, _ := n.Parked(t.Context(), "", 9); len(items) != 2 {
@@ -377,8 +377,8 @@ func TestEventsOfAnUnknownAppAreTakenInWhenItAppears(t *testing.T) {
 	if open := n.open(); len(open) != 2 || open["other"].Code != "app_not_found" || open["foreign"].Code != "app_not_found" {
 		t.Errorf("parked %v", open)
 	}
-	if app := n.look("acme", shop); len(app.Invoices) != 20 {
-		t.Errorf("%d invoices, want 20", len(app.Invoices))
+	if app := n.look("acme", shop); app.Invoices.Len() != 20 {
+		t.Errorf("%d invoices, want 20", app.Invoices.Len())
 	}
 	// What was taken in by a replay is a duplicate when it comes again.
 	outcomes, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(events[3])}, "billing:test")
@@ -404,8 +404,8 @@ func TestAppsThatAppearedWhileNobodyTookInAreFoundAtTheStart(t *testing.T) {
 	}
 	third.run()
 	until(t, "the replay", func() bool { return len(third.open()) == 0 })
-	if app := third.look("acme", shop); len(app.Invoices) != 1 {
-		t.Errorf("%d invoices", len(app.Invoices))
+	if app := third.look("acme", shop); app.Invoices.Len() != 1 {
+		t.Errorf("%d invoices", app.Invoices.Len())
 	}
 }
 
@@ -566,8 +566,8 @@ func TestTwoNodesTakeInOnceAndParkOnce(t *testing.T) {
 	working.Wait()
 	a.drained()
 	b.drained()
-	if app := a.look("acme", shop); len(app.Invoices) != 50 {
-		t.Errorf("%d invoices, want 50", len(app.Invoices))
+	if app := a.look("acme", shop); app.Invoices.Len() != 50 {
+		t.Errorf("%d invoices, want 50", app.Invoices.Len())
 	}
 	for _, n := range []*node{a, b} {
 		until(t, "each node knowing what is parked", func() bool { return len(n.open()) == 50 })
@@ -602,8 +602,8 @@ func TestDrainOnAnotherNode(t *testing.T) {
 	}
 	leader.run()
 	other.drained()
-	if app := leader.look("acme", shop); len(app.Invoices) != 1 {
-		t.Errorf("%d invoices when the other node had drained", len(app.Invoices))
+	if app := leader.look("acme", shop); app.Invoices.Len() != 1 {
+		t.Errorf("%d invoices when the other node had drained", app.Invoices.Len())
 	}
 }
 
@@ -623,10 +623,10 @@ func TestAStuckAccountHoldsOnlyItself(t *testing.T) {
 	if err != nil || len(stuck) != 1 || !errors.Is(stuck["acme"], ErrParkedFull) {
 		t.Fatalf("stuck %v, %v", stuck, err)
 	}
-	if app := n.look("globex", shop+1); len(app.Invoices) != 1 {
+	if app := n.look("globex", shop+1); app.Invoices.Len() != 1 {
 		t.Error("another account was held too")
 	}
-	if app := n.look("acme", shop); len(app.Invoices) != 0 {
+	if app := n.look("acme", shop); app.Invoices.Len() != 0 {
 		t.Error("the stuck account's order was not kept")
 	}
 	w.publish("billing.acme", overdue("e-4", "acme", shop, "inv-4")) // comes while it is stuck
@@ -637,8 +637,8 @@ func TestAStuckAccountHoldsOnlyItself(t *testing.T) {
 		stuck, err := n.Drain(t.Context())
 		return err == nil && len(stuck) == 0
 	})
-	if app := n.look("acme", shop); len(app.Invoices) != 3 {
-		t.Errorf("%d invoices after the recovery, want 3", len(app.Invoices))
+	if app := n.look("acme", shop); app.Invoices.Len() != 3 {
+		t.Errorf("%d invoices after the recovery, want 3", app.Invoices.Len())
 	}
 	until(t, "purging", func() bool {
 		info, err := n.stream.Info(t.Context())
@@ -735,8 +735,8 @@ func TestTheServersRestartLosesNothing(t *testing.T) {
 		return err == nil && len(stuck) == 0
 	})
 	for a := range accounts {
-		if app := n.look(fmt.Sprint("acct-", a), shop+domain.AppID(a)); len(app.Invoices) != each {
-			t.Errorf("account %d has %d invoices, want %d", a, len(app.Invoices), each)
+		if app := n.look(fmt.Sprint("acct-", a), shop+domain.AppID(a)); app.Invoices.Len() != each {
+			t.Errorf("account %d has %d invoices, want %d", a, app.Invoices.Len(), each)
 		}
 	}
 	if head, _ := n.engine.Log.Head(t.Context()); head != accounts+accounts*each {

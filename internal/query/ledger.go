@@ -1,7 +1,6 @@
 package query
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -104,13 +103,13 @@ func (l *ledger) count(f *statedFact, times int64) {
 	}
 	switch f.kind {
 	case OrderPaid, OrderRefunded:
-		i, found := slices.BinarySearchFunc(app.Orders, f.document, func(o domain.Order, id string) int { return cmp.Compare(o.ID, id) })
+		order, found := app.Orders.Get(f.document)
 		if !found {
 			return
 		}
-		paid := app.Orders[i].Terms.Amount
+		paid := order.Terms.Amount
 		l.scratch.of(paid.Currency).charged.add(times * paid.Minor)
-		for _, r := range app.Orders[i].Refunds {
+		for _, r := range order.Refunds {
 			back := r.Amount
 			if back == (domain.Money{}) {
 				back = paid // the whole of the order
@@ -118,11 +117,10 @@ func (l *ledger) count(f *statedFact, times int64) {
 			l.scratch.of(back.Currency).refunded.add(times * back.Minor)
 		}
 	case InvoiceOverdue, InvoiceSettled, InvoiceVoided:
-		i, found := slices.BinarySearchFunc(app.Invoices, f.document, func(i domain.Invoice, id string) int { return cmp.Compare(i.ID, id) })
+		invoice, found := app.Invoices.Get(f.document)
 		if !found {
 			return
 		}
-		invoice := &app.Invoices[i]
 		amount := invoice.Latest().Amount
 		switch {
 		case invoice.Overdue():

@@ -168,7 +168,11 @@ func (a *Account) Judge(c Command) []Outcome {
 		if c.Name == "delete_app" {
 			return silent()
 		}
-		return refused(409, "app_deleted")
+		outcomes := refused(409, "app_deleted")
+		if c.Body.Order != nil {
+			outcomes = append(outcomes, c.Body.Order.invalid(a.Now)...)
+		}
+		return outcomes
 	}
 	return c.App.judge(a.Now, c)
 }
