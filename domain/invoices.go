@@ -38,6 +38,13 @@ func (is Invoices) All() iter.Seq[Invoice] {
 	}
 }
 
+// Since gives those that are not in an earlier set, or not as they are, by id.
+func (is Invoices) Since(was Invoices) iter.Seq[Invoice] {
+	return func(yield func(Invoice) bool) {
+		is.byID.root.since(was.byID.root, func(k knownInvoice) bool { return yield(*k.invoice) })
+	}
+}
+
 // Get gives an invoice.
 func (is Invoices) Get(id string) (Invoice, bool) {
 	if known, found := is.byID.find(knownInvoice{id: id}); found {

@@ -38,6 +38,13 @@ func (os Orders) All() iter.Seq[Order] {
 	}
 }
 
+// Since gives those that are not in an earlier set, or not as they are, by id.
+func (os Orders) Since(was Orders) iter.Seq[Order] {
+	return func(yield func(Order) bool) {
+		os.byID.root.since(was.byID.root, func(k knownOrder) bool { return yield(*k.order) })
+	}
+}
+
 // Get gives an order.
 func (os Orders) Get(id string) (Order, bool) {
 	if o := os.find(id); o != nil {
@@ -93,7 +100,7 @@ func marshalList[E any](to *jsontext.Encoder, all iter.Seq[E]) error {
 		return err
 	}
 	for e := range all {
-		if err := json.MarshalEncode(to, e); err != nil {
+		if err := json.MarshalEncode(to, e, json.Deterministic(true)); err != nil {
 			return err
 		}
 	}

@@ -34,10 +34,14 @@ func TestOrdersAreAskedAsIfWalked(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		app := &App{Base: TRTCTrial}
+		earlier, news := app.Orders, map[string]bool{}
 		var all walked
 		for range rapid.IntRange(1, 14).Draw(t, "orders") {
 			o := order.Draw(t, "order")
-			app.Orders = app.Orders.with(o)
+			if rapid.IntRange(0, 4).Draw(t, "look") == 0 {
+				earlier, news = app.Orders, map[string]bool{}
+			}
+			app.Orders, news[o.ID] = app.Orders.with(o), true
 			if at := slices.IndexFunc(all, func(w Order) bool { return w.ID == o.ID }); at >= 0 {
 				all[at] = o
 			} else {
@@ -56,6 +60,13 @@ func TestOrdersAreAskedAsIfWalked(t *testing.T) {
 				t.Fatalf("%s is %v, want %v, of %+v", what, got, want, all)
 			}
 		}
+		for o := range app.Orders.Since(earlier) {
+			if now, _ := app.Orders.Get(o.ID); !news[o.ID] || !now.same(o) {
+				t.Fatalf("order %+v is no news, of %+v", o, all)
+			}
+			delete(news, o.ID)
+		}
+		same("news that are not told", news, map[string]bool{})
 		same("paid until", app.PaidUntil(), all.paidUntil())
 		same("billed since", app.billedSince(), all.billedSince())
 		same("the order for push", app.tpnsOrder(), all.tpnsOrder())

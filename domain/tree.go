@@ -15,6 +15,7 @@ type tree[E entry[E, S], S summary[S]] struct{ root *node[E, S] }
 
 // entry is what a tree holds.
 type entry[E, S any] interface {
+	comparable
 	compare(other E) int // by key; 0 for an entry that takes the other's place
 	priority() uint64    // follows from the key, and looks drawn by lot
 	sum() S              // of the entry alone
@@ -122,6 +123,29 @@ func (n *node[E, S]) summed() S {
 
 func (n *node[E, S]) walk(yield func(E) bool) bool {
 	return n == nil || n.left.walk(yield) && yield(n.entry) && n.right.walk(yield)
+}
+
+// since gives the entries that are not in an earlier tree, or not as they are. It skips what both share.
+func (n *node[E, S]) since(was *node[E, S], yield func(E) bool) bool {
+	if n == nil {
+		return true
+	}
+	known := was
+	for known != nil && known != n {
+		c := n.entry.compare(known.entry)
+		if c == 0 {
+			break
+		}
+		if c < 0 {
+			known = known.left
+		} else {
+			known = known.right
+		}
+	}
+	if known == n {
+		return true
+	}
+	return n.left.since(was, yield) && (known != nil && known.entry == n.entry || yield(n.entry)) && n.right.since(was, yield)
 }
 
 // behind gives the entries behind a key.

@@ -26,8 +26,8 @@ var accountProjection = projection{
 }
 
 // accountWithApps is one statement, and so one snapshot.
-const accountWithApps = `SELECT position, hash, state FROM accounts WHERE id = ?1 UNION ALL
-			SELECT NULL, NULL, s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE a.account = ?1`
+const accountWithApps = `SELECT position, hash, state, NULL, NULL FROM accounts WHERE id = ?1 UNION ALL
+			SELECT NULL, NULL, ` + appState + ` FROM apps a JOIN app_states s ON s.id = a.id WHERE a.account = ?1`
 
 var insertAccounts = insertion{head: `INSERT OR REPLACE INTO accounts (id, position, hash, state)`, columns: 4}
 
@@ -76,7 +76,7 @@ type Row struct {
 func (s *Store) LoadAccount(ctx context.Context, id string) (Row, bool, error) {
 	var row Row
 	err := s.read(ctx, func(r *reader) error {
-		dest := r.row[:3]
+		dest := r.row[:2+appWidth]
 		return r.statements[accountWithApps].each(context.Background(), dest, func() (bool, error) {
 			if dest[0] != nil {
 				var err error
@@ -86,8 +86,8 @@ func (s *Store) LoadAccount(ctx context.Context, id string) (Row, bool, error) {
 			if row.Account == nil {
 				return false, errors.New("apps without their account: run rebuild")
 			}
-			app := new(domain.App)
-			if err := decodeState(blob(dest[2]), app); err != nil {
+			app, err := decodeApp(dest[2:])
+			if err != nil {
 				return false, err
 			}
 			row.Account.Apps[app.ID] = app

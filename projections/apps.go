@@ -21,12 +21,17 @@ var appProjection = projection{
 		fields: []string{"id", "account", "status", "edition", "name"},
 	}, {
 		create: `CREATE TABLE app_states (
-		id INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT`,
-		kind: "app", query: `SELECT id, state FROM app_states ORDER BY id`, keys: 1, fields: []string{"id", "state"},
+		id INTEGER PRIMARY KEY, crowded INTEGER NOT NULL, state BLOB NOT NULL) STRICT`,
+		kind: "app", query: `SELECT id, crowded, state FROM app_states ORDER BY id`, keys: 1, fields: []string{"id", "crowded", "state"},
+	}, {
+		create: `CREATE TABLE app_facts (
+		app INTEGER NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (app, kind, id)) STRICT, WITHOUT ROWID`,
+		kind: "fact", query: `SELECT app, kind, id, state FROM app_facts ORDER BY app, kind, id`, keys: 3,
+		fields: []string{"app", "kind", "id", "state"},
 	}},
 	indexes: []string{`CREATE INDEX IF NOT EXISTS apps_by_account ON apps (account)`},
 	reads:   []string{appOwner, highestApp},
-	inserts: []insertion{insertApps, relistApps, insertAppStates},
+	inserts: []insertion{insertApps, relistApps, insertAppStates, insertFacts},
 	rows:    func(b *batch) rows { return &appRows{batch: b} },
 }
 
@@ -40,16 +45,69 @@ var (
 	relistApps = insertion{
 		insertApps.head, ` ON CONFLICT (id) DO UPDATE SET status = excluded.status, edition = excluded.edition, name = excluded.name`, 5,
 	}
-	insertAppStates = insertion{head: `INSERT OR REPLACE INTO app_states (id, state)`, columns: 2}
+	insertAppStates = insertion{head: `INSERT OR REPLACE INTO app_states (id, crowded, state)`, columns: 3}
+	insertFacts     = insertion{head: `INSERT OR REPLACE INTO app_facts (app, kind, id, state)`, columns: 4}
 )
+
+// inlineFacts is how many orders and invoices of an app stand in its state. Few apps have more; of one that does each
+// stands in a row of its own, so that a fact writes one of them and not all.
+const inlineFacts = 16
+
+func crowded(a *domain.App) bool { return a.Facts() > inlineFacts }
+
+// The kinds of facts are stored.
+const (
+	orderFact   = 0
+	invoiceFact = 1
+)
+
+// appState is what decodeApp reads: an app's state, and its orders and invoices where they stand in rows of their own. It is
+// part of one statement, since what two statements read need not fit together. The state is called s.
+const (
+	appState = `s.state,
+		CASE WHEN s.crowded THEN (SELECT CAST(group_concat(state, ',') AS BLOB) FROM app_facts WHERE app = s.id AND kind = 0) END,
+		CASE WHEN s.crowded THEN (SELECT CAST(group_concat(state, ',') AS BLOB) FROM app_facts WHERE app = s.id AND kind = 1) END`
+	appWidth = 3
+)
+
+// decodeApp reads an app from the columns of appState.
+func decodeApp(row []driver.Value) (*domain.App, error) {
+	app := new(domain.App)
+	if err := decodeState(blob(row[0]), app); err != nil {
+		return nil, err
+	}
+	if list := blob(row[1]); list != nil {
+		if err := decodeList(list, &app.Orders); err != nil {
+			return nil, err
+		}
+	}
+	if list := blob(row[2]); list != nil {
+		if err := decodeList(list, &app.Invoices); err != nil {
+			return nil, err
+		}
+	}
+	return app, nil
+}
+
+func decodeList(list []byte, into any) error {
+	return decodeState(append(append([]byte{'['}, list...), ']'), into)
+}
 
 type appRows struct {
 	unconcerned
 	batch    *batch
-	was      []listing // before the batch, by note; of a new app, none
+	was      []formerly // by note
 	created  []appRow
 	relisted []appRow
 	states   []stateRow
+	facts    []factRow
+}
+
+// formerly is what there was of an app before the batch; nothing of a new one.
+type formerly struct {
+	listing
+	orders   domain.Orders // in rows of their own
+	invoices domain.Invoices
 }
 
 // listing is what lists filter by.
@@ -68,14 +126,25 @@ type appRow struct {
 }
 
 type stateRow struct {
-	id    domain.AppID
+	id      domain.AppID
+	crowded bool
+	state   span
+}
+
+type factRow struct {
+	app   domain.AppID
+	kind  int64
+	id    string
 	state span
 }
 
 func (r *appRows) before(app *domain.App) {
-	var was listing
+	var was formerly
 	if app != nil {
-		was = listingOf(app)
+		was.listing = listingOf(app)
+		if crowded(app) {
+			was.orders, was.invoices = app.Orders, app.Invoices
+		}
 	}
 	r.was = append(r.was, was)
 }
@@ -86,14 +155,42 @@ func (r *appRows) app(nth int, app *domain.App) (err error) {
 	if b.states, err = appendApp(b.states, app); err != nil {
 		return unwritable(fmt.Sprint("app ", app.ID), app.Position, err)
 	}
-	r.states = append(r.states, stateRow{app.ID, span{from, len(b.states)}})
+	r.states = append(r.states, stateRow{app.ID, crowded(app), span{from, len(b.states)}})
+	if crowded(app) {
+		if err := r.changedFacts(app, &r.was[nth]); err != nil {
+			return unwritable(fmt.Sprint("app ", app.ID), app.Position, err)
+		}
+	}
 	row := appRow{app.ID, app.Account, listingOf(app)}
-	switch r.was[nth] {
+	switch r.was[nth].listing {
 	case listing{}:
 		r.created = append(r.created, row)
 	case row.listing:
 	default:
 		r.relisted = append(r.relisted, row)
+	}
+	return nil
+}
+
+// changedFacts makes rows of the orders and invoices that are other than they were.
+func (r *appRows) changedFacts(app *domain.App, was *formerly) error {
+	b := r.batch
+	var err error
+	made := func(kind int64, id string, from int) bool {
+		r.facts = append(r.facts, factRow{app.ID, kind, id, span{from, len(b.states)}})
+		return err == nil
+	}
+	for o := range app.Orders.Since(was.orders) {
+		from := len(b.states)
+		if b.states, err = appendOrder(b.states, &o); !made(orderFact, o.ID, from) {
+			return err
+		}
+	}
+	for i := range app.Invoices.Since(was.invoices) {
+		from := len(b.states)
+		if b.states, err = appendInvoice(b.states, &i); !made(invoiceFact, i.ID, from) {
+			return err
+		}
 	}
 	return nil
 }
@@ -115,24 +212,36 @@ func (r *appRows) write(w *writer) error {
 	if err := w.insert(relistApps, len(r.relisted), listed(r.relisted)); err != nil {
 		return err
 	}
-	return w.insert(insertAppStates, len(r.states), func(i int, args []driver.NamedValue) {
+	err := w.insert(insertAppStates, len(r.states), func(i int, args []driver.NamedValue) {
 		s := &r.states[i]
-		args[0].Value, args[1].Value = int64(s.id), r.batch.state(s.state)
+		args[0].Value, args[1].Value, args[2].Value = int64(s.id), int64(0), r.batch.state(s.state)
+		if s.crowded {
+			args[1].Value = int64(1)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return w.insert(insertFacts, len(r.facts), func(i int, args []driver.NamedValue) {
+		f := &r.facts[i]
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(f.app), f.kind, f.id, r.batch.state(f.state)
 	})
 }
 
 func (r *appRows) reset() {
-	r.was, r.created, r.relisted, r.states = r.was[:0], r.created[:0], r.relisted[:0], r.states[:0]
+	clear(r.was) // lets go of what it holds
+	r.was, r.created, r.relisted, r.states, r.facts = r.was[:0], r.created[:0], r.relisted[:0], r.states[:0], r.facts[:0]
 }
 
 // loadApp reads an app's state.
 func (l *lookup) loadApp(id domain.AppID) (*domain.App, bool, error) {
-	found, err := l.app.one(l.row[:1], int64(id))
+	defer clear(l.row)
+	found, err := l.app.one(l.row[:appWidth], int64(id))
 	if err != nil || !found {
 		return nil, false, err
 	}
-	app := new(domain.App)
-	if err := decodeState(blob(l.row[0]), app); err != nil {
+	app, err := decodeApp(l.row[:appWidth])
+	if err != nil {
 		return nil, false, fmt.Errorf("app %d: %w", id, err)
 	}
 	return app, true, nil
@@ -219,10 +328,10 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 	}
 	var apps []*domain.App
 	err := read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, 1, func(row []driver.Value) error {
-			app := new(domain.App)
+		return r.list(ctx, query, args, appWidth, func(row []driver.Value) error {
+			app, err := decodeApp(row)
 			apps = append(apps, app)
-			return decodeState(blob(row[0]), app)
+			return err
 		})
 	})
 	if err != nil {
@@ -242,7 +351,7 @@ const maxQuery = 1024
 func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
 	where, args := f.conditions()
 	where, args = append(where, "a.id > ?"), append(args, int64(after))
-	return `SELECT s.state FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
+	return `SELECT ` + appState + ` FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
 		` ORDER BY a.id LIMIT ` + strconv.Itoa(limit), args
 }
 

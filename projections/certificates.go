@@ -112,15 +112,15 @@ func (s *Store) Certificates(ctx context.Context, account string, before domain.
 			return nil, "", err
 		}
 	}
-	const query = `SELECT c.id, c.ends, s.state FROM certificates c JOIN app_states s ON s.id = c.app
+	const query = `SELECT c.id, c.ends, ` + appState + ` FROM certificates c JOIN app_states s ON s.id = c.app
 		WHERE c.ends > 0 AND c.ends < ?1 AND (c.ends, c.id) > (?2, ?3) AND (?4 = '' OR c.account = ?4) ORDER BY c.ends, c.id LIMIT ?5`
 	args := []any{int64(before), after.Ends, int64(after.ID), account, int64(page.limit() + 1)}
 	var found []ExpiringCertificate
 	var keys []endKey
 	err := s.search(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, 3, func(row []driver.Value) error {
-			app := new(domain.App)
-			if err := decodeState(blob(row[2]), app); err != nil {
+		return r.list(ctx, query, args, 2+appWidth, func(row []driver.Value) error {
+			app, err := decodeApp(row[2:])
+			if err != nil {
 				return err
 			}
 			key := endKey{integer(row[1]), domain.CertificateID(integer(row[0]))}

@@ -116,8 +116,11 @@ func (s *Store) History(ctx context.Context, app domain.AppID, before uint64, li
 	err := s.read(ctx, func(r *reader) error {
 		at := before
 		if before == 0 {
-			state, found, err := r.loadApp(app)
-			if err != nil || !found {
+			state := new(domain.App) // without what stands in rows of its own
+			err := r.list(ctx, `SELECT state FROM app_states WHERE id = ?`, []any{int64(app)}, 1, func(row []driver.Value) error {
+				return decodeState(blob(row[0]), state)
+			})
+			if err != nil || state.ID == 0 {
 				return err
 			}
 			at = state.Position

@@ -83,15 +83,15 @@ func (s *Store) DeletionRequests(ctx context.Context, account string, page Page)
 			return nil, "", err
 		}
 	}
-	const query = `SELECT s.state FROM deletion_requests q JOIN app_states s ON s.id = q.app
+	const query = `SELECT ` + appState + ` FROM deletion_requests q JOIN app_states s ON s.id = q.app
 		WHERE (q.requested_at, q.app) > (?1, ?2) AND (?3 = '' OR q.account = ?3) ORDER BY q.requested_at, q.app LIMIT ?4`
 	args := []any{after.At, int64(after.App), account, int64(page.limit() + 1)}
 	var found []*domain.App
 	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, 1, func(row []driver.Value) error {
-			app := new(domain.App)
+		return r.list(ctx, query, args, appWidth, func(row []driver.Value) error {
+			app, err := decodeApp(row)
 			found = append(found, app)
-			return decodeState(blob(row[0]), app)
+			return err
 		})
 	})
 	if err != nil || len(found) <= page.limit() {

@@ -124,8 +124,8 @@ const dueWidth = 9
 
 // listedColumns are those with the state of an app that is to be stopped for arrears (its kind in kinds).
 const listedColumns = `d.at, d.account, d.app, d.kind, d.goal, d.cause, d.episode, a.status, a.edition,
-	CASE d.kind WHEN 1 THEN (SELECT s.state FROM app_states s WHERE s.id = d.app) END
-	FROM dues d JOIN apps a ON a.id = d.app`
+	` + appState + `
+	FROM dues d JOIN apps a ON a.id = d.app LEFT JOIN app_states s ON d.kind = 1 AND s.id = d.app`
 
 func transitionOf(row []driver.Value) Transition {
 	t := Transition{
@@ -258,11 +258,12 @@ func (s *Store) allTransitions(ctx context.Context, after dueKey, before domain.
 	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), lifecycleKinds, int64(limit)}
 	var found []Transition
 	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, dueWidth+1, func(row []driver.Value) error {
+		return r.list(ctx, query, args, dueWidth+appWidth, func(row []driver.Value) error {
 			t := transitionOf(row)
 			app := &domain.App{Edition: domain.Edition(text(row[8]))}
-			if state := blob(row[dueWidth]); state != nil {
-				if err := decodeState(state, app); err != nil {
+			if row[dueWidth] != nil {
+				var err error
+				if app, err = decodeApp(row[dueWidth:]); err != nil {
 					return err
 				}
 			}

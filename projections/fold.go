@@ -31,7 +31,8 @@ type folder struct {
 	accounts map[string]*list.Element // of *folded
 	order    list.List                // the account used last in front
 	apps     int                      // how many are kept
-	limit    int                      // how many may be
+	facts    int                      // orders and invoices of these
+	limit    int                      // how many apps may be kept, the facts among them
 
 	// all says that no account was ever left out of memory: one that is not there has no rows either.
 	all bool
@@ -53,6 +54,7 @@ type source interface {
 type folded struct {
 	Row
 	whole bool   // all of its apps are in memory
+	facts int    // orders and invoices of its apps in memory
 	batch uint64 // that changed it last
 }
 
@@ -77,7 +79,8 @@ type batch struct {
 	hash     eventstore.Hash // likewise
 
 	keys    []uint64       // of the commands of its commits
-	changed []domain.AppID // set when it is handed on, as is states
+	changed []domain.AppID // set when it is handed on, as are states and crowded
+	crowded []*domain.App  // those changed that have many facts, as the batch leaves them
 	rows    []rows         // of each projection
 
 	// states are those of accounts and apps, one after another: by far the most of a batch, so the memory for them
@@ -133,9 +136,15 @@ func (f *folder) fold(d *decoded) error {
 	for _, r := range f.batch.rows {
 		r.commit(d, first, state)
 	}
-	known := len(acc.Account.Apps)
+	known, facts := len(acc.Account.Apps), 0
+	if state != nil {
+		facts = state.Facts()
+	}
 	acc.Account.Apply(domain.Recorded{At: domain.Instant(d.commit.RecordedAt), Position: m.Sequence}, d.events...)
 	f.apps += len(acc.Account.Apps) - known
+	if app := acc.Account.Apps[first]; app != nil {
+		f.gather(acc, app.Facts()-facts)
+	}
 	if acc.batch != f.batch.number {
 		acc.batch = f.batch.number
 		f.noted.accounts = append(f.noted.accounts, acc)
@@ -187,6 +196,7 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 			app = loaded
 			acc.Account.Apps[id] = app
 			f.apps++
+			f.gather(acc, app.Facts())
 		}
 	}
 	nth := len(f.noted.apps)
@@ -198,10 +208,16 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	return app, nil
 }
 
+// gather counts facts that are kept of an account.
+func (f *folder) gather(acc *folded, facts int) {
+	acc.facts += facts
+	f.facts += facts
+}
+
 // evict makes room by dropping the accounts that were not used for longest. What a batch changed that is not
 // committed yet stays: its rows cannot be read back.
 func (f *folder) evict() {
-	for f.apps >= f.limit {
+	for f.apps+f.facts/domain.FactsPerApp >= f.limit {
 		e := f.order.Back()
 		if e == nil {
 			return
@@ -213,6 +229,7 @@ func (f *folder) evict() {
 		f.order.Remove(e)
 		delete(f.accounts, acc.Account.ID)
 		f.apps -= len(acc.Account.Apps) + 1
+		f.facts -= acc.facts
 		f.all = false
 	}
 }
@@ -231,7 +248,8 @@ func (f *folder) empty(number uint64) *batch {
 	var b *batch
 	select {
 	case b = <-f.spare:
-		b.keys, b.changed = b.keys[:0], b.changed[:0]
+		clear(b.crowded)
+		b.keys, b.changed, b.crowded = b.keys[:0], b.changed[:0], b.crowded[:0]
 		for _, r := range b.rows {
 			r.reset()
 		}
@@ -266,6 +284,9 @@ func (f *folder) drain() (*batch, error) {
 			continue // no event made it
 		}
 		b.changed = append(b.changed, c.id)
+		if crowded(app) {
+			b.crowded = append(b.crowded, app.Clone())
+		}
 		for _, r := range b.rows {
 			if err := r.app(c.nth, app); err != nil {
 				return nil, err

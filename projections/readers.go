@@ -20,7 +20,7 @@ type reader struct {
 const readerCount = 6
 
 // widest is the number of columns of the widest row that is read.
-const widest = 10
+const widest = dueWidth + appWidth
 
 func newReader(path string, projections []projection) (*reader, error) {
 	c, err := connect(path, true, readingPragmas)
@@ -46,9 +46,9 @@ type lookup struct {
 }
 
 func newLookup(c *conn) (lookup, error) {
-	l := lookup{row: make([]driver.Value, 3)}
+	l := lookup{row: make([]driver.Value, max(3, appWidth))}
 	err := c.prepareAll(
-		prepared{&l.app, `SELECT state FROM app_states WHERE id = ?`},
+		prepared{&l.app, `SELECT ` + appState + ` FROM app_states s WHERE id = ?`},
 		prepared{&l.account, `SELECT position, hash, state FROM accounts WHERE id = ?`},
 	)
 	return l, err

@@ -6,7 +6,7 @@ import (
 	"sundial/domain"
 )
 
-// recentApps bounds the apps that were read lately and are kept: some 1 KB each.
+// recentApps bounds the apps that were read lately and are kept, with their facts: some 1 KB each.
 const recentApps = 16_384
 
 // recent holds apps that were read lately, as reads see them. Decoding an app takes several times as long as finding
@@ -14,6 +14,7 @@ const recentApps = 16_384
 type recent struct {
 	mu      sync.RWMutex
 	apps    map[domain.AppID]*domain.App
+	facts   int    // orders and invoices of these
 	writing bool   // a batch is being committed
 	batch   uint64 // batches committed
 }
@@ -43,16 +44,29 @@ func (c *recent) put(app *domain.App, ticket uint64) {
 	if c.writing || ticket != c.batch {
 		return
 	}
+	c.keep(app)
+}
+
+func (c *recent) keep(app *domain.App) {
 	if c.apps == nil {
 		c.apps = make(map[domain.AppID]*domain.App)
 	}
-	if len(c.apps) >= recentApps {
-		for id := range c.apps { // the map's order is as good as drawing one
-			delete(c.apps, id)
+	c.drop(app.ID)
+	for id := range c.apps { // the map's order is as good as drawing one
+		if len(c.apps)+(c.facts+app.Facts())/domain.FactsPerApp < recentApps {
 			break
 		}
+		c.drop(id)
 	}
 	c.apps[app.ID] = app
+	c.facts += app.Facts()
+}
+
+func (c *recent) drop(id domain.AppID) {
+	if app := c.apps[id]; app != nil {
+		delete(c.apps, id)
+		c.facts -= app.Facts()
+	}
 }
 
 // begin drops the apps that a batch is about to change; until end nothing is kept anew.
@@ -61,16 +75,20 @@ func (c *recent) begin(changed []domain.AppID) {
 	defer c.mu.Unlock()
 	c.writing = true
 	for _, id := range changed {
-		delete(c.apps, id)
+		c.drop(id)
 	}
 }
 
-// end comes after the batch is committed, or not.
-func (c *recent) end() {
+// end comes after the batch is committed, or not. Of what was, it keeps the apps that have many facts, since these take
+// long to read.
+func (c *recent) end(crowded []*domain.App) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = false
 	c.batch++
+	for _, app := range crowded {
+		c.keep(app)
+	}
 }
 
 // forget drops everything: the file is another.
@@ -78,5 +96,6 @@ func (c *recent) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.apps)
+	c.facts = 0
 	c.batch++
 }

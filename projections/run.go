@@ -103,7 +103,11 @@ func (s *Store) commit(db *database, b *batch) error {
 	began := time.Now() //nolint:forbidigo // measures a duration
 	s.recent.begin(b.changed)
 	err := s.commitSeen(db, b)
-	s.recent.end()
+	if err != nil {
+		s.recent.end(nil)
+	} else {
+		s.recent.end(b.crowded)
+	}
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func appendAccount(b []byte, a *domain.Account) ([]byte, error) {
 	return o.b, o.err
 }
 
-// appendApp appends an app's state.
+// appendApp appends an app's state; without its orders and invoices where these stand in rows of their own.
 func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o := object{b: b}
 	o.open()
@@ -49,14 +49,14 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.someTrue("imported", a.Imported)
 	o.text("base", string(a.Base))
 	o.text("edition", string(a.Edition))
-	if !a.Orders.IsZero() {
+	if !a.Orders.IsZero() && !crowded(a) {
 		o.list("orders")
 		for order := range a.Orders.All() {
 			o.order(&order)
 		}
 		o.endList()
 	}
-	if !a.Invoices.IsZero() {
+	if !a.Invoices.IsZero() && !crowded(a) {
 		o.list("invoices")
 		for invoice := range a.Invoices.All() {
 			o.invoice(&invoice)
@@ -374,6 +374,20 @@ func (o *object) invoice(i *domain.Invoice) {
 		o.endList()
 	}
 	o.close()
+}
+
+// appendOrder appends an order that stands in a row of its own.
+func appendOrder(b []byte, order *domain.Order) ([]byte, error) {
+	o := object{b: b, first: true}
+	o.order(order)
+	return o.b, o.err
+}
+
+// appendInvoice appends an invoice that stands in a row of its own.
+func appendInvoice(b []byte, invoice *domain.Invoice) ([]byte, error) {
+	o := object{b: b, first: true}
+	o.invoice(invoice)
+	return o.b, o.err
 }
 
 // decodeState reads what appendAccount and appendApp wrote.

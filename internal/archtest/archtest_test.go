@@ -93,7 +93,7 @@ var smallest = []string{
 // pure is what domain may import beside the listed modules: packages that compute, and nothing else. Add a package
 // that does no I/O, knows no clock, draws no random numbers and logs nothing.
 var pure = []string{
-	"bytes", "cmp", "crypto/sha256", "encoding/base64", "encoding/binary", "encoding/hex", "errors", "fmt", "hash",
+	"bytes", "cmp", "crypto/sha256", "encoding/base64", "encoding/binary", "encoding/hex", "errors", "fmt", "hash", "hash/fnv",
 	"iter", "maps", "math", "math/big", "math/bits", "reflect", "regexp", "slices", "sort", "strconv", "strings",
 	"time", "unicode", "unicode/utf8", "unique",
 	"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",

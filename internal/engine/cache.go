@@ -4,10 +4,12 @@ import (
 	"container/list"
 	"context"
 	"sync"
+
+	"sundial/domain"
 )
 
 // cache keeps accounts, each with a lock of its own, and evicts the least recently used. It is bounded by the apps in
-// its accounts, since these are what takes the memory.
+// its accounts and their orders and invoices, since these are what takes the memory.
 type cache struct {
 	mu      sync.Mutex
 	byID    map[string]*slot
@@ -59,7 +61,7 @@ func (c *cache) release(acc *account) {
 	c.mu.Unlock()
 	weight := 1
 	if acc.state != nil {
-		weight += len(acc.state.Apps)
+		weight += len(acc.state.Apps) + acc.facts/domain.FactsPerApp
 	}
 	<-s.lock
 	c.mu.Lock()
