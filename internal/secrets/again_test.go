@@ -92,14 +92,30 @@ func TestSentAgain(t *testing.T) {
 	n = w.start(t, dir, true)
 	n.Move(72 * time.Hour)
 	again("after a restart")
-	n.must(t, "stop", domain.StopApp{App: firstApp})
-	n.must(t, "delete", domain.DeleteApp{App: firstApp, Confirm: "shop"})
-	if answer := n.must(t, "rotate", steps[0].cmd); answer.Outcome != engine.Repeated || answer.Position != firsts["rotate"].Position {
-		t.Errorf("a rotation sent again after the deletion was %s at %d", answer.Outcome, answer.Position)
+	stop := func(app domain.AppID, name string) {
+		t.Helper()
+		n.must(t, "stop "+name, domain.StopApp{App: app})
+		n.must(t, "delete "+name, domain.DeleteApp{App: app, Confirm: name})
 	}
-	// What tells its secrets from others was destroyed with them.
-	if _, err := n.do(t, "huawei", steps[2].cmd); enginetest.Refusal(err) != domain.AppDeletedAlready.Code {
-		t.Errorf("a certificate of a deleted app sent again: %v", err)
+	stop(firstApp, "shop")
+	stop(1_300_000_001, "old")
+	again("after the apps were deleted")
+	w.rotate(t, n)
+	again("after the root key was rotated")
+	n.Stop()
+	n = w.start(t, dir, true)
+	n.Move(72 * time.Hour)
+	again("after another restart, with the new root key alone")
+
+	// Under another id it is another command, about an app that is deleted.
+	for _, s := range steps {
+		want := domain.AppDeletedAlready.Code
+		if s.id == "import" {
+			want = domain.AppTaken.Code
+		}
+		if _, err := n.do(t, s.id+" anew", s.cmd); enginetest.Refusal(err) != want {
+			t.Errorf("%s under another id: %v, want %s", s.id, err, want)
+		}
 	}
 }
 
