@@ -122,6 +122,10 @@ func (v *Vault) printCommand(ctx context.Context, account, name, id string, sent
 	if err != nil {
 		return sum, err
 	}
+	return k.command(account, name, id, sent)
+}
+
+func (k *keys) command(account, name, id string, sent Secret) (sum [fingerprintSize]byte, err error) {
 	made, err := k.fingerprint.ComputePrimaryPRF(appendPart(bind(forCommand, account, name, id), sent.Reveal()), fingerprintSize)
 	if err != nil {
 		return sum, fmt.Errorf("vault: printing a command: %w", err)
