@@ -258,6 +258,16 @@ func TestAtOnce(t *testing.T) {
 			t.Errorf("%d certificates, %d keys, %v", len(app.Certificates), len(app.Keys), err)
 		}
 	}
+
+	// What one node heard, and deleted, the other answers as it was.
+	w.nodes[0].must(t, "stop", domain.StopApp{App: firstApp})
+	w.nodes[0].must(t, "delete", domain.DeleteApp{App: firstApp, Confirm: "shop"})
+	all(func(_ int, n *node) uint64 { return try(n, "add", addHuawei(t, "s3cret")) })
+	for _, n := range w.nodes {
+		if _, err := n.do(t, "add", addHuawei(t, "another")); !errors.Is(err, engine.ErrIDReused) {
+			t.Errorf("with another secret: %v", err)
+		}
+	}
 }
 
 // TestEditsAtOneInstant changes the fields of one certificate at one moment of the clock: none of the changes is lost.

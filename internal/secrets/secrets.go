@@ -8,6 +8,7 @@ package secrets
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
-	"sundial/eventstore"
 	"sundial/internal/engine"
 	"sundial/internal/vault"
 	"sundial/projections"
@@ -101,10 +101,10 @@ func (c *Keeper) Execute(ctx context.Context, req engine.Request) (engine.Answer
 
 // print tells a command that brings secrets from others, forever: by a key that no deletion destroys. It is zero where
 // none came, and where what came has no form: then the domain's command has none either, and the engine names why.
-func (c *Keeper) print(ctx context.Context, req engine.Request, brings secretive) (eventstore.Hash, error) {
+func (c *Keeper) print(ctx context.Context, req engine.Request, brings secretive) (sum [sha256.Size]byte, err error) {
 	sent, err := brings.sent()
 	if err != nil || sent == nil {
-		return eventstore.Hash{}, nil //nolint:nilerr // see above
+		return sum, nil //nolint:nilerr // see above
 	}
 	return c.config.Vault.PrintCommand(ctx, req.Account, brings.Name(), req.ID, vault.NewSecret(sent))
 }
@@ -116,7 +116,7 @@ func (c *Keeper) committed(ctx context.Context, req engine.Request, brings secre
 		if !errors.Is(err, engine.ErrUnprinted) {
 			return answer, found, err
 		}
-		req.Print = eventstore.Hash{}
+		req.Print = [sha256.Size]byte{}
 	}
 	content, err := brings.content(ctx, c, req.Account)
 	if err != nil {
