@@ -195,7 +195,7 @@ func checkStop(t failer, app *App, now Instant, byTime bool, cause Cause, effect
 func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
 	t.Helper()
 	causes := map[Cause][]By{
-		CauseArrears:     {bySettlement, byVoiding, byOrder, byRejudgement},
+		CauseArrears: {bySettlement, byVoiding, byOrder, byRejudgement},
 		// An earlier word of the same refund, that it ends nothing, has its order cover again.
 		CauseRefund:      {byOrder, byRefund, byRejudgement},
 		CausePlanExpired: {byOrder, byRefund, byRejudgement},
