@@ -17,7 +17,7 @@ type Account struct {
 	ID         string         `json:"id"`
 	Quota      int            `json:"quota,omitzero"`    // 0: the policy's
 	Policy     SetTerms       `json:"policy,omitzero"`   // what an operator set for this account; absent while Since is
-	Policies   []Recorded     `json:"policies,omitzero"` // when its policy was set; never changed in place
+	Policies   []Recorded     `json:"policies,omitzero"` // when its policy was set, at most MaxPolicies and one more; never changed in place
 	InUse      int            `json:"in_use"`            // apps not deleted
 	Version    uint64         `json:"version"`           // events applied so far
 	RecordedAt Instant        `json:"recorded_at"`       // of its latest commit; never runs backwards

@@ -11,7 +11,7 @@ type AddCertificate struct {
 	App         AppID              `json:"app"`
 	Certificate CertificateID      `json:"-"` // the engine's next; a retry is given another one
 	Content     CertificateContent `json:"-"`
-	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
+	Given       []byte             `json:"given,omitzero"` // how earlier programs told what was sent from other content
 }
 
 func (AddCertificate) Name() string { return "add_certificate" }

@@ -115,7 +115,7 @@ func delivered(e Event) Event {
 		return e
 	case RefundRecorded:
 		e.Report = e.Report.content()
-		return e.told()
+		return e
 	case InvoiceOverdueRecorded:
 		e.Report = e.Report.content()
 		return e
@@ -132,26 +132,5 @@ func delivered(e Event) Event {
 		e.Report = e.Report.content()
 		return e
 	}
-	return e
-}
-
-// told is a refund with what was kept without being understood, while one order had one refund.
-func (e RefundRecorded) told() RefundRecorded {
-	var x extra
-	if e.Report == nil || json.Unmarshal(e.Report.Extra, &x) != nil {
-		return e
-	}
-	id, named := x.Data["refund"]
-	ends, said := x.Data["ends"]
-	if !named && !said {
-		return e
-	}
-	if named && json.Unmarshal(id, &e.Refund) != nil {
-		return e
-	}
-	e.Goodwill = string(ends) == "false"
-	delete(x.Data, "refund")
-	delete(x.Data, "ends")
-	e.Report = &Report{e.Report.Source, e.Report.ID, x.ofData()}
 	return e
 }

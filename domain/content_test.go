@@ -143,37 +143,3 @@ func TestContentWithoutReason(t *testing.T) {
 		t.Errorf("a command that carries no reason became %+v (%t)", got, carries)
 	}
 }
-
-// TestSameFactAsARefundThatWasAlone compares with refunds of a time when an order had one: refund and ends were kept then
-// without being understood.
-func TestSameFactAsARefundThatWasAlone(t *testing.T) {
-	again := func(id string, goodwill bool, extra string) Refund {
-		return Refund{App: testApp, Order: "o1", Refund: id, EffectiveAt: day(1), Amount: Money{"CNY", 5}, Goodwill: goodwill, Report: delivery(extra)}
-	}
-	for _, c := range []struct {
-		name, stored string
-		again        Refund
-		same         bool
-	}{
-		{"neither", ``, again("", false, ``), true},
-		{"both", `{"attributes":{"traceparent":"00-1"},"data":{"ends":false,"refund":"r1"}}`, again("r1", true, `{"attributes":{"traceparent":"00-2"}}`), true},
-		{"both, beside what is still not understood", `{"data":{"channel":"bank","ends":false,"refund":"r1"}}`, again("r1", true, `{"data":{"channel":"bank"}}`), true},
-		{"that it ends the order, said", `{"data":{"ends":true}}`, again("", false, ``), true},
-		{"an id alone", `{"data":{"refund":"r1"}}`, again("r1", false, ``), true},
-		{"an id that is empty", `{"data":{"refund":""}}`, again("", false, ``), true},
-		{"another id", `{"data":{"refund":"r1"}}`, again("r2", false, ``), false},
-		{"no id any more", `{"data":{"refund":"r1"}}`, again("", false, ``), false},
-		{"goodwill from now on", `{"data":{"refund":"r1"}}`, again("r1", true, ``), false},
-		{"goodwill no more", `{"data":{"ends":false,"refund":"r1"}}`, again("r1", false, ``), false},
-		{"other data beside", `{"data":{"channel":"bank","refund":"r1"}}`, again("r1", false, `{"data":{"channel":"cash"}}`), false},
-		{"an id that was no text", `{"data":{"refund":7}}`, again("7", false, ``), false},
-	} {
-		stored := RefundRecorded{About: About{testApp}, Order: "o1", EffectiveAt: day(1), Amount: Money{"CNY", 5}, Report: delivery(c.stored)}
-		if same := SameFact(stored, c.again); same != c.same {
-			t.Errorf("%s: the same fact %t, want %t", c.name, same, c.same)
-		}
-		if string(stored.Report.Extra) != c.stored {
-			t.Errorf("%s: comparing has changed the event: %s", c.name, stored.Report.Extra)
-		}
-	}
-}

@@ -31,7 +31,7 @@ func (c CreateApp) decide(d *draft) error {
 	d.checkInfo(c.AppName, c.Introduction, &p)
 	d.checkType(c.AppType, &p)
 	if c.Order != nil {
-		c.Order.checkOrdered(d.at.Now, &p)
+		c.Order.checkOrdered(d.at.Now, d.at.Role, &p)
 	}
 	if err := p.err(); err != nil {
 		return err

@@ -94,7 +94,7 @@ func (c RejectDeletion) decide(d *draft) error {
 	switch {
 	case err != nil || done:
 		return err
-	case c.Reason == "":
+	case !visible(c.Reason):
 		return refuse(RejectionNeedsReason)
 	}
 	d.emit(DeletionRejected{About{c.App}, c.Request, c.Reason})

@@ -33,6 +33,7 @@ func TestDeletionRequest(t *testing.T) {
 			as: Operator, at: day(19), when: reject, then: events(DeletionRejected{about, id, "a bill is open"}),
 		},
 		{name: "and not without", given: open, as: Operator, at: day(19), when: RejectDeletion{App: testApp, Request: id}, then: refused(RejectionNeedsReason)},
+		{name: "nor with one that nobody can see", given: open, as: Operator, at: day(19), when: RejectDeletion{testApp, id, "\u00a0\u2060"}, then: refused(RejectionNeedsReason)},
 		{name: "what was rejected is not approved", given: and(open, did(day(19), Operator, reject)), as: Operator, at: day(20), when: approve, then: refused(RequestClosed)},
 		{
 			name: "the owner may ask again", given: and(open, did(day(19), Operator, reject)),

@@ -8,7 +8,7 @@ type EditCertificate struct {
 	Certificate CertificateID      `json:"certificate"`
 	Content     CertificateContent `json:"-"`              // as it is then; what is not sealed anew stays
 	Seen        CertificateContent `json:"-"`              // what the certificate held that the change was made of
-	Given       []byte             `json:"given,omitzero"` // tells what was sent from other content, and nothing else
+	Given       []byte             `json:"given,omitzero"` // how earlier programs told what was sent from other content
 }
 
 func (EditCertificate) Name() string { return "edit_certificate" }

@@ -195,15 +195,15 @@ func checkStop(t failer, app *App, now Instant, byTime bool, cause Cause, effect
 func (w *harness) checkReinstatement(t failer, app *App, byTime bool, cause Cause, by By, effectiveAt Instant, late bool) {
 	t.Helper()
 	causes := map[Cause][]By{
-		CauseArrears:     {bySettlement, byVoiding, byOrder, byRejudgement},
-		CauseRefund:      {byOrder, byRejudgement},
-		CausePlanExpired: {byOrder, byRejudgement},
+		CauseArrears: {bySettlement, byVoiding, byOrder, byRejudgement},
+		// An earlier word of the same refund, that it ends nothing, has its order cover again.
+		CauseRefund:      {byOrder, byRefund, byRejudgement},
+		CausePlanExpired: {byOrder, byRefund, byRejudgement},
 		CauseManual:      {byStart},
 		CauseOperator:    {byStart},
 	}
 	if w.decreed { // with another grace, whatever moves a due may lift it above now
 		causes[CauseArrears] = append(causes[CauseArrears], byOverdue)
-		causes[CauseRefund], causes[CausePlanExpired] = []By{byOrder, byRefund}, []By{byOrder, byRefund}
 	}
 	held := slices.IndexFunc(app.holds(), func(s Stop) bool { return s.Cause == cause })
 	switch {

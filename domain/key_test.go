@@ -142,6 +142,7 @@ func TestRevealKey(t *testing.T) {
 	check(t, []row{
 		{name: "the owner needs no reason", given: hmac(), as: Owner, at: day(2), when: reveal, then: shown("owner"), again: shown("owner")},
 		{name: "anyone else does", given: hmac(), as: Operator, at: day(2), when: reveal, then: refused(RevealNeedsReason)},
+		{name: "one that can be seen", given: hmac(), as: Operator, at: day(2), when: RevealKey{testApp, "\u3000", "192.0.2.1"}, then: refused(RevealNeedsReason)},
 		{
 			name: "and gives one", given: hmac(),
 			as: Operator, at: day(2), when: RevealKey{testApp, "asked by phone", "192.0.2.1"}, then: shown("operator"), again: shown("operator"),

@@ -42,8 +42,8 @@ func TestRecordOrder(t *testing.T) {
 			then: events(recorded(paid("o1", Pro, day(1), day(30))), TermScheduled{about, day(30), "", CausePlanExpired, expiry(day(30), CausePlanExpired, Pro)}),
 		},
 		{
-			name:  "an owner's higher version stands above it",
-			given: []step{created(), did(day(1), Owner, UpgradeEdition{testApp, restated(base, 1).Order})},
+			name:  "an operator's higher version stands above it",
+			given: []step{created(), did(day(1), Operator, UpgradeEdition{testApp, restated(base, 1).Order})},
 			as:    Billing, at: day(2), when: base,
 			then: silence,
 		},

@@ -160,6 +160,13 @@ func TestRefund(t *testing.T) {
 			then: events(RefundRecorded{About: about, Order: "o1", EffectiveAt: day(4), Amount: price}),
 		},
 		{
+			name:  "an earlier word of the same refund that it ends nothing has the order cover again",
+			given: and(lapsed, ticked(day(12))),
+			as:    Billing, at: day(13), when: Refund{App: testApp, Order: "o1", EffectiveAt: day(4), Goodwill: true},
+			then: events(RefundRecorded{About: about, Order: "o1", EffectiveAt: day(4), Goodwill: true},
+				AppReinstated{about, CauseRefund, byRefund, day(4), true}, LapseEnded{about, byRefund, day(4)}),
+		},
+		{
 			name:  "one that ends the order stands above goodwill at the same instant",
 			given: and(pro(0), did(day(5), Billing, Refund{App: testApp, Order: "o1", EffectiveAt: day(4), Goodwill: true})),
 			as:    Billing, at: day(6), when: refund("o1", day(4)),

@@ -64,11 +64,13 @@ var (
 	RotateNeedsHMAC   = Code{"rotate_needs_hmac", Rule, "Only an HMAC key is rotated.", "Upgrade the key's algorithm first."}
 	NoKeyYet          = Code{"no_key_yet", Rule, "The app's key was not put down yet.", "Ask for the key again."}
 	RevealNeedsReason = Code{"reveal_needs_reason", Rule, "Anyone but the owner says why a key is revealed.", "Send the command with a reason."}
-	RevealLimit       = Code{"reveal_limit", Limit, "The app's key was revealed as often as it may be for now.", "Wait, or use the key without seeing it."}
-	AdminLimit        = Code{"admin_limit", Rule, "The app would have more administrators than it may have.", "Remove others first."}
-	AdminFixed        = Code{"admin_fixed", Rule, "The administrator that every app has from the start stays.", "Leave it out of the list."}
-	AppIsStopped      = Code{"app_stopped", Rule, "The app is stopped.", "Look at the app's stop for its cause; once it is in service again, try again."}
-	TPNSNeedsOrder    = Code{"tpns_needs_order", Rule, "Mobile push is paid for.", "Send the order that pays for it."}
+	PolicyLimit       = Code{"policy_limit", Rule, "The account's policy was set as often as it may be, which is a thousand times.",
+		"Clear it: the engine's defaults are in force then, and can be changed by its flags."}
+	RevealLimit    = Code{"reveal_limit", Limit, "The app's key was revealed as often as it may be for now.", "Wait, or use the key without seeing it."}
+	AdminLimit     = Code{"admin_limit", Rule, "The app would have more administrators than it may have.", "Remove others first."}
+	AdminFixed     = Code{"admin_fixed", Rule, "The administrator that every app has from the start stays.", "Leave it out of the list."}
+	AppIsStopped   = Code{"app_stopped", Rule, "The app is stopped.", "Look at the app's stop for its cause; once it is in service again, try again."}
+	TPNSNeedsOrder = Code{"tpns_needs_order", Rule, "Mobile push is paid for.", "Send the order that pays for it."}
 
 	CertificateNotFound   = Code{"certificate_not_found", Absent, "The app has no certificate with this id.", "List the app's certificates for their ids."}
 	CertificateLimit      = Code{"certificate_limit", Rule, "The app has as many certificates as it may have.", "Delete one first, or edit one."}
@@ -93,7 +95,7 @@ func Codes() []Code {
 		EditionNotHigher, NoReturnToTrial, AddonsNeedPaid, RenewNeedsPaid, RenewOtherEdition, OrderConflict, EffectiveTooFar,
 		StopNeedsTrial, AlreadyStopped, ReasonRequired, TRTCRunning, NotTRTCTrial, StartNotYours,
 		NotStopped, DeletionNeedsRequest, ConfirmationRequired,
-		TooManyKeys, RotateNeedsHMAC, NoKeyYet, RevealNeedsReason, RevealLimit, AdminLimit, AdminFixed, AppIsStopped, TPNSNeedsOrder,
+		TooManyKeys, RotateNeedsHMAC, NoKeyYet, RevealNeedsReason, PolicyLimit, RevealLimit, AdminLimit, AdminFixed, AppIsStopped, TPNSNeedsOrder,
 		CertificateNotFound, CertificateLimit, CertificateHasExpired, CertificateChanged, CertificateIDTaken, CertificateConfirmation,
 		DeletionNeedsNoRequest, RequestNotFound, RequestClosed, RejectionNeedsReason,
 	}

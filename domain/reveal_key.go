@@ -31,7 +31,7 @@ func (c RevealKey) decide(d *draft) error {
 	switch key := app.currentKey(); {
 	case err != nil:
 		return err
-	case d.at.Role != Owner && c.Reason == "":
+	case d.at.Role != Owner && !visible(c.Reason):
 		return refuse(RevealNeedsReason)
 	case key == nil:
 		return refuse(NoKeyYet)

@@ -88,6 +88,11 @@ const (
 	MaxOrderAhead = Span(10 * 365 * 24 * time.Hour)
 )
 
+// MaxPolicies bounds how often an account's policy is set. When it was is part of the account's state, which every commit
+// stores anew and every question about the past reads through (some 50 kB of times at the limit): a policy that
+// changes every week reaches it in twenty years.
+const MaxPolicies = 1000
+
 // SetPolicy is an operator's: it replaces what is set for the account as a whole; with nothing in it, the engine's
 // defaults are back. Due times that are set stay as they are.
 type SetPolicy struct {
@@ -111,9 +116,16 @@ func (c SetPolicy) decide(d *draft) error {
 	if reflect.DeepEqual(set, d.from.Policy.AccountPolicy) {
 		return nil
 	}
+	// Back to the engine's defaults leads always; it comes at most once after the limit, as the next is silence.
+	if len(d.from.Policies) >= MaxPolicies && !set.empty() {
+		return refuse(PolicyLimit)
+	}
 	d.emit(PolicySet{set, d.at.Actor})
 	return nil
 }
+
+// empty says that all is left to the engine's defaults.
+func (p AccountPolicy) empty() bool { return p.PolicyPart.empty() && p.Editions == (EditionsPolicy{}) }
 
 func (p *PolicyPart) checked(field string, wrong *problems) *PolicyPart {
 	if p == nil {
@@ -169,7 +181,7 @@ func (e PolicySet) apply(acc *Account) {
 }
 
 func (e PolicySet) describe() string {
-	if e.Policy.empty() && e.Policy.Editions == (EditionsPolicy{}) {
+	if e.Policy.empty() {
 		return "the account's policy was cleared: the engine's defaults are in force"
 	}
 	return "the account's policy was set"

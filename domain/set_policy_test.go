@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -87,6 +88,30 @@ func TestSetPolicy(t *testing.T) {
 }
 
 func hours(n int) time.Duration { return time.Duration(n) * time.Hour }
+
+// TestPolicyIsSetAThousandTimes: what an account keeps of its policies is bounded, and the engine's defaults can be had back
+// all the same.
+func TestPolicyIsSetAThousandTimes(t *testing.T) {
+	w := newWorld(DefaultPolicy())
+	created()(t, w)
+	grace := func(n int) SetPolicy {
+		return SetPolicy{AccountPolicy{PolicyPart: PolicyPart{Grace: Span(hours(24 + n%2))}}}
+	}
+	for n := range MaxPolicies {
+		wrote(day(1), PolicySet{grace(n).Policy, "operator"})(t, w)
+	}
+	at := Moment{Now: day(2), Policy: DefaultPolicy(), Role: Operator, Actor: "operator"}
+	if events, err := Decide(w.account(acme), grace(MaxPolicies-1), at); len(events) > 0 || err != nil {
+		t.Errorf("what is set already: %v, %v", events, err)
+	}
+	var refusal *Refusal
+	if events, err := Decide(w.account(acme), grace(MaxPolicies), at); !errors.As(err, &refusal) || refusal.Code != PolicyLimit {
+		t.Errorf("one more: %v, %v", events, err)
+	}
+	if events, err := Decide(w.account(acme), SetPolicy{}, at); len(events) != 1 || err != nil {
+		t.Errorf("clearing it: %v, %v", events, err)
+	}
+}
 
 // TestPolicyFor: first the account's for the edition, then the account's, then the engine's for the edition, then the
 // engine's, each number for itself.

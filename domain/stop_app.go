@@ -35,7 +35,7 @@ func (c StopApp) byOperator(d *draft, app *App) error {
 	switch {
 	case app.Operator.EffectiveAt != 0:
 		return nil
-	case c.Reason == "":
+	case !visible(c.Reason):
 		return refuse(ReasonRequired)
 	case app.Edition == TRTCTrial && !app.TRTCStopped:
 		return refuse(TRTCRunning)

@@ -65,6 +65,12 @@ func TestStopApp(t *testing.T) {
 			then: refused(ReasonRequired),
 		},
 		{
+			name:  "and with one that nobody can see",
+			given: pro(0),
+			as:    Operator, at: day(1), when: StopApp{testApp, " \u200b\n"},
+			then: refused(ReasonRequired),
+		},
+		{
 			name:  "an operator's hold comes beside the owner's",
 			given: []step{created(), did(day(1), Owner, stop)},
 			as:    Operator, at: day(2), when: because,

@@ -29,7 +29,7 @@ func (c EnableTPNS) decide(d *draft) error {
 		terms.Addons = append(slices.Clip(terms.Addons), TPNSAddon)
 	}
 	var p problems
-	terms.checkOrdered(d.begins(c.App, terms.ID), &p)
+	terms.checkOrdered(d.begins(c.App, terms.ID), d.at.Role, &p)
 	if terms.Edition != "" {
 		p.add("order.edition", "not_wanted", "must be absent: the order is for mobile push alone")
 	}

@@ -25,7 +25,7 @@ const (
 // orderFor takes in an order by a person or, as a command, by the billing system.
 func (d *draft) orderFor(id AppID, terms OrderTerms, to Direction) error {
 	var p problems
-	terms.checkOrdered(d.begins(id, terms.ID), &p)
+	terms.checkOrdered(d.begins(id, terms.ID), d.at.Role, &p)
 	if to == Renewing && terms.Edition == "" {
 		p.add("order.edition", "required", "must be the edition to renew")
 	}
@@ -62,9 +62,12 @@ func (d *draft) begins(id AppID, order string) Instant {
 }
 
 // checkOrdered names what is wrong with terms that a person orders, for an order that begins now where nothing is said.
-func (t OrderTerms) checkOrdered(now Instant, p *problems) {
+func (t OrderTerms) checkOrdered(now Instant, by Role, p *problems) {
 	checkID("order.id", t.ID, p)
 	t.check("order.", p)
+	if by == Owner && t.Version > 0 {
+		p.add("order.version", "not_wanted", "must be absent: only the billing system and operators restate an order")
+	}
 	t.Amount.checkCurrent("order.amount", p)
 	begins := t.EffectiveAt
 	if begins == 0 {

@@ -105,10 +105,16 @@ func TestUpgradeEdition(t *testing.T) {
 			then: refused(OrderConflict),
 		},
 		{
-			name:  "in a higher version its terms would stand, but an owner restates nothing",
+			name:  "an owner gives no version: the terms of what is known already are not his to restate",
 			given: ordered,
 			as:    Owner, at: day(6), when: upgrade(higher),
-			then: refused(OrderConflict),
+			then: invalid("order.version not_wanted"),
+		},
+		{
+			name:  "an operator does, and so does billing",
+			given: pro(day(30)),
+			as:    Operator, at: day(5), when: upgrade(OrderTerms{ID: "a1", Addons: []string{"push"}, Version: 3, Amount: price}),
+			then: events(recorded(OrderTerms{ID: "a1", Addons: []string{"push"}, EffectiveAt: day(5), Version: 3, Amount: price}, Operator)),
 		},
 		{
 			name:  "what the billing system said of an order stands above an owner's word",

@@ -51,6 +51,7 @@ type Commit struct {
 	ID          string // the command's id, unique within the account, forever
 	Command     string // the command's stored name
 	Content     Hash   // of the command's content: the same id with another content is another command, and refused
+	Keyed       bool   // Content is no plain hash but made with a key, since the command brought secrets
 	Actor       string
 	Reason      string // may be empty
 	Correlation string // may be empty
@@ -72,10 +73,10 @@ const (
 	maxHeader  = 16<<10 - 1<<10 // what is left for the caller's headers beside ours
 )
 
-// Encode gives the payload: JSON with its members always in the same order, absent ones left out. A later format gets
+// Encode gives the payload: JSON with its members always in the same order, absent ones left out ("keyed" stands only where it is true). A later format gets
 // another number and a decoder of its own beside this one's.
 //
-//	{"format":1,"account":"acme","id":"…","command":"create_app","content":"<hex>","actor":"…","reason":"…",
+//	{"format":1,"account":"acme","id":"…","command":"create_app","content":"<hex>","keyed":true,"actor":"…","reason":"…",
 //	 "correlation":"…","recorded_at":"2021-01-01T00:00:00.000Z","previous":"<hex>","events":[{"type":"…","data":{…}}]}
 func (c *Commit) Encode() ([]byte, error) {
 	size := 320 + len(c.ID) + len(c.Actor) + len(c.Reason) + len(c.Correlation)
@@ -118,6 +119,9 @@ func (c *Commit) AppendEncode(b []byte) ([]byte, error) {
 	b = append(b, `,"content":"`...)
 	b = hex.AppendEncode(b, c.Content[:])
 	b = append(b, '"')
+	if c.Keyed {
+		b = append(b, `,"keyed":true`...)
+	}
 	for _, m := range [...]struct {
 		name, value string
 	}{{`,"actor":`, c.Actor}, {`,"reason":`, c.Reason}, {`,"correlation":`, c.Correlation}} {

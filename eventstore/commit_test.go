@@ -29,14 +29,22 @@ func golden() eventstore.Commit {
 }
 
 func TestGoldenCommit(t *testing.T) {
-	stored, err := os.ReadFile(filepath.Join("testdata", "commit.format1.json"))
+	keyed := golden()
+	keyed.Keyed = true
+	for name, c := range map[string]eventstore.Commit{"commit.format1.json": golden(), "commit.format1.keyed.json": keyed} {
+		staysGolden(t, name, c)
+	}
+}
+
+func staysGolden(t *testing.T, name string, c eventstore.Commit) {
+	t.Helper()
+	stored, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := golden()
 	got := encode(t, c)
 	if !bytes.Equal(got, stored) {
-		t.Errorf("the encoding has changed:\n got %s\nwant %s", got, stored)
+		t.Errorf("%s: the encoding has changed:\n got %s\nwant %s", name, got, stored)
 	}
 	decoded, err := eventstore.DecodeCommit(stored)
 	if err != nil {
@@ -114,6 +122,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, row := range []struct{ name, from, to string }{
 		{"another format", `"format":1`, `"format":2`},
 		{"an unknown member", `,"command":`, `,"extra":1,"command":`},
+		{"a key that is none", `,"actor":`, `,"keyed":false,"actor":`},
 		{"a member twice", `,"actor":`, `,"actor":"x","actor":`},
 		{"a member in another case", `,"actor":`, `,"Actor":`},
 		{"members in another order", `"account":"acme","id":"billing/ord-17"`, `"id":"billing/ord-17","account":"acme"`},

@@ -39,6 +39,7 @@ func (d *decoder) commit() (c Commit) {
 	c.Command = d.nonEmpty()
 	d.literal(`,"content":`)
 	d.hash(&c.Content)
+	c.Keyed = d.optional(`,"keyed":true`)
 	if d.optional(`,"actor":`) {
 		c.Actor = d.nonEmpty()
 	}

@@ -31,7 +31,7 @@ type benchCmd struct {
 func (b *benchCmd) Help() string {
 	var text strings.Builder
 	text.WriteString("Each figure is a ratio within one run: what the program does, to what the parts below it could do at best on this machine; " +
-		"of several alternating pairs the one in the middle. All eight take some seven minutes.\n\n" +
+		"of several alternating pairs the one in the middle. All nine take some eight minutes.\n\n" +
 		"With --only " + bench.ScaleID + " this program is started as a process of its own, empty and with a million apps: its memory, how soon it is ready " +
 		"after a stop and after a kill, and how late transitions are. That takes some minutes and 5 GB of disk.\n\n" +
 		"With --only " + bench.PastID + " the past is read of a log of a million commits. That takes two minutes and 2 GB of disk.\n\nThe figures:\n\n")

@@ -33,6 +33,7 @@ type orderFlags struct {
 	EffectiveAt string   `help:"Since when it counts, RFC 3339; absent: now." placeholder:"TIME"`
 	Amount      *amount  `help:"What was paid, in minor units, such as CNY:99900." placeholder:"CURRENCY:MINOR"`
 	Addons      []string `help:"Add-ons bought with it." placeholder:"NAME"`
+	Version     int64    `help:"The version of what is said of the order, where it was said before: the highest counts. Not for owners." placeholder:"N"`
 }
 
 // order is an order as the API takes it.
@@ -43,18 +44,20 @@ type order struct {
 	EffectiveAt string   `json:"effective_at,omitzero"`
 	Amount      *money   `json:"amount,omitzero"`
 	Addons      []string `json:"addons,omitzero"`
+	Version     int64    `json:"version,omitzero"`
 }
 
 // order gives nil without --order, which is a mistake if there is anything else about one.
 func (f *orderFlags) order() (*order, error) {
 	if f.Order == "" {
-		if f.Edition != "" || f.PaidUntil != "" || f.EffectiveAt != "" || f.Amount != nil || len(f.Addons) > 0 {
-			return nil, misused("--edition, --paid-until, --effective-at, --amount and --addons describe an order: give its id with --order")
+		if f.Edition != "" || f.PaidUntil != "" || f.EffectiveAt != "" || f.Amount != nil || len(f.Addons) > 0 || f.Version != 0 {
+			return nil, misused("--edition, --paid-until, --effective-at, --amount, --addons and --version describe an order: give its id with --order")
 		}
 		return nil, nil
 	}
 	return &order{
 		ID: f.Order, Edition: f.Edition, PaidUntil: f.PaidUntil, EffectiveAt: f.EffectiveAt, Amount: (*money)(f.Amount), Addons: f.Addons,
+		Version: f.Version,
 	}, nil
 }
 

@@ -179,6 +179,75 @@ func TestShredded(t *testing.T) {
 	}
 }
 
+// TestFirstAnswersOutliveTheApp sends what brought secrets again with its Idempotency-Key, after the app was deleted with
+// its keys, the program was started anew and the root key was rotated: the answer is the first one, byte for byte, and with
+// other secrets the key is refused. The secrets stand nowhere.
+func TestFirstAnswersOutliveTheApp(t *testing.T) {
+	dir := t.TempDir()
+	k := &keeper{t: t}
+	k.start(dir, nil)
+	app := k.create(`{"name":"shop"}`)
+	const certificate = `{"platform":"meizu","fields":{"package_name":"com.example.shop","app_id":"1","app_secret":%q,"click_action":{"type":"open_app"}}}`
+	const moved = `{"app":1300000001,"name":"moved","created_at":"2018-01-01T00:00:00.000Z","keys":[{"algorithm":"HMAC-SHA256","secret":%q}],` +
+		`"certificates":[{"id":17,"platform":"tpns","fields":{"access_id":"1","secret_key":%q,"access_point":"shanghai","os":"ios"}}]}`
+	hmac, other := strings.Repeat("0a1b2c3d", 8), strings.Repeat("4e5f6071", 8)
+	sent := []struct{ key, method, path, body, otherBody string }{
+		{"add", "POST", app + "/certificates", fmt.Sprintf(certificate, "s3cret-of-the-first-app"), fmt.Sprintf(certificate, "another")},
+		{"edit", "PATCH", app + "/certificates/1000001", `{"fields":{"app_secret":"s3cret-that-came-later"}}`, `{"fields":{"app_secret":"another"}}`},
+		{"import", "POST", "/v1/accounts/acme/apps/import", fmt.Sprintf(moved, hmac, "s3cret-of-the-import"), fmt.Sprintf(moved, other, "s3cret-of-the-import")},
+	}
+	ask := func(key, method, path, body string) (int, string) {
+		t.Helper()
+		a, _ := k.client.do(t.Context(), request{method: method, path: path, body: []byte(body), header: http.Header{"Idempotency-Key": {key}}})
+		return a.status, string(a.body)
+	}
+	firsts := map[string]string{}
+	for _, s := range sent {
+		status, text := ask(s.key, s.method, s.path, s.body)
+		if status/100 != 2 {
+			t.Fatalf("%s: %d %s", s.key, status, text)
+		}
+		firsts[s.key] = fmt.Sprint(status, text)
+	}
+	again := func(when string) {
+		t.Helper()
+		for _, s := range sent {
+			if status, text := ask(s.key, s.method, s.path, s.body); fmt.Sprint(status, text) != firsts[s.key] {
+				t.Errorf("%s, %s sent again: %d %s, want %s", when, s.key, status, text, firsts[s.key])
+			}
+			if status, text := ask(s.key, s.method, s.path, s.otherBody); status != 422 || !strings.Contains(text, `"idempotency_key_reused"`) {
+				t.Errorf("%s, %s with another secret: %d %s", when, s.key, status, text)
+			}
+		}
+	}
+	again("at once")
+	for _, gone := range []struct{ path, name string }{{app, "shop"}, {"/v1/apps/1300000001", "moved"}} {
+		k.must(200, "POST", gone.path+"/stop", reason)
+		k.must(200, "DELETE", gone.path+"?confirm="+gone.name, "")
+	}
+	again("after the deletion")
+	k.stop()
+	k.start(dir, nil)
+	again("after a restart")
+	if err := server.ServingFrom(dir).RotateRoot(t.Context(), "", func(uint64, uint64) {}); err != nil {
+		t.Fatal(err)
+	}
+	k.stop()
+	k.start(dir, nil)
+	again("with another root key")
+	k.stop()
+
+	var secrets needles
+	for i, s := range []string{"s3cret-of-the-first-app", "s3cret-that-came-later", "s3cret-of-the-import", hmac} {
+		secrets.add(fmt.Sprint("secret ", i), []byte(s))
+	}
+	for name, text := range files(t, dir, server.RootFile) {
+		for _, found := range secrets.in(text) {
+			t.Errorf("%s holds %s", name, found)
+		}
+	}
+}
+
 // copied is a copy of a data directory that is at rest.
 func copied(t *testing.T, dir string) string {
 	t.Helper()

@@ -195,11 +195,17 @@ func TestTokensEnd(t *testing.T) {
 		`{"role":"king","name":"x"}`:                                                        {"role invalid_role"},
 		`{"role":"owner","name":"x"}`:                                                       {"account invalid_account"},
 		`{"role":"operator","account":"acme","name":""}`:                                    {"account invalid_account", "name invalid_name"},
+		`{"role":"king","name":"\u2060"}`:                                                   {"name invalid_name", "role invalid_role"},
 		`{"role":"auditor","name":"x","expires_at":"2020-01-01T00:00:00Z"}`:                 {"expires_at invalid_expires_at"},
 		`{"role":"auditor","name":"x","expires_at":"tomorrow","admin":true}`:                {"admin unknown_field", "expires_at invalid_time"},
 		`{"role":"auditor","name":"x","reason":"` + strings.Repeat("x", maxReason+1) + `"}`: {"reason invalid_reason"},
 	} {
 		diff(t, body, want, w.must(422, "operator", "POST", "/v1/tokens", body).fields())
+	}
+	// What shows nothing names nothing, a token no more than an app.
+	for _, name := range []string{" ", "\u00a0\u3000", "\u200b", "\u2060\ufeff", "\u2800", "\u3164", "\u034f", "\ufe0f"} {
+		diff(t, "a token", []string{"name invalid_name"}, w.must(422, "operator", "POST", "/v1/tokens", `{"role":"auditor","name":"`+name+`"}`).fields())
+		diff(t, "an app", []string{"name invalid_name"}, w.must(422, "owner", "POST", "/v1/accounts/acme/apps", `{"name":"`+name+`"}`).fields())
 	}
 	// Every page once, in order.
 	for range 3 {

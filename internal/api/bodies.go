@@ -31,13 +31,14 @@ type Order struct {
 	EffectiveAt domain.Instant `json:"effective_at,omitzero" doc:"Absent: now"`
 	PaidUntil   domain.Instant `json:"paid_until,omitzero" doc:"Absent: open-ended, billed monthly"`
 	Addons      []string       `json:"addons,omitzero" maxItems:"50"`
+	Version     int64          `json:"version,omitzero" minimum:"0" maximum:"9007199254740991" doc:"For billing and operators: the highest counts of what is said of one order"`
 	Amount      Money          `json:"amount"`
 }
 
 func (o Order) terms() domain.OrderTerms {
 	return domain.OrderTerms{
 		ID: o.ID, Edition: o.Edition, EffectiveAt: o.EffectiveAt, PaidUntil: o.PaidUntil, Addons: o.Addons,
-		Amount: domain.Money(o.Amount),
+		Version: o.Version, Amount: domain.Money(o.Amount),
 	}
 }
 

@@ -67,6 +67,34 @@ func TestLifeOverHTTP(t *testing.T) {
 	}
 }
 
+// TestVersionsOfOrders: billing and operators say of an order which of what they say counts, and owners do not.
+func TestVersionsOfOrders(t *testing.T) {
+	w := start(t, nil)
+	app := w.create(`{"name":"shop"}`)
+	order := func(id, until string, version int) string {
+		return fmt.Sprintf(`{"order":{"id":%q,"edition":"pro","paid_until":"2021-%s-01T00:00:00.000Z","version":%d,"amount":{"currency":"CNY","minor":1}}}`, id, until, version)
+	}
+	until := func(want string, a answer) {
+		t.Helper()
+		if !strings.Contains(a.body, `"paid_until":"2021-`+want+`-01T00:00:00.000Z"`) {
+			t.Errorf("paid until another time than 2021-%s: %s", want, a.body)
+		}
+	}
+	until("03", w.must(200, "operator", "POST", app+"/upgrade", order("o-1", "03", 2)))
+	if a := w.must(409, "billing", "POST", app+"/renew", order("o-1", "04", 1)); a.no.Code != "order_conflict" {
+		t.Errorf("a lower version: %s", a.body)
+	}
+	until("04", w.must(200, "billing", "POST", app+"/renew", order("o-1", "04", 3)))
+	for path, id := range map[string]string{app + "/renew": "o-1", app + "/upgrade": "o-2", "/v1/accounts/acme/apps": "o-3"} {
+		body := order(id, "05", 4)
+		if path == "/v1/accounts/acme/apps" {
+			body = `{"name":"other",` + body[1:]
+		}
+		diff(t, path, []string{"order.version not_wanted"}, w.must(422, "owner", "POST", path, body).fields())
+	}
+	until("04", w.must(200, "owner", "POST", app+"/renew", order("o-1", "04", 0)))
+}
+
 // headers checks the headers of an answer to a command on an app.
 func (w *harness) headers(a answer, what string) {
 	w.t.Helper()

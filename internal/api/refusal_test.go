@@ -43,7 +43,7 @@ func TestBadBodies(t *testing.T) {
 		// unknown fields, and names in another case
 		{create, `{"name":"x","hunter2 is secret":"hunter2"}`, 422, "? unknown_field"},
 		{create, `{"name":"x","Name":"hunter2"}`, 422, "Name unknown_field"},
-		{create, `{"name":"x","order":{` + order + `,"version":1}}`, 422, "order.version unknown_field"},
+		{create, `{"name":"x","order":{` + order + `,"versions":1}}`, 422, "order.versions unknown_field"},
 		{create, `{"name":"x","order":{` + order + `,"effectiveAt":"x"}}`, 422, "order.effectiveAt unknown_field"},
 		{app + "/stop", `{"app":1400000001}`, 422, "app unknown_field"},
 		{app + "/refund", `{"account":"acme","order":"o","effective_at":"2021-01-01T00:00:00Z"}`, 422, "account unknown_field"},

@@ -118,6 +118,8 @@ func (n NewToken) validate(now time.Time) error {
 		say("name", "want UTF-8 without control characters")
 	case count == 0 || count > MaxName:
 		say("name", fmt.Sprintf("want 1 to %d characters", MaxName))
+	case !visible(n.Name):
+		say("name", "want a character that can be seen: this has only blanks, or characters without width")
 	}
 	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
 		say("expires_at", "want a time to come, or leave it out")
@@ -127,3 +129,14 @@ func (n NewToken) validate(now time.Time) error {
 	}
 	return nil
 }
+
+// visible refuses what shows nothing, as the names of apps are refused; a rule of the domain's own, which this room may not
+// import.
+func visible(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsSpace(r) && r != brailleBlank &&
+			!unicode.In(r, unicode.Zs, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	})
+}
+
+const brailleBlank = '\u2800'

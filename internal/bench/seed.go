@@ -71,10 +71,19 @@ func (s *seeding) append(ctx context.Context, r engine.Request) error {
 	if err != nil {
 		return err
 	}
-	commit := eventstore.Commit{
+	err = s.commit(ctx, eventstore.Commit{
 		Account: r.Account, ID: r.ID, Command: r.Command.Name(), Content: content, Actor: r.Actor, Correlation: r.Correlation,
-		RecordedAt: int64(s.now), Previous: s.hash, Events: make([]eventstore.Event, len(events)),
+	}, events)
+	if err == nil {
+		s.state.Apply(domain.Recorded{At: s.now, Position: s.sequence}, events...)
 	}
+	return err
+}
+
+// commit appends a commit with events.
+func (s *seeding) commit(ctx context.Context, commit eventstore.Commit, events []domain.Event) error {
+	commit.RecordedAt, commit.Previous, commit.Events = int64(s.now), s.hash, make([]eventstore.Event, len(events))
+	var err error
 	for i, e := range events {
 		if commit.Events[i], err = s.codec.Encode(e); err != nil {
 			return err
@@ -84,10 +93,9 @@ func (s *seeding) append(ctx context.Context, r engine.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.sequence, err = s.log.Append(ctx, r.Account, s.sequence, payload, nil); err != nil {
+	if s.sequence, err = s.log.Append(ctx, commit.Account, s.sequence, payload, nil); err != nil {
 		return err
 	}
 	s.hash = eventstore.HashOf(payload)
-	s.state.Apply(domain.Recorded{At: s.now, Position: s.sequence}, events...)
 	return nil
 }

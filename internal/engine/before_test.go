@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -128,5 +130,50 @@ func TestCommandsOfAnEarlierProgramAreKnown(t *testing.T) {
 	}
 	if now := n.Commits(t, contentAccount); now != commits {
 		t.Errorf("%d commits, were %d", now, commits)
+	}
+}
+
+// TestARefundThatEndedNothingIsRejudged: an earlier program took every refund for the end of its order, and kept without
+// understanding it that one ends nothing. The fact is read as it was told, and the app that was stopped for it is decided
+// anew on record.
+func TestARefundThatEndedNothingIsRejudged(t *testing.T) {
+	server := enginetest.Start(t)
+	before := server.Node(t, t.TempDir(), true)
+	made := before.Must(t, contentAccount, "k-1", domain.Operator, domain.CreateApp{AppName: "shop", Order: &order1})
+	about := fmt.Sprintf(`{"app":%d,`, made.App.ID)
+	const from, stops = `"2021-01-01T00:00:00.123Z"`, `"2021-01-08T00:00:00.123Z"`
+	event := func(kind, members string) eventstore.Event {
+		return eventstore.Event{Type: kind, Data: jsontext.Value(about + members + `}`)}
+	}
+	refund := func(id, data string) {
+		extra := `{"attributes":{"traceparent":"00-1"},"data":{` + data + `}}`
+		report := &domain.Report{Source: "urn:billing:upstream", ID: id, Extra: jsontext.Value(extra)}
+		committedBefore(t, before, engine.FactPrefix+id, "", domain.Refund{App: made.App.ID, Order: "ord-1", EffectiveAt: at, Report: report},
+			event("app.refund_recorded.v1", `"order":"ord-1","effective_at":`+from+`,"report":{"source":"urn:billing:upstream","id":"`+id+`","extra":`+extra+`}`))
+	}
+	refund("up-1", `"ends":false,"refund":"r-1"`)
+	refund("up-2", `"channel":"bank","ends":false,"refund":"r-2"`)
+	committedBefore(t, before, "lapse", "", domain.StopApp{App: made.App.ID},
+		event("app.lapsed.v1", `"cause":"refund","since":`+from+`,"stop_due":`+stops), event("app.stopped.v1", `"cause":"refund","effective_at":`+stops))
+	before.Stop()
+
+	n := server.Node(t, t.TempDir(), true)
+	n.Move(10 * 24 * time.Hour)
+	answer := n.Must(t, contentAccount, "anew", domain.Operator, domain.Rejudge{App: made.App.ID})
+	if answer.Outcome != engine.Appended || answer.App.Status() != domain.Active {
+		t.Fatalf("rejudged: %s, and the app is %s", answer.Outcome, answer.App.Status())
+	}
+	known := slices.Collect(answer.App.Orders.All())[0].Refunds
+	if len(known) != 2 || known[0].ID != "r-1" || known[1].ID != "r-2" || !known[0].Goodwill || !known[1].Goodwill {
+		t.Errorf("known of the refunds: %+v", known)
+	}
+	for _, e := range n.Events(t, contentAccount) {
+		if told, is := e.(domain.RefundRecorded); is && told.Refund == "r-2" &&
+			string(told.Report.Extra) != `{"attributes":{"traceparent":"00-1"},"data":{"channel":"bank"}}` {
+			t.Errorf("what is still not understood: %s", told.Report.Extra)
+		}
+	}
+	if answer := n.Must(t, contentAccount, "once more", domain.Operator, domain.Rejudge{App: made.App.ID}); answer.Outcome != engine.Silent {
+		t.Errorf("rejudged once more: %s", answer.Outcome)
 	}
 }

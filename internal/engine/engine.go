@@ -59,7 +59,10 @@ var (
 	ErrBusy        = errors.New("the account is changing too fast: send the command again with the same id")
 	ErrUnavailable = errors.New("the log cannot be written now: send the command again with the same id")
 	ErrTooLarge    = errors.New("the command leads to more than one commit can hold: send it in parts")
-	ErrUnknown     = errors.New("it is not known whether the command was written: send it again with the same id")
+	// ErrUnprinted is ErrIDReused of a command with a Print whose id an earlier program committed with no print: it may be
+	// the same command, told as that program told it.
+	ErrUnprinted = fmt.Errorf("%w, or for this one by an earlier program", ErrIDReused)
+	ErrUnknown   = errors.New("it is not known whether the command was written: send it again with the same id")
 )
 
 // Engine decides commands and appends their events. It is safe for concurrent use.

@@ -25,6 +25,7 @@ type Request struct {
 	Account     string
 	ID          string // unique within the account, forever; with FactPrefix, everywhere
 	Command     domain.Command
+	Print       eventstore.Hash // keyed, of all that was sent, where that holds secrets; zero: the command's content tells it from others
 	Role        domain.Role
 	Actor       string // who gave it: "owner:tok_…"
 	Reason      string
@@ -71,11 +72,19 @@ func WholeHash(account string, cmd domain.Command) (eventstore.Hash, error) {
 	return eventstore.Hash(h.Sum(nil)), nil
 }
 
+// content is what a command is told from others by.
+func (r *Request) content() (eventstore.Hash, error) {
+	if !r.Print.IsZero() {
+		return r.Print, nil
+	}
+	return ContentHash(r.Account, r.Command)
+}
+
 // Execute decides a command and commits what it leads to. It answers once the commit is durable and, unless Durable
 // asks for no more than that, once this node's projections have it; if they are slow, after five seconds all the same.
 func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
 	started := time.Now() //nolint:forbidigo // a duration, for the metrics
-	content, err := ContentHash(req.Account, req.Command)
+	content, err := req.content()
 	if err != nil {
 		return Answer{}, e.formless(req, err)
 	}
@@ -89,10 +98,11 @@ func (e *Engine) Execute(ctx context.Context, req Request) (Answer, error) {
 }
 
 // Committed gives the answer that a command got when it was committed, false if none was under its id: ErrIDReused if
-// that was another command. Of the command no more counts than what is its content.
+// that was another command, ErrUnprinted if it may have been. Of the command no more counts than what is its content, or its
+// name where there is a print.
 func (e *Engine) Committed(ctx context.Context, req Request) (Answer, bool, error) {
 	started := time.Now() //nolint:forbidigo // a duration, for the metrics
-	content, err := ContentHash(req.Account, req.Command)
+	content, err := req.content()
 	if err != nil {
 		return Answer{}, false, e.formless(req, err)
 	}
@@ -313,7 +323,7 @@ func tooLarge(err error) error {
 
 func (t *try) encode(now domain.Instant, events []domain.Event) ([]byte, nats.Header, error) {
 	commit := eventstore.Commit{
-		Account: t.req.Account, ID: t.req.ID, Command: t.req.Command.Name(), Content: t.content,
+		Account: t.req.Account, ID: t.req.ID, Command: t.req.Command.Name(), Content: t.content, Keyed: !t.req.Print.IsZero(),
 		Actor: t.req.Actor, Reason: t.req.Reason, Correlation: t.req.Correlation,
 		RecordedAt: int64(now), Previous: t.acc.hash, Events: make([]eventstore.Event, len(events)),
 	}
@@ -362,8 +372,11 @@ func head(state *domain.Account) *domain.Account {
 // sameAsBefore judges a command whose id was committed by an earlier program, which took more of it for its content: its
 // reason, and of a message what differs between deliveries. It is ErrIDReused if it is another command all the same.
 func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req Request) error {
-	if whole, err := WholeHash(req.Account, req.Command); err != nil || whole == at.content {
-		return err
+	printed := !req.Print.IsZero()
+	if !printed {
+		if whole, err := WholeHash(req.Account, req.Command); err != nil || whole == at.content {
+			return err
+		}
 	}
 	m, err := e.config.Log.Get(ctx, at.position)
 	if err != nil {
@@ -373,8 +386,11 @@ func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req 
 	if err != nil {
 		return err
 	}
-	if commit.Account != req.Account || commit.Command != req.Command.Name() {
+	switch {
+	case commit.Account != req.Account || commit.Command != req.Command.Name() || commit.Keyed:
 		return ErrIDReused
+	case printed:
+		return ErrUnprinted
 	}
 	if cmd, carries := domain.WithReason(req.Command, commit.Reason); carries {
 		if whole, err := WholeHash(req.Account, cmd); err != nil || whole == at.content {

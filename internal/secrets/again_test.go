@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,14 +93,122 @@ func TestSentAgain(t *testing.T) {
 	n = w.start(t, dir, true)
 	n.Move(72 * time.Hour)
 	again("after a restart")
+	stop := func(app domain.AppID, name string) {
+		t.Helper()
+		n.must(t, "stop "+name, domain.StopApp{App: app})
+		n.must(t, "delete "+name, domain.DeleteApp{App: app, Confirm: name})
+	}
+	stop(firstApp, "shop")
+	stop(1_300_000_001, "old")
+	again("after the apps were deleted")
+	w.rotate(t, n)
+	again("after the root key was rotated")
+	n.Stop()
+	n = w.start(t, dir, true)
+	n.Move(72 * time.Hour)
+	again("after another restart, with the new root key alone")
+
+	// Under another id it is another command, about an app that is deleted.
+	for _, s := range steps {
+		want := domain.AppDeletedAlready.Code
+		if s.id == "import" {
+			want = domain.AppTaken.Code
+		}
+		if _, err := n.do(t, s.id+" anew", s.cmd); enginetest.Refusal(err) != want {
+			t.Errorf("%s under another id: %v, want %s", s.id, err, want)
+		}
+	}
+}
+
+// TestCommittedByAnEarlierProgram sends commands again that a program committed which told them by the app's keys: the answer
+// is the first one for as long as these exist.
+func TestCommittedByAnEarlierProgram(t *testing.T) {
+	w := newWorld(t, 1)
+	n := w.nodes[0]
+	n.must(t, "create", domain.CreateApp{AppName: "shop"})
+	imported := func(key string) domain.Command {
+		return secrets.ImportApp{
+			ImportApp: domain.ImportApp{App: 1_300_000_001, AppName: "old", CreatedAt: domain.InstantOf(enginetest.Began)},
+			Keys:      []secrets.GivenKey{{Algorithm: domain.HMAC, Secret: vault.NewSecret([]byte(strings.Repeat(key, 64)))}},
+		}
+	}
+	steps := []struct {
+		id          string
+		cmd, forged domain.Command
+	}{
+		{"add", addHuawei(t, "s3cret"), addHuawei(t, "another")},
+		{"edit", edit(t, firstID, "app_secret", "changed"), edit(t, firstID, "app_secret", "another")},
+		{"import", imported("a"), imported("b")},
+	}
+	for _, s := range steps {
+		first, err := n.ExecuteAsBefore(t.Context(), request(s.id, s.cmd))
+		if err != nil || first.Outcome != engine.Appended {
+			t.Fatalf("%s: %s, %v", s.id, first.Outcome, err)
+		}
+		if answer := n.must(t, s.id, s.cmd); answer.Outcome != engine.Repeated || answer.Position != first.Position {
+			t.Errorf("%s sent again was %s at %d, first at %d", s.id, answer.Outcome, answer.Position, first.Position)
+		}
+		if _, err := n.do(t, s.id, s.forged); !errors.Is(err, engine.ErrIDReused) {
+			t.Errorf("%s with another secret: %v", s.id, err)
+		}
+		if _, err := n.do(t, s.id, addHuawei(t, "a third")); !errors.Is(err, engine.ErrIDReused) {
+			t.Errorf("the id of %s for another command: %v", s.id, err)
+		}
+	}
 	n.must(t, "stop", domain.StopApp{App: firstApp})
 	n.must(t, "delete", domain.DeleteApp{App: firstApp, Confirm: "shop"})
-	if answer := n.must(t, "rotate", steps[0].cmd); answer.Outcome != engine.Repeated || answer.Position != firsts["rotate"].Position {
-		t.Errorf("a rotation sent again after the deletion was %s at %d", answer.Outcome, answer.Position)
+	for _, s := range steps[:2] {
+		if _, err := n.do(t, s.id, s.cmd); enginetest.Refusal(err) != domain.AppDeletedAlready.Code {
+			t.Errorf("%s of a deleted app: %v", s.id, err)
+		}
 	}
-	// What tells its secrets from others was destroyed with them.
-	if _, err := n.do(t, "huawei", steps[2].cmd); enginetest.Refusal(err) != domain.AppDeletedAlready.Code {
-		t.Errorf("a certificate of a deleted app sent again: %v", err)
+	if _, err := n.do(t, "create", addHuawei(t, "s3cret")); !errors.Is(err, engine.ErrIDReused) {
+		t.Errorf("the id of another command of before: %v", err)
+	}
+}
+
+// TestWhatIsPrintedStays holds what is printed of commands against what it was in every version before: commits keep the
+// print forever, and who sends a command again is to be known by it. Where this test fails the code is wrong.
+func TestWhatIsPrintedStays(t *testing.T) {
+	made := domain.InstantOf(enginetest.Began)
+	for want, cmd := range map[string]domain.Command{
+		`{"app":1400000001,"fields":{"app_id":"1","n":1,"o":{"a":"` + "\u00e9" + `","b":[null,true]}},"platform":"huawei"}`: add(map[string]jsontext.Value{
+			"o": jsontext.Value(`{ "b": [null, true], "a": "\u00e9" }`), "n": jsontext.Value("1.0"), "app_id": jsontext.Value(`"1"`),
+		}, "huawei"),
+		`{"app":1400000001,"certificate":1000001,"fields":{"channel_id":null}}`: edit(t, firstID, "channel_id", nil),
+		`{"app":{"app":1300000001,"created_at":"2021-01-01T00:00:00.000Z","name":"old"},"certificates":[],` +
+			`"keys":[{"algorithm":"HMAC-SHA256","secret":"s3cret"},{"algorithm":"ECDSA-SHA256","public":"PEM","secret":"pem"}]}`: secrets.ImportApp{
+			ImportApp: domain.ImportApp{App: 1_300_000_001, AppName: "old", CreatedAt: made},
+			Keys: []secrets.GivenKey{
+				{Algorithm: domain.HMAC, Secret: vault.NewSecret([]byte("s3cret"))},
+				{Algorithm: domain.ECDSA, Secret: vault.NewSecret([]byte("pem")), Public: "PEM"},
+			},
+		},
+		`{"app":{"app":1300000001,"created_at":"2021-01-01T00:00:00.000Z","name":"old","trtc":true},` +
+			`"certificates":[{"fields":{"access_id":"1"},"id":17,"platform":"tpns"}],"keys":[]}`: secrets.ImportApp{
+			ImportApp:    domain.ImportApp{App: 1_300_000_001, AppName: "old", CreatedAt: made, TRTC: true},
+			Certificates: []secrets.GivenCertificate{{ID: 17, Platform: "tpns", Fields: fields(t, "access_id", "1")}},
+		},
+		"": secrets.ImportApp{ImportApp: domain.ImportApp{App: 1_300_000_001, AppName: "old", CreatedAt: made}},
+	} {
+		if got, err := secrets.Sent(cmd); err != nil || string(got) != want {
+			t.Errorf("%s is printed as %s, %v, want %s", cmd.Name(), got, err, want)
+		}
+	}
+}
+
+// TestImportWithoutItsTime names what is absent, with secrets and without.
+func TestImportWithoutItsTime(t *testing.T) {
+	n := newWorld(t, 1).nodes[0]
+	cmd := secrets.ImportApp{ImportApp: domain.ImportApp{App: 1_300_000_001, AppName: "old"}}
+	bare, withKey := cmd, cmd
+	withKey.Keys = []secrets.GivenKey{{Algorithm: domain.HMAC, Secret: vault.NewSecret([]byte(strings.Repeat("a", 64)))}}
+	for _, cmd := range []domain.Command{bare, withKey} {
+		_, err := n.do(t, "import", cmd)
+		var invalid *domain.Invalid
+		if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field != "created_at" {
+			t.Errorf("%v", err)
+		}
 	}
 }
 
@@ -147,6 +256,16 @@ func TestAtOnce(t *testing.T) {
 		app, _, err := n.Store.App(t.Context(), firstApp)
 		if err != nil || len(app.Certificates) != 1 || len(app.Keys) != 1 {
 			t.Errorf("%d certificates, %d keys, %v", len(app.Certificates), len(app.Keys), err)
+		}
+	}
+
+	// What one node heard, and deleted, the other answers as it was.
+	w.nodes[0].must(t, "stop", domain.StopApp{App: firstApp})
+	w.nodes[0].must(t, "delete", domain.DeleteApp{App: firstApp, Confirm: "shop"})
+	all(func(_ int, n *node) uint64 { return try(n, "add", addHuawei(t, "s3cret")) })
+	for _, n := range w.nodes {
+		if _, err := n.do(t, "add", addHuawei(t, "another")); !errors.Is(err, engine.ErrIDReused) {
+			t.Errorf("with another secret: %v", err)
 		}
 	}
 }

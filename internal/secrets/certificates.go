@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
@@ -20,16 +19,30 @@ type AddCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (a AddCertificate) prepare(ctx context.Context, c *Keeper, account string) (prepared, error) {
+func (a AddCertificate) sent() ([]byte, error) {
+	return oneForm(struct {
+		App      domain.AppID              `json:"app"`
+		Platform string                    `json:"platform"`
+		Fields   map[string]jsontext.Value `json:"fields"`
+	}{a.App, a.Content.Platform, a.Fields})
+}
+
+func (a AddCertificate) content(ctx context.Context, c *Keeper, account string) (domain.Command, error) {
+	cmd := a.AddCertificate
+	if _, err := c.living(ctx, account, a.App); err != nil {
+		return nil, err
+	}
+	var err error
+	cmd.Given, err = c.given(ctx, a.App, a.Content.Platform, a.Fields)
+	return cmd, err
+}
+
+func (a AddCertificate) seal(ctx context.Context, c *Keeper, account string) (domain.Command, func(context.Context), error) {
 	app, err := c.living(ctx, account, a.App)
 	if err != nil {
-		return prepared{}, err
+		return nil, nil, err
 	}
-	cmd := a.AddCertificate
-	cmd.Given, err = c.given(ctx, a.App, a.Content.Platform, a.Fields)
-	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
-		return c.sealNew(ctx, app, cmd, a.Fields)
-	}}, err
+	return c.sealNew(ctx, app, a.AddCertificate, a.Fields)
 }
 
 // sealNew gives a new certificate its id, and seals it.
@@ -69,17 +82,31 @@ type EditCertificate struct {
 	Fields map[string]jsontext.Value
 }
 
-func (e EditCertificate) prepare(ctx context.Context, c *Keeper, account string) (prepared, error) {
+func (e EditCertificate) sent() ([]byte, error) {
+	return oneForm(struct {
+		App         domain.AppID              `json:"app"`
+		Certificate domain.CertificateID      `json:"certificate"`
+		Fields      map[string]jsontext.Value `json:"fields"`
+	}{e.App, e.Certificate, e.Fields})
+}
+
+func (e EditCertificate) content(ctx context.Context, c *Keeper, account string) (domain.Command, error) {
+	cmd := e.EditCertificate
+	if _, err := c.living(ctx, account, e.App); err != nil {
+		return nil, err
+	}
+	var err error
+	cmd.Given, err = c.given(ctx, e.App, "", e.Fields)
+	return cmd, err
+}
+
+func (e EditCertificate) seal(ctx context.Context, c *Keeper, account string) (domain.Command, func(context.Context), error) {
 	app, err := c.living(ctx, account, e.App)
 	if err != nil {
-		return prepared{}, err
+		return nil, nil, err
 	}
-	cmd := e.EditCertificate
-	cmd.Given, err = c.given(ctx, e.App, "", e.Fields)
-	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
-		sealed, err := c.sealChange(ctx, app, cmd, e.Fields)
-		return sealed, nil, err
-	}}, err
+	sealed, err := c.sealChange(ctx, app, e.EditCertificate, e.Fields)
+	return sealed, nil, err
 }
 
 // sealChange makes what a certificate is to hold of what it holds, and seals it.
@@ -103,12 +130,9 @@ func (c *Keeper) sealChange(
 	return cmd, err
 }
 
-// given tells what was sent of a certificate from everything else.
+// given tells what was sent of a certificate from everything else, as earlier programs did it.
 func (c *Keeper) given(ctx context.Context, app domain.AppID, platform string, fields map[string]jsontext.Value) ([]byte, error) {
-	text, err := json.Marshal(fields, json.Deterministic(true))
-	if err == nil {
-		err = (*jsontext.Value)(&text).Canonicalize()
-	}
+	text, err := oneForm(fields)
 	if err != nil { // what comes in was read as JSON
 		return nil, errors.New("secrets: fields that are no JSON")
 	}

@@ -70,6 +70,19 @@ func (w *harness) start(t testing.TB, dir string, alone bool) *node {
 	return n
 }
 
+// rotate has another root key in force from now on.
+func (w *harness) rotate(t testing.TB, n *node) {
+	t.Helper()
+	root, err := vault.CreateRootFile(filepath.Join(t.TempDir(), "root.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.vault.Rotate(t.Context(), root, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.root = root
+}
+
 // do gives custody a command of acme's owner.
 func (n *node) do(t testing.TB, id string, cmd domain.Command) (engine.Answer, error) {
 	t.Helper()

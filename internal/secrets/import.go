@@ -27,67 +27,125 @@ type GivenCertificate struct {
 	Fields   map[string]jsontext.Value
 }
 
-// prepare makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
-// that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
-func (i ImportApp) prepare(ctx context.Context, c *Keeper, _ string) (prepared, error) {
+func (i ImportApp) sent() ([]byte, error) {
+	if len(i.Keys)+len(i.Certificates) == 0 {
+		return nil, nil
+	}
+	type key struct {
+		Algorithm domain.Algorithm `json:"algorithm"`
+		Secret    string           `json:"secret"`
+		Public    string           `json:"public,omitzero"`
+	}
+	type certificate struct {
+		ID       domain.CertificateID      `json:"id"`
+		Platform string                    `json:"platform"`
+		Fields   map[string]jsontext.Value `json:"fields"`
+	}
+	all := struct {
+		App          domain.ImportApp `json:"app"`
+		Keys         []key            `json:"keys"`
+		Certificates []certificate    `json:"certificates"`
+	}{App: i.plain()}
+	for _, k := range i.Keys {
+		all.Keys = append(all.Keys, key{k.Algorithm, string(k.Secret.Reveal()), k.Public})
+	}
+	for _, k := range i.Certificates {
+		all.Certificates = append(all.Certificates, certificate{k.ID, k.Platform, k.Fields})
+	}
+	return oneForm(all)
+}
+
+// plain is the domain's import but for what is to be sealed, which the domain's has already where none is.
+func (i ImportApp) plain() domain.ImportApp {
 	cmd := i.ImportApp
 	if len(i.Keys)+len(i.Certificates) > 0 {
 		cmd.Keys, cmd.Certificates = nil, nil
 	}
-	var parsed []pushcert.Parsed
-	err := c.read(ctx, func() (err error) {
-		parsed, err = i.parse(time.Time{}) // what was accepted may have expired since
+	return cmd
+}
+
+func (i ImportApp) content(ctx context.Context, c *Keeper, _ string) (domain.Command, error) {
+	parsed, err := i.readable(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return i.printed(ctx, c, parsed)
+}
+
+// readable parses what is to be sealed, whether it has expired or not.
+func (i ImportApp) readable(ctx context.Context, c *Keeper) (parsed []pushcert.Parsed, err error) {
+	err = c.read(ctx, func() (err error) {
+		parsed, err = i.parse(time.Time{})
 		return err
 	})
-	if err != nil {
-		return prepared{}, err
-	}
+	return parsed, err
+}
+
+// printed is the domain's command but for what is sealed.
+func (i ImportApp) printed(ctx context.Context, c *Keeper, parsed []pushcert.Parsed) (domain.ImportApp, error) {
+	cmd := i.plain()
 	for _, k := range i.Keys {
 		key, err := c.printKey(ctx, cmd.App, k)
 		if err != nil {
-			return prepared{}, err
+			return cmd, err
 		}
 		cmd.Keys = append(cmd.Keys, key)
 	}
 	for n, k := range i.Certificates {
 		content, err := c.printCertificate(ctx, cmd.App, parsed[n], nil)
 		if err != nil {
-			return prepared{}, err
+			return cmd, err
 		}
 		cmd.Certificates = append(cmd.Certificates, domain.ImportedCertificate{ID: k.ID, Content: content})
 	}
-	return prepared{cmd, func(ctx context.Context) (domain.Command, func(context.Context), error) {
-		sealed, err := i.seal(ctx, c, cmd, parsed)
-		return sealed, nil, err
-	}}, nil
+	return cmd, nil
 }
 
-// seal seals what a new app comes with. For one that is there nothing is needed: its import is silence, or refused.
-func (i ImportApp) seal(ctx context.Context, c *Keeper, cmd domain.ImportApp, parsed []pushcert.Parsed) (domain.Command, error) {
-	if _, found, err := c.config.Store.AccountOf(ctx, cmd.App); found || err != nil {
-		return cmd, err
+// seal makes keys for the app's number only when all that is to be sealed makes sense. Where the import is refused after
+// that, the number has keys that seal nothing; if it is another account's app, they are its own, so they stay.
+//
+// For an app that is there nothing is sealed: its import is silence, or refused. The keys of one that was deleted are gone, and
+// its number is taken all the same.
+func (i ImportApp) seal(ctx context.Context, c *Keeper, _ string) (domain.Command, func(context.Context), error) {
+	parsed, err := i.readable(ctx, c)
+	if err != nil {
+		return nil, nil, err
 	}
+	app, found, err := c.config.Store.App(ctx, i.App)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case found && app.DeletedAt != 0:
+		return i.plain(), nil, nil
+	}
+	cmd, err := i.printed(ctx, c, parsed)
+	if err == nil && !found {
+		err = i.sealNew(ctx, c, &cmd, parsed)
+	}
+	return cmd, nil, err
+}
+
+// sealNew seals what a new app comes with.
+func (i ImportApp) sealNew(ctx context.Context, c *Keeper, cmd *domain.ImportApp, parsed []pushcert.Parsed) error {
 	err := c.read(ctx, func() error {
 		_, err := i.parse(c.now())
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for n, k := range i.Keys {
-		var err error
 		if cmd.Keys[n].Sealed, err = c.config.Vault.Seal(ctx, signer(cmd.App), keyPlace, k.Secret); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for n, k := range i.Certificates {
-		var err error
 		cmd.Certificates[n].Content.Sealed, err = c.sealSecrets(ctx, cmd.App, k.ID, domain.CertificateAdded{}.Type(), parsed[n])
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return cmd, nil
+	return nil
 }
 
 // Check says what is wrong with an import, as far as the import alone tells: as if the engine held nothing, and without

@@ -111,23 +111,31 @@ func (c *Keeper) living(ctx context.Context, account string, id domain.AppID) (*
 // RotateKey is the domain's, with a secret that custody makes.
 type RotateKey struct{ domain.RotateKey }
 
-func (k RotateKey) prepare(_ context.Context, c *Keeper, account string) (prepared, error) {
+func (RotateKey) sent() ([]byte, error) { return nil, nil }
+
+func (k RotateKey) content(context.Context, *Keeper, string) (domain.Command, error) {
+	return k.RotateKey, nil
+}
+
+func (k RotateKey) seal(ctx context.Context, c *Keeper, account string) (_ domain.Command, _ func(context.Context), err error) {
 	cmd := k.RotateKey
-	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
-		cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
-		return cmd, nil, err
-	}}, nil
+	cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
+	return cmd, nil, err
 }
 
 // UpgradeKeyAlgorithm is the domain's, with a secret that custody makes.
 type UpgradeKeyAlgorithm struct{ domain.UpgradeKeyAlgorithm }
 
-func (k UpgradeKeyAlgorithm) prepare(_ context.Context, c *Keeper, account string) (prepared, error) {
+func (UpgradeKeyAlgorithm) sent() ([]byte, error) { return nil, nil }
+
+func (k UpgradeKeyAlgorithm) content(context.Context, *Keeper, string) (domain.Command, error) {
+	return k.UpgradeKeyAlgorithm, nil
+}
+
+func (k UpgradeKeyAlgorithm) seal(ctx context.Context, c *Keeper, account string) (_ domain.Command, _ func(context.Context), err error) {
 	cmd := k.UpgradeKeyAlgorithm
-	return prepared{cmd, func(ctx context.Context) (_ domain.Command, _ func(context.Context), err error) {
-		cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
-		return cmd, nil, err
-	}}, nil
+	cmd.Key, err = c.newKey(ctx, account, cmd.App, domain.HMAC)
+	return cmd, nil, err
 }
 
 // Revealed is an app's present key in the clear.

@@ -8,6 +8,7 @@ package secrets
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 	"runtime"
 	"strconv"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
 	"sundial/internal/engine"
@@ -49,19 +53,17 @@ func New(config Config) *Keeper {
 	return &Keeper{config, make(chan struct{}, maxReading), make(chan struct{}, 1)}
 }
 
-// secretive is a command that comes with what is secret in the clear.
+// secretive is a command that custody makes the domain's of.
 type secretive interface {
 	domain.Command
-	prepare(ctx context.Context, c *Keeper, account string) (prepared, error)
-}
-
-// prepared is a command that may have been committed before.
-type prepared struct {
-	// content is the domain's command as far as that is told from others by it. It follows from what was sent alone, so
-	// that it is the same whenever that is sent again.
-	content domain.Command
+	// sent is all that came with the command, secrets included, in one form; nil where none came, and the domain's command
+	// tells it from others. It follows from what was sent alone, and is the same in every version (TestWhatIsPrintedStays).
+	sent() ([]byte, error)
+	// content is the domain's command as far as that is told from others by it: where secrets came, as earlier programs told
+	// it, by prints with the app's keys.
+	content(ctx context.Context, c *Keeper, account string) (domain.Command, error)
 	// seal makes the domain's command. undo is called if that led to no commit; nil where there is nothing to undo.
-	seal func(context.Context) (cmd domain.Command, undo func(context.Context), err error)
+	seal(ctx context.Context, c *Keeper, account string) (cmd domain.Command, undo func(context.Context), err error)
 }
 
 // Execute seals what a command brings, hands it to the engine, and destroys the keys of what it deleted before it
@@ -69,16 +71,15 @@ type prepared struct {
 func (c *Keeper) Execute(ctx context.Context, req engine.Request) (engine.Answer, error) {
 	undo := func(context.Context) {}
 	if brings, ok := req.Command.(secretive); ok {
-		ready, err := brings.prepare(ctx, c, req.Account)
-		if err != nil {
+		var err error
+		if req.Print, err = c.print(ctx, req, brings); err != nil {
 			return engine.Answer{}, gone(err)
 		}
 		// What was committed is answered so, whatever has become of the app and the certificate since.
-		req.Command = ready.content
-		if answer, found, err := c.config.Engine.Committed(ctx, req); found || err != nil {
-			return answer, err
+		if answer, found, err := c.committed(ctx, req, brings); found || err != nil {
+			return answer, gone(err)
 		}
-		cmd, back, err := ready.seal(ctx)
+		cmd, back, err := brings.seal(ctx, c, req.Account)
 		if err != nil {
 			return engine.Answer{}, gone(err)
 		}
@@ -96,6 +97,42 @@ func (c *Keeper) Execute(ctx context.Context, req engine.Request) (engine.Answer
 		c.forget(context.WithoutCancel(ctx), answer.Events)
 	}
 	return answer, err
+}
+
+// print tells a command that brings secrets from others, forever: by a key that no deletion destroys. It is zero where
+// none came, and where what came has no form: then the domain's command has none either, and the engine names why.
+func (c *Keeper) print(ctx context.Context, req engine.Request, brings secretive) (sum [sha256.Size]byte, err error) {
+	sent, err := brings.sent()
+	if err != nil || sent == nil {
+		return sum, nil //nolint:nilerr // see above
+	}
+	return c.config.Vault.PrintCommand(ctx, req.Account, brings.Name(), req.ID, vault.NewSecret(sent))
+}
+
+// committed gives the answer that a command got when it was committed, by this program or by one that printed no commands.
+func (c *Keeper) committed(ctx context.Context, req engine.Request, brings secretive) (engine.Answer, bool, error) {
+	if !req.Print.IsZero() {
+		answer, found, err := c.config.Engine.Committed(ctx, req)
+		if !errors.Is(err, engine.ErrUnprinted) {
+			return answer, found, err
+		}
+		req.Print = [sha256.Size]byte{}
+	}
+	content, err := brings.content(ctx, c, req.Account)
+	if err != nil {
+		return engine.Answer{}, false, err
+	}
+	req.Command = content
+	return c.config.Engine.Committed(ctx, req)
+}
+
+// oneForm is JSON with its members in one order and its texts and numbers in one spelling.
+func oneForm(sent any) ([]byte, error) {
+	text, err := json.Marshal(sent, json.Deterministic(true))
+	if err == nil {
+		err = (*jsontext.Value)(&text).Canonicalize()
+	}
+	return text, err
 }
 
 // gone makes the domain's refusal of keys that were destroyed: only a deletion destroys them.

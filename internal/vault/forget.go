@@ -50,7 +50,7 @@ func (v *Vault) bury(ctx context.Context, h Holder) error {
 	return unavailable("destroying keys", errConflict)
 }
 
-// Holders calls found for every holder that has keys, in no particular order, until it fails. One whose keys are made or
+// Holders calls found for every app and item that has keys, in no particular order, until it fails. One whose keys are made or
 // destroyed meanwhile may be left out or not.
 func (v *Vault) Holders(ctx context.Context, found func(Holder) error) error {
 	for m, err := range v.store.walk(ctx, subjects, jetstream.DeliverLastPerSubjectPolicy, false) {
@@ -63,6 +63,9 @@ func (v *Vault) Holders(ctx context.Context, found func(Holder) error) error {
 		h, err := holderOf(m.subject)
 		if err != nil {
 			return err
+		}
+		if h == theLog {
+			continue
 		}
 		// A record that cannot be read may hold keys.
 		if r, err := decodeRecord(h, m.data); err == nil && r.Forgotten {

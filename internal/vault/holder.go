@@ -21,8 +21,15 @@ type Place struct {
 	Field string // such as key
 }
 
+// theLog is the holder of the keys that are the log's own. Nobody outside can name it, so nothing is sealed for it and
+// nothing destroys its keys.
+var theLog = Holder{}
+
 // String is the SDKAppID, and the item after a slash.
 func (h Holder) String() string {
+	if h == theLog {
+		return "the log"
+	}
 	if h.Item == "" {
 		return strconv.FormatUint(h.App, 10)
 	}
@@ -56,12 +63,16 @@ const (
 	subjects    = "keys.>"
 	rootSubject = "keys.root"
 	seamSubject = "keys.seam" // see laySeam
+	logSubject  = "keys.log"
 )
 
 // ofHolder tells whether a subject is that of a holder's record, and not one of the vault's own.
 func ofHolder(subject string) bool { return subject != rootSubject && subject != seamSubject }
 
 func (h Holder) subject() string {
+	if h == theLog {
+		return logSubject
+	}
 	if h.Item == "" {
 		return "keys.app." + strconv.FormatUint(h.App, 10)
 	}
@@ -73,6 +84,9 @@ func (h Holder) itemSubjects() string { return "keys.item." + strconv.FormatUint
 
 // holderOf gives the holder whose record has the subject.
 func holderOf(subject string) (Holder, error) {
+	if subject == logSubject {
+		return theLog, nil
+	}
 	parts := strings.Split(subject, ".")
 	if len(parts) < 3 {
 		return Holder{}, fmt.Errorf("vault: %q is not the subject of a holder", subject)

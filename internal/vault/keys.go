@@ -21,6 +21,7 @@ const (
 	forSealing     = "sundial.sealing-keys.v1"
 	forFingerprint = "sundial.fingerprint-keys.v1"
 	forValue       = "sundial.value.v1"
+	forCommand     = "sundial.command.v1"
 )
 
 // keys are a holder's data keys, ready for use.

@@ -37,7 +37,7 @@ func newMetrics(c *cache, r prometheus.Registerer) (*metrics, error) {
 			Name: "sundial_vault_locked", Help: "1 while the root key in force is not known here. Alarm above 0.",
 		}),
 	}
-	for _, operation := range []string{"seal", "unseal", "fingerprint", "forget"} {
+	for _, operation := range []string{"seal", "unseal", "fingerprint", "print", "forget"} {
 		m.operations.WithLabelValues(operation, "ok")
 		m.operations.WithLabelValues(operation, "failed")
 		for _, o := range outcomes {

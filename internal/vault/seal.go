@@ -15,6 +15,10 @@ const (
 	// maxFingerprinted bounds the secrets of one fingerprint: an app has at most 20 certificates.
 	maxFingerprinted = 64
 
+	// maxCommand bounds a command that is printed, in bytes: a body is at most 1 MiB, and what it holds may be five times as
+	// long in one form (1e20 is a number of 21 digits).
+	maxCommand = 8 << 20
+
 	// fingerprintSize is the length of a fingerprint in bytes: nobody finds two that are equal by accident.
 	fingerprintSize = 32
 )
@@ -99,6 +103,34 @@ func (v *Vault) fingerprint(ctx context.Context, h Holder, p Place, secrets []Se
 		return nil, fmt.Errorf("vault: fingerprint: %w", err)
 	}
 	return sum, nil
+}
+
+// PrintCommand gives the HMAC-SHA-256, by a key that is the log's own, of a command with its account, name and id, and
+// with all that was sent, secrets included, in one form. Apart from Fingerprint, whose key goes with its app, it tells a
+// command that is repeated from another one for ever: nothing destroys its key. The key is made when it is first needed, once
+// for all vaults. It answers ErrLocked or ErrUnavailable.
+func (v *Vault) PrintCommand(ctx context.Context, account, name, id string, sent Secret) ([fingerprintSize]byte, error) {
+	sum, err := v.printCommand(ctx, account, name, id, sent)
+	return sum, v.metrics.count("print", err)
+}
+
+func (v *Vault) printCommand(ctx context.Context, account, name, id string, sent Secret) (sum [fingerprintSize]byte, err error) {
+	if n := len(sent.Reveal()); n > maxCommand {
+		return sum, fmt.Errorf("vault: a command of %d bytes, more than %d", n, maxCommand)
+	}
+	k, err := v.needed(ctx, theLog)
+	if err != nil {
+		return sum, err
+	}
+	return k.command(account, name, id, sent)
+}
+
+func (k *keys) command(account, name, id string, sent Secret) (sum [fingerprintSize]byte, err error) {
+	made, err := k.fingerprint.ComputePrimaryPRF(appendPart(bind(forCommand, account, name, id), sent.Reveal()), fingerprintSize)
+	if err != nil {
+		return sum, fmt.Errorf("vault: printing a command: %w", err)
+	}
+	return [fingerprintSize]byte(made), nil
 }
 
 func checkSize(s Secret) error {

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -65,11 +66,14 @@ func FuzzDecodeRootRecord(f *testing.F) {
 	})
 }
 
+// someRoot is the file of a root key.
+const someRoot = `{"primaryKeyId":1,"key":[{"keyData":{"typeUrl":"type.googleapis.com/google.crypto.tink.AesGcmKey",` +
+	`"value":"GiDK/1PJSK7eHNv8pBUcdGDJVFtuwlq3OLqYLZZtfvIhIg==","keyMaterialType":"SYMMETRIC"},` +
+	`"status":"ENABLED","keyId":1,"outputPrefixType":"TINK"}]}`
+
 func FuzzDecodeRoot(f *testing.F) {
 	f.Add([]byte(`{}`))
-	f.Add([]byte(`{"primaryKeyId":1,"key":[{"keyData":{"typeUrl":"type.googleapis.com/google.crypto.tink.AesGcmKey",` +
-		`"value":"GiDK/1PJSK7eHNv8pBUcdGDJVFtuwlq3OLqYLZZtfvIhIg==","keyMaterialType":"SYMMETRIC"},` +
-		`"status":"ENABLED","keyId":1,"outputPrefixType":"TINK"}]}`))
+	f.Add([]byte(someRoot))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		root, err := decodeRoot(data)
 		if err != nil {
@@ -90,15 +94,41 @@ func FuzzDecodeRoot(f *testing.F) {
 }
 
 func FuzzHolderOf(f *testing.F) {
-	for _, seed := range []string{"keys.root", "keys.app.1", "keys.app.01", "keys.item.1.a", "keys.item.1.", "keys.app.1.a", "x.y.1"} {
+	for _, seed := range []string{"keys.root", "keys.app.1", "keys.app.01", "keys.item.1.a", "keys.item.1.", "keys.app.1.a", "x.y.1", "keys.log", "keys.log.1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, subject string) {
 		h, err := holderOf(subject)
-		if err == nil && (h.subject() != subject || h.check() != nil) {
+		if err == nil && (h.subject() != subject || h != theLog && h.check() != nil) {
 			t.Errorf("%q is read as %+v", subject, h)
 		}
 	})
+}
+
+// TestPrintsOfCommandsStay holds the print of a command against what it was when the log's key was first stored like this:
+// commits keep it forever.
+func TestPrintsOfCommandsStay(t *testing.T) {
+	root, err := decodeRoot([]byte(someRoot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := decodeRecord(theLog, []byte(`{"root":"99a40edfa2dc822c","sealing":"Eo0BAQAAAAFqpg8vQ9vwfmjPP3TXOmgPP1G4k/EVbgrAsSRgvxZeiko7CujXe+gwDOKg9e2BABsV3qnn7wvmJ0nkAOWNpxMcReCBIxi4mnxtgKrFX2u2xMUJuXmQS+0ZzhiFOecPSRDIE25RIx8RV7efIhb7jRnQ4kgvgFFrKTBvfgaSWV4r9D4qgfLQ3Jrz",`+
+		`"fingerprint":"EpIBAQAAAAHwkkaZEI/YUqDz6E0X9LJ+1ksHp3sok8BHPjo5PleqUBvc0YrNYKs4i69uls4NhJcJFp0FC0BXch1L6jHuqFjA3Q2F8nvDtImiXb4TjAHm7xYUWf1zJOaoiRgNbWycCu2eS1Fgs0EqpQGgdhMgW9nCLMrKjPWbO7AkXw4Zl95c4oC3Qm6CRLH4QHWBSrs="}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := unwrap(theLog, r, root.AEAD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := d.keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := k.command("acme", "add_certificate", "k-1", NewSecret([]byte(`{"app":1400000001}`)))
+	if got := hex.EncodeToString(sum[:]); err != nil || got != "5805158127c971eaecb253678a1286db6d3b3be55b0e1469b6c4ce54d509a63e" {
+		t.Errorf("the print is %s, %v: another one than before", got, err)
+	}
 }
 
 func TestPartsAreKeptApart(t *testing.T) {

@@ -6,6 +6,8 @@
 // the log and in every copy of the log. Wrapped keys are in a JetStream stream, one message per holder; a message is
 // replaced by publishing the new one and then overwriting the bytes of the old one on disk (a secure delete).
 //
+// One more key is the log's own, and is never forgotten: PrintCommand tells commands apart with it.
+//
 // # What is guaranteed
 //
 // When Forget returns, the stream's files on the server that was asked hold none of the holder's wrapped keys, this

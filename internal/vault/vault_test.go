@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -264,6 +265,78 @@ func TestFingerprints(t *testing.T) {
 			t.Errorf("%s has the fingerprint of %s", what, other)
 		}
 		seen[sum] = what
+	}
+}
+
+// TestPrintsOfCommands: of vaults that print at one moment all use one key, which is made once and outlives every app, and
+// each part of a command counts.
+func TestPrintsOfCommands(t *testing.T) {
+	w := newWorld(t)
+	vaults := []*vault.Vault{w.open(t), w.open(t)}
+	of := func(v *vault.Vault, account, name, id, sent string) string {
+		sum, err := v.PrintCommand(t.Context(), account, name, id, vault.NewSecret([]byte(sent)))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(sum[:])
+	}
+	sums := make(chan string, 16)
+	for n := range cap(sums) {
+		go func() { sums <- of(vaults[n%2], "acme", "add_certificate", "k-1", "s3cret") }()
+	}
+	first := <-sums
+	for range cap(sums) - 1 {
+		if sum := <-sums; sum != first {
+			t.Errorf("two prints of one command: %x and %x", first, sum)
+		}
+	}
+	if state := w.state(t); state.Msgs != 2 || state.LastSeq != 2 {
+		t.Errorf("the stream holds %d messages up to %d, want the root key's and the log's", state.Msgs, state.LastSeq)
+	}
+	seen := map[string]string{first: "the first"}
+	for what, sum := range map[string]string{
+		"another account":   of(vaults[0], "acm", "add_certificate", "k-1", "s3cret"),
+		"another name":      of(vaults[0], "acme", "edit_certificate", "k-1", "s3cret"),
+		"another id":        of(vaults[0], "acme", "add_certificate", "k-2", "s3cret"),
+		"another secret":    of(vaults[0], "acme", "add_certificate", "k-1", "s3creT"),
+		"divided otherwise": of(vaults[0], "acme", "add_certificate", "k-1s", "3cret"),
+	} {
+		if other, is := seen[sum]; is {
+			t.Errorf("%s has the print of %s", what, other)
+		}
+		seen[sum] = what
+	}
+	if _, err := vaults[0].PrintCommand(t.Context(), "acme", "x", "k-1", vault.NewSecret(make([]byte, 8<<20+1))); err == nil {
+		t.Error("printed too much")
+	}
+
+	// It is nobody's: it is not listed with the apps, and cannot be destroyed or used as theirs are.
+	seal(t, vaults[0], app, "x")
+	if got := holders(t, vaults[0]); !slices.Equal(got, []string{app.String()}) {
+		t.Errorf("holders: %q", got)
+	}
+	if got := status(t, vaults[0]); got.Apps[w.root.ID] != 1 || got.Items != 0 || got.Forgotten != 0 {
+		t.Errorf("status: %+v", got)
+	}
+	if err := vaults[0].Forget(t.Context(), vault.Holder{}); err == nil {
+		t.Error("the log's key was destroyed")
+	}
+	if err := vaults[0].Forget(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	fresh := newRoot(t)
+	old := wrapped(t, w.stored(t, "keys.log"))
+	if err := vaults[0].Rotate(t.Context(), fresh, nil); err != nil {
+		t.Fatal(err)
+	}
+	if sum := of(w.open(t, fresh), "acme", "add_certificate", "k-1", "s3cret"); sum != first {
+		t.Error("with another root key the print is another one")
+	}
+	if got := inFiles(t, w, old); got != 0 {
+		t.Errorf("%d of the log's keys wrapped by the old root key are still on disk", got)
+	}
+	if _, err := w.open(t, w.root).PrintCommand(t.Context(), "acme", "x", "k-1", vault.Secret{}); !errors.Is(err, vault.ErrLocked) {
+		t.Errorf("with the old root key alone: %v", err)
 	}
 }
 
