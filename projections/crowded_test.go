@@ -80,7 +80,7 @@ func TestCrowdedAppIsNotReadBack(t *testing.T) {
 	if app, _ := s.recent.get(domain.FirstApp); app == nil || app.Orders.Len() != inlineFacts+1 {
 		t.Errorf("kept is %+v", app)
 	}
-	half := make([]domain.Order, domain.FactsPerApp*recentApps/2)
+	half := make([]domain.Order, recentFacts/2)
 	for i := range half {
 		half[i].ID = fmt.Sprint(i)
 	}
@@ -91,7 +91,7 @@ func TestCrowdedAppIsNotReadBack(t *testing.T) {
 		for _, app := range s.recent.apps {
 			facts += app.Facts()
 		}
-		if facts != s.recent.facts || len(s.recent.apps)+facts/domain.FactsPerApp > recentApps || s.recent.apps[id] == nil {
+		if facts != s.recent.facts || facts > recentFacts || s.recent.apps[id] == nil {
 			t.Errorf("%d apps are kept with %d facts, counted as %d", len(s.recent.apps), facts, s.recent.facts)
 		}
 	}

@@ -6,8 +6,12 @@ import (
 	"sundial/domain"
 )
 
-// recentApps bounds the apps that were read lately and are kept, with their facts: some 1 KB each.
-const recentApps = 16_384
+// What was read lately and is kept is bounded by apps, some 1 KB each, and by their orders and invoices, some 400 bytes each,
+// which the projections' own memory shares where it has them too.
+const (
+	recentApps  = 16_384
+	recentFacts = 500_000
+)
 
 // recent holds apps that were read lately, as reads see them. Decoding an app takes several times as long as finding
 // it, and most reads are of few apps.
@@ -53,7 +57,7 @@ func (c *recent) keep(app *domain.App) {
 	}
 	c.drop(app.ID)
 	for id := range c.apps { // the map's order is as good as drawing one
-		if len(c.apps)+(c.facts+app.Facts())/domain.FactsPerApp < recentApps {
+		if len(c.apps) < recentApps && c.facts+app.Facts() <= recentFacts {
 			break
 		}
 		c.drop(id)

@@ -28,7 +28,6 @@ func growth(ctx context.Context, r *run) (result Result, err error) {
 	err = during(ctx, nodeConfig(r.dir), func(n *node) error {
 		few, many := grown{n: n, tenant: tenantOf(0), facts: fewFacts}, grown{n: n, tenant: tenantOf(1), facts: max(r.many(manyFacts), fewFacts)}
 		for _, g := range []*grown{&few, &many} {
-			r.say("giving an app %d facts", g.facts)
 			if err := g.gather(ctx); err != nil {
 				return err
 			}
