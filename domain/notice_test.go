@@ -76,12 +76,15 @@ func TestNotices(t *testing.T) {
 	}))
 }
 
-// TestNoticesOverFeeds: over generated feeds (150, or as many as SUNDIAL_NOTICE_FEEDS says), with ticks at odd times as after outages, restarts, and a clock
+// TestNoticesOverFeeds: over generated feeds (as many as SUNDIAL_NOTICE_FEEDS says), with ticks at odd times as after outages, restarts, and a clock
 // that is set back, every notice that is owed at a tick is given once, and none whose cause is gone. What is owed follows
 // here from what is due, seen from outside: of the times of notices that have passed since the due was set or since the
 // tick before, the last, unless the due itself has passed.
 func TestNoticesOverFeeds(t *testing.T) {
 	feeds := 150
+	if raceEnabled {
+		feeds = 40
+	}
 	if n, err := strconv.Atoi(os.Getenv("SUNDIAL_NOTICE_FEEDS")); err == nil {
 		feeds = n
 	}

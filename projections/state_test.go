@@ -18,7 +18,11 @@ import (
 // members, filled at random and left out at random. A member added to the domain fails here until it is written.
 func TestStates(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 5000 {
+	states := 5000
+	if raceEnabled {
+		states = 1000
+	}
+	for range states {
 		app, account := new(domain.App), new(domain.Account)
 		scatter(random, reflect.ValueOf(app).Elem())
 		scatter(random, reflect.ValueOf(account).Elem())

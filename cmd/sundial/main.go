@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -102,23 +103,16 @@ func run(ctx context.Context, args []string, c *console) int {
 
 // run is run, but for whether it was seen what was said.
 func (c *console) run(ctx context.Context, args []string) (code int) {
-	// kong ends the program itself after it has printed help; here that ends only run.
-	type exit struct{ code int }
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
-		case exit:
-			code = r.code
+		case ended:
+			code = int(r)
 		default:
 			panic(r)
 		}
 	}()
-	parser, err := kong.New(&commandLine{},
-		kong.Name("sundial"), kong.Description(description),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.Writers(c.out, c.err), kong.Exit(func(code int) { panic(exit{code}) }),
-		kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)),
-	)
+	parser, err := c.parser(ctx, asked(args))
 	if err != nil {
 		fmt.Fprintln(c.err, "sundial:", err)
 		return exitFailed
@@ -135,6 +129,32 @@ func (c *console) run(ctx context.Context, args []string) (code int) {
 		err = fmt.Errorf("interrupted (%w)", err)
 	}
 	return c.fail(err)
+}
+
+// ended is what kong's wish to end the program, as after it has printed help, ends run with: an exit code.
+type ended int
+
+// parser makes the parser of a grammar.
+func (c *console) parser(ctx context.Context, grammar any) (*kong.Kong, error) {
+	return kong.New(grammar,
+		kong.Name("sundial"), kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Writers(c.out, c.err), kong.Exit(func(code int) { panic(ended(code)) }),
+		kong.Bind(c), kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+}
+
+// asked is the grammar of the verb that the arguments begin with, and the whole one where that is none: kong reads the
+// tags of every verb of a grammar before it looks at an argument, which takes longer than most verbs do.
+func asked(args []string) any {
+	whole := reflect.TypeFor[commandLine]()
+	for i := range whole.NumField() {
+		if field := whole.Field(i); len(args) > 0 && strings.EqualFold(field.Name, strings.ReplaceAll(args[0], "-", "")) {
+			field.Offset, field.Index = 0, nil
+			return reflect.New(reflect.StructOf([]reflect.StructField{field})).Interface()
+		}
+	}
+	return &commandLine{}
 }
 
 // misuse is an error of whoever wrote the command line: exit code 2.

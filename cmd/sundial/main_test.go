@@ -12,12 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sundial/domain"
@@ -94,6 +96,59 @@ func TestScripts(t *testing.T) {
 			"damaged": verbs.exits(exitDamaged),
 		},
 	})
+}
+
+// TestTheGrammarOfOneVerbIsThatOfTheWhole: help and what is said of misuse are the same as though all verbs had been read.
+func TestTheGrammarOfOneVerbIsThatOfTheWhole(t *testing.T) {
+	var text strings.Builder
+	made := func(grammar any) *kong.Kong {
+		parser, err := (&console{out: &text, err: &text}).parser(t.Context(), grammar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parser
+	}
+	said := func(parser *kong.Kong, args []string) (all string) {
+		text.Reset()
+		defer func() {
+			if r := recover(); r != nil {
+				all = fmt.Sprintln(text.String(), "ended with", r.(ended))
+			}
+		}()
+		if _, err := parser.Parse(args); err != nil {
+			fmt.Fprintln(&text, misusedVerb(err, args))
+		}
+		return text.String()
+	}
+	whole := made(&commandLine{}) // once: it takes long
+	verbs := 0
+	for _, verb := range whole.Model.Children {
+		if _, all := asked([]string{verb.Name}).(*commandLine); all {
+			t.Errorf("for %s all verbs are read", verb.Name)
+		}
+		one, lines := made(asked([]string{verb.Name})), [][]string{{verb.Name}}
+		for _, below := range verb.Children {
+			lines = append(lines, []string{verb.Name, below.Name})
+		}
+		for _, line := range lines {
+			verbs++
+			for _, last := range []string{"--help", "--no-such-flag"} {
+				args := append(slices.Clone(line), last)
+				want := said(whole, args)
+				if got := said(one, args); got != want || want == "" {
+					t.Errorf("%v: got %s, want %s", args, got, want)
+				}
+			}
+		}
+	}
+	if verbs < len(whole.Model.Children)+20 {
+		t.Errorf("only %d verbs were looked at", verbs)
+	}
+	for _, args := range [][]string{nil, {"--help"}, {"fly"}, {"-"}} {
+		if _, all := asked(args).(*commandLine); !all {
+			t.Errorf("for %q not all verbs are read", args)
+		}
+	}
 }
 
 // verbs are the verbs in scripts. Scripts run side by side, but there is one working directory and one environment in a

@@ -8,35 +8,28 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
-
-	"sundial/internal/server"
 )
 
-// TestThePastIsAnsweredAsItWas takes the whole example feed in, keeping what the API answers at each instant of the feed.
-// In the end the same questions about those instants get the same answers, byte for byte, and every state that the feed
-// expects is among them.
-func TestThePastIsAnsweredAsItWas(t *testing.T) {
-	f, err := openFeed("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := f.instants()
-	p := start(t, func(c *server.Config) { c.SandboxStart = all[0].at.Time().Truncate(24 * time.Hour) })
-	j := &job{console: &console{out: t.Output(), err: t.Output()}, server: p, feed: f, dir: p.Config.Dir}
-	defer j.hangUp()
+// TestTheExampleFeed takes the whole example feed in, keeping what the API answers at each instant of the feed, and asks
+// what was and what might have been: once for both, as it takes long.
+func TestTheExampleFeed(t *testing.T) {
 	then := map[string]string{} // what was answered, by the question
-	j.looked = func(i *instant) {
+	j, end := taken(t, week, func(j *job, i *instant) {
 		for _, path := range j.questions() {
 			then[path+" "+i.at.String()] = j.ask(t, path, nil)
 		}
-	}
-	if err := j.run(t.Context(), all); err != nil {
-		t.Fatal(err)
-	}
+	})
+	t.Run("the past is answered as it was", func(t *testing.T) { thePastIsAnsweredAsItWas(t, j, then) })
+	was := left(t, j, end)
+	t.Run("what if another policy had been in force", func(t *testing.T) { whatIfAnotherPolicyHadBeenInForce(t, was) })
+}
 
+// thePastIsAnsweredAsItWas asks what was asked then, now about those instants: the answers are the same, byte for byte, and
+// every state that the feed expects is among them.
+func thePastIsAnsweredAsItWas(t *testing.T, j *job, then map[string]string) {
+	t.Helper()
 	past, compared := comparison{}, 0
-	for _, i := range all {
+	for _, i := range j.feed.instants() {
 		if len(i.expected) == 0 {
 			continue
 		}

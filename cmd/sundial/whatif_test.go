@@ -2,8 +2,8 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +16,9 @@ import (
 	"sundial/internal/timetravel"
 )
 
-// played takes the example feed in, under a grace, and gives what is left of that.
-func played(t *testing.T, grace time.Duration) *server.Idle {
+// taken takes the example feed in, under a grace, and gives the job with its program still running, and what ends that.
+// looked is as a job's; it may be nil.
+func taken(t *testing.T, grace time.Duration, looked func(*job, *instant)) (j *job, end func() error) {
 	t.Helper()
 	f, err := openFeed("")
 	if err != nil {
@@ -30,13 +31,32 @@ func played(t *testing.T, grace time.Duration) *server.Idle {
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	j := &job{console: &console{out: t.Output(), err: t.Output()}, server: p, feed: f, dir: p.Config.Dir}
-	err = j.run(t.Context(), all)
-	j.hangUp()
-	if err := errors.Join(err, p.Close()); err != nil {
+	j = &job{console: &console{out: t.Output(), err: t.Output()}, server: p, feed: f, dir: config.Dir}
+	if looked != nil {
+		j.looked = func(i *instant) { looked(j, i) }
+	}
+	end = sync.OnceValue(func() error {
+		j.hangUp()
+		return p.Close()
+	})
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := j.run(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	idle, err := server.OpenIdle(t.Context(), config)
+	return j, end
+}
+
+// left is what a program leaves that is ended.
+func left(t *testing.T, j *job, end func() error) *server.Idle {
+	t.Helper()
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	idle, err := server.OpenIdle(t.Context(), j.server.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,11 +119,11 @@ func inOrder(all []stopped) []stopped {
 	return all
 }
 
-// TestWhatIfAnotherPolicyHadBeenInForce holds what a replay says against an engine that took the same feed in under the
-// other policy.
-func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
-	const week, longer = 168 * time.Hour, 240 * time.Hour
-	was := played(t, week)
+const week, longer = 168 * time.Hour, 240 * time.Hour
+
+// whatIfAnotherPolicyHadBeenInForce holds what a replay says of an engine that took the example feed in under a grace of a
+// week against engines that took it in under another.
+func whatIfAnotherPolicyHadBeenInForce(t *testing.T, was *server.Idle) {
 	did := stops(t, was.Parts().Log)
 	ask := func(o server.WhatIf) *timetravel.Report {
 		t.Helper()
@@ -133,7 +153,8 @@ func TestWhatIfAnotherPolicyHadBeenInForce(t *testing.T) {
 	}
 
 	for _, grace := range []time.Duration{longer, 24 * time.Hour} {
-		want := stops(t, played(t, grace).Parts().Log)
+		j, end := taken(t, grace, nil)
+		want := stops(t, left(t, j, end).Parts().Log)
 		r := ask(server.WhatIf{Grace: grace.Milliseconds()})
 		var gone, would []stopped
 		for _, c := range r.Changes {

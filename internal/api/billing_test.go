@@ -115,7 +115,7 @@ func TestWhatSystemsAddToABody(t *testing.T) {
 		{eventType, paid("m-7"), "gzip, gzip", 415, "unsupported_content_encoding"},
 		{eventType, paid("m-8"), "gzip", 400, "malformed_content_encoding"},
 		{eventType, gzipped(paid("m-9"))[:60], "gzip", 400, "malformed_content_encoding"},
-		{eventType, gzipped(paid("m-9") + strings.Repeat(" ", 200<<20)), "gzip", 413, "too_large"},
+		{eventType, gzipped(paid("m-9")) + strings.Repeat(gzipped(strings.Repeat(" ", 1<<20)), 200), "gzip", 413, "too_large"},
 	} {
 		header := []string{"Content-Type", c.kind}
 		if c.encoding != "" {
