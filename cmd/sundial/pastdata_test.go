@@ -50,7 +50,7 @@ var deviations = []deviation{
 		undo: instead(`("invoices":\[)(\{"id":"inv-restated",.*?"version":\d+\}),(\{"id":"inv-by-hand",.*?"version":\d+\})\]`, `$1$3,$2]`),
 	},
 
-	// Events are told in the shape that they have today (docs/events.md), which is that of the next version for six of them.
+	// Events are shown in the shape that they have today (docs/events.md), which is that of the next version for six of them.
 	{
 		why: "an event of before is told as one of today", past: v1,
 		asks: regexp.MustCompile(`^GET /v1/(events|apps/\d+/why)\b`),

@@ -105,9 +105,9 @@ func receiver(of ast.Expr) string {
 	return ""
 }
 
-// TestMapIsTheLaw holds the rooms of the map, with what each may import, against the law: a room that is missing, or an
+// TestMapShowsTheImports holds the rooms of the map, with what each may import, against the rules: a room that is missing, or an
 // import that the map does not tell of, would send a reader the wrong way. The leaves are on it too.
-func TestMapIsTheLaw(t *testing.T) {
+func TestMapShowsTheImports(t *testing.T) {
 	told := map[string][]string{}
 	_, text, _ := strings.Cut(string(read(t, atlas)), "\n## Rooms\n")
 	text, _, _ = strings.Cut(text, "\n## ")
