@@ -360,7 +360,7 @@ func (s source) breaches() []string {
 		}
 	}
 	for _, call := range s.unordered() {
-		say("%s writes a map in an order of chance: give it json.Deterministic(true), also where no map is written yet", call)
+		say("%s writes a map in a random order: give it json.Deterministic(true), also where no map is written yet", call)
 	}
 	uses := s.uses()
 	if room == "domain" {
@@ -376,7 +376,7 @@ func (s source) breaches() []string {
 	return out
 }
 
-// jsonPackage writes maps in an order of chance unless it is told otherwise.
+// jsonPackage writes maps in a random order unless an option says otherwise.
 const jsonPackage = "github.com/go-json-experiment/json"
 
 // unordered lists the calls that write JSON without json.Deterministic(true). What leaves the program, and what is

@@ -26,7 +26,7 @@ type View struct {
 	Lapse *Lapse
 	// Stop is the hold effective first; nil if none is in force.
 	Stop *Stop
-	// Next are the transitions that time brings next: all of them at the earliest due instant, usually one, and
+	// Next are the transitions that time causes next: all of them at the earliest due instant, usually one, and
 	// none if nothing is due. Several stand in the order of their causes: order, arrears, refund, plan_expired.
 	Next []Transition
 }
@@ -93,7 +93,7 @@ func newHistory(app App, facts []Fact, grace ByEdition) history {
 	return history{app: app, orders: ordersWithEdition(facts), overdue: overdueInvoices(facts), arrearsDue: due, lapseDue: due}
 }
 
-// view is what the app is at now, and what time brings next.
+// view is what the app is at now, and what time causes next.
 func (h history) view(now int64) View {
 	view := h.present(now)
 	ahead := filter(view.dues(), func(t Transition) bool { return t.Due > now && !h.prevented(t, view) })

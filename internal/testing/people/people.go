@@ -191,7 +191,7 @@ func (app *App) view(now int64) oracle.View {
 	return oracle.State(app.base, app.facts, now, oracle.Always(Grace))
 }
 
-// due says which of the holds that time brings must be in force.
+// due says which of the holds that time causes must be in force.
 func (app *App) due(now int64) (arrears, lapse bool) {
 	v := app.view(now)
 	return v.Arrears != nil && v.Arrears.StopDue <= now, v.Lapse != nil && v.Lapse.StopDue <= now
@@ -222,7 +222,7 @@ func (app *App) ended(order string) bool {
 	return slices.ContainsFunc(oracle.Refunds(app.facts), func(f oracle.Fact) bool { return f.Order == order && !f.Goodwill })
 }
 
-// Next lists what time brings next to one app; several at one instant.
+// Next lists what time causes next for one app; several at one instant.
 func (app *App) Next(now int64) []oracle.Transition {
 	if app.Deleted {
 		return nil
