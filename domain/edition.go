@@ -33,6 +33,7 @@ func (e Edition) Paid() bool { return e.Rank() >= Pro.Rank() }
 // Status is what an app is to its users (docs/lifecycle.md, "The four statuses").
 type Status string
 
+// The statuses, as the table of docs/lifecycle.md has them.
 const (
 	Active  Status = "active"
 	Expired Status = "expired"
