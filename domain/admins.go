@@ -9,7 +9,7 @@ import (
 // FixedAdmin is the administrator that every app has from the start and that cannot be removed.
 const FixedAdmin = "administrator"
 
-// adminName is the form of an administrator's name (configuration: account administrators).
+// adminName is the form of an administrator's name.
 var adminName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // Administrators lists the app's administrators, the fixed one first; none of a deleted app.

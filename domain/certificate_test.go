@@ -142,7 +142,7 @@ func TestCertificateState(t *testing.T) {
 	}
 }
 
-// TestWrongFieldsAreNamedInOneOrder: a refusal is told to people and to programs that compare it.
+// TestWrongFieldsAreNamedInOneOrder: a refusal is read by people, and by programs that compare it.
 func TestWrongFieldsAreNamedInOneOrder(t *testing.T) {
 	content := CertificateContent{Platform: "oppo", Fields: map[string]string{}}
 	for _, name := range []string{"a", "b", "c", "d", "e"} {

@@ -15,7 +15,7 @@ type Command interface {
 	decide(*draft) error
 }
 
-// Role says in which capacity a command is given; some rules differ by it (lifecycle, section 3).
+// Role says in which capacity a command is given; some rules differ by it (docs/lifecycle.md, "Who may do what").
 type Role string
 
 // The roles that give commands.

@@ -123,7 +123,7 @@ func TestWhatBuysIsCurrent(t *testing.T) {
 	}
 }
 
-// TestWithdrawnIsNamed: what is told of a fact says that its currency is withdrawn.
+// TestWithdrawnIsNamed: the description of a fact says that its currency is withdrawn.
 func TestWithdrawnIsNamed(t *testing.T) {
 	for _, e := range []interface{ describe() string }{
 		OrderRecorded{Order: OrderTerms{ID: "o", Edition: Pro, Amount: Money{"DEM", 1}}},
@@ -165,7 +165,7 @@ Amounts are in minor units of a currency of ISO 4217, as of %s: "CNY" and 99900 
 
 - **What buys** (to create, upgrade and renew, and mobile push) takes current currencies. A withdrawn one is 422 %[2]swithdrawn_currency%[2]s.
 - **What has happened** (billing events; the commands that tell of arrears and refunds; imports) takes withdrawn ones too, and they are named as such
-  where it is told: in histories and by %[2]ssundial why%[2]s.
+  where it is shown: in histories and by %[2]ssundial why%[2]s.
 - **What no money is in** is 422 %[2]sunknown_currency%[2]s everywhere, and an event with it is parked: codes that ISO 4217 does not have, such as CNH, and%[3]s.
 
 | digits of the minor unit | current |

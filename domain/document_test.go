@@ -46,7 +46,7 @@ const aboutDocument = `<!-- Written by go generate ./domain from the code and it
 
 # Events and refusals
 
-What the log holds, and every no that a rule of the [lifecycle](lifecycle.md) gives.
+What the log holds, and every refusal that a rule of the [lifecycle](lifecycle.md) gives.
 
 An event is something that happened to an app or its account. The name it is stored under is its format: it never changes
 its meaning, and a new shape is a new version. In the log an event stands in a commit as ` + "`{\"type\":NAME,\"data\":{...}}`" + `, beside

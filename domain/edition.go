@@ -1,6 +1,6 @@
 package domain
 
-// Edition is what an app was sold as (lifecycle, section 1).
+// Edition is what an app was sold as (docs/lifecycle.md, "Words").
 type Edition string
 
 // The editions, by rank: the trials, then pro, then flagship.
@@ -30,10 +30,10 @@ func (e Edition) Rank() int {
 // Paid says whether the edition is one that is sold.
 func (e Edition) Paid() bool { return e.Rank() >= Pro.Rank() }
 
-// Status is what an app is to its users (lifecycle, section 2).
+// Status is what an app is to its users (docs/lifecycle.md, "The four statuses").
 type Status string
 
-// The statuses.
+// The statuses, as the table of docs/lifecycle.md has them.
 const (
 	Active  Status = "active"
 	Expired Status = "expired"

@@ -22,7 +22,7 @@ const (
 	byRejudgement By = "rejudgement" // somebody had the app decided anew
 )
 
-// trigger is what brings the changes of one decision about, and when that was true in the world.
+// trigger is what caused the changes of one decision, and when that was true in the world.
 type trigger struct {
 	by          By
 	effectiveAt Instant
@@ -45,7 +45,7 @@ func (d *draft) recordUnlessKnown(fact fact) error {
 	return d.record(app, fact)
 }
 
-// record takes a billing fact in, and lets the app's state follow from it: what the fact changes is told now.
+// record takes a billing fact in, and lets the app's state follow from it: what the fact changes is recorded with it.
 //
 // What is due by time is left to the scheduler, also where its due has passed (an outage, the moment before a tick): it
 // may fire only after all that had arrived by then was taken in. Until then the app's coverage stands where the last

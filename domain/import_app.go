@@ -215,7 +215,7 @@ func (c ImportApp) describes(app *App) bool {
 	return (implied == nil || implied.By != Operator || c.orders(ImportedOrder)) && c.furnished(app)
 }
 
-// furnished says whether what the app still holds of what it was imported with is what this import brings.
+// furnished says whether what the app still holds of what it was imported with is what this import contains.
 func (c ImportApp) furnished(app *App) bool {
 	for _, k := range app.Keys {
 		if k.ID <= len(c.Keys) && !bytes.Equal(k.Print, c.Keys[k.ID-1].Print) {

@@ -2,7 +2,7 @@ package domain
 
 import "slices"
 
-// Algorithm is how UserSigs are signed (configuration: keys and UserSig).
+// Algorithm is how UserSigs are signed (docs/keys.md, "Two algorithms").
 type Algorithm string
 
 // The algorithms.

@@ -44,7 +44,7 @@ func (m Money) checkCurrent(field string, p *problems) {
 	}
 }
 
-// aside names a withdrawn currency as such, to be told after what was paid or is owed; empty for a current one.
+// aside names a withdrawn currency as such, to be added after what was paid or is owed; empty for a current one.
 func (m Money) aside() string {
 	when := currencies[m.Currency].Withdrawn
 	if when == "" {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Rerun decides the life of one app anew: it is told what people did and which facts came, with the instants from which
+// Rerun decides the life of one app anew: it is given what people did and which facts came, with the instants from which
 // they are to count, and lets follow from them what the rules say, time included, each due exactly when it is due. The
 // scheduler's delays, and the order in which facts became known, are then no part of it. It belongs to one goroutine.
 type Rerun struct {
@@ -32,7 +32,7 @@ func (r *Rerun) Fork(policy func(Instant) Policy, told func(Event)) *Rerun {
 func (r *Rerun) App() *App { return r.account.Apps[r.id] }
 
 // Count lets what was due before an instant happen, and then an event count. What falls due at that instant comes after
-// it: the customer wins a tie. Instants must not go back; a consequence is not to be told, it follows.
+// it: the customer wins a tie. Instants must not go back; consequences are not counted: they follow.
 func (r *Rerun) Count(now Instant, e Event) {
 	r.Until(now - 1)
 	d := r.draft(now)

@@ -118,7 +118,7 @@ func foldApp(log []Past, n int) *App {
 	return acc.Apps[log[0].Event.Subject()]
 }
 
-// described is an event that can say in plain words what happened; of the others the stored name is told.
+// described is an event that can say in plain words what happened; for the others the stored name stands.
 type described interface{ describe() string }
 
 func says(e Event) string {

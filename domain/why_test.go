@@ -240,7 +240,7 @@ func TestEveryEventSaysWhatHappened(t *testing.T) {
 	}
 }
 
-func TestAGraceIsToldWithoutZeros(t *testing.T) {
+func TestAGraceIsShownWithoutZeros(t *testing.T) {
 	for grace, want := range map[time.Duration]string{
 		168 * time.Hour: "168h", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m", 20 * time.Hour: "20h", time.Hour + time.Second: "1h0m1s", 10 * time.Second: "10s",
 	} {

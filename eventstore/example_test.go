@@ -10,7 +10,7 @@ import (
 	"sundial/internal/natsd"
 )
 
-// Whoever appends says which commit of the account it has seen last. Of two that saw the same one comes first; the other is told, and has
+// Whoever appends says which commit of the account it has seen last. Of two that saw the same one comes first; the other gets an error, and has
 // written nothing. Whoever follows gets every commit of every account in one order.
 func Example() {
 	dir, err := os.MkdirTemp("", "log")

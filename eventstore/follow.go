@@ -185,7 +185,7 @@ func (f *Follower) status(m *nats.Msg, status string) {
 }
 
 // requestDone tells whether a refusal is no more than the end of a request: it was filled, or the next message did not
-// fit into it. Everything else that is told with the same number is the end of the consumer.
+// fit into it. Everything else that comes with the same number is the end of the consumer.
 func requestDone(description string) bool {
 	return strings.Contains(description, "Batch Completed") || strings.Contains(description, "MaxBytes")
 }

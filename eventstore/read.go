@@ -67,8 +67,8 @@ func (l *Log) Account(ctx context.Context, account string, after, upTo uint64) i
 	}
 }
 
-// All gives the commits of every account in their order, from and to where Account does. It reads where it is told to
-// begin, whatever lies before, and asks for no more than what is taken; who reads on and on follows instead. A gap is
+// All gives the commits of every account in their order, from and to where Account does. It begins behind after,
+// whatever lies before, and asks for no more than what is taken; whoever reads on and on follows instead. A gap is
 // corruption (*GapError).
 func (l *Log) All(ctx context.Context, after, upTo uint64) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {

@@ -62,7 +62,7 @@ func CheckLink(m *Message, commit *Commit, previous Hash) error {
 	return nil
 }
 
-// verifyBatch is how many commits Verify takes at a time; progress is told after each.
+// verifyBatch is how many commits Verify takes at a time; progress is reported after each.
 const verifyBatch = 5000
 
 // Verify reads the whole log as it is when called, and checks every commit and every account's chain: *CorruptError

@@ -44,7 +44,7 @@ type Config struct {
 const (
 	heartbeat = time.Second
 
-	// maxJump is how far the clock may run ahead between two ticks before it is thought wrong (lifecycle, section 2).
+	// maxJump is how far the clock may run ahead between two ticks before it is thought wrong (docs/lifecycle.md, "Rules about the clock").
 	maxJump = time.Hour
 
 	// batch is how many transitions are read at once: one transaction of the projections.

@@ -170,7 +170,7 @@ type sender struct {
 }
 
 // drain sends what comes: whenever a batch is full, and what there is once nothing has come for a while. What ends it early
-// is told with what became of the lines by then.
+// is printed with what became of the lines by then.
 func (s *sender) drain(ctx context.Context, lines <-chan input, quiet func() <-chan time.Time) error {
 	for {
 		var next input

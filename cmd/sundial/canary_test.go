@@ -30,7 +30,7 @@ import (
 // appName is no secret: the control finds it wherever secrets are looked for.
 const appName = "canary-shop-7c1f0e"
 
-// canary is a whole program, and every secret that it is told or that it makes.
+// canary is a whole program, and every secret that it is given or that it makes.
 type canary struct {
 	t       *testing.T
 	program *server.Server

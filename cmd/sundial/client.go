@@ -242,7 +242,7 @@ func (r *remote) call(ctx context.Context, c *console, q request) (answer, error
 	return a, err
 }
 
-// send is call for a command: with its id, which is told if it is not known how it ended.
+// send is call for a command: with its id, which is printed if it is not known how it ended.
 func (m *command) send(ctx context.Context, c *console, q request) (answer, error) {
 	if m.Key == "" {
 		id, err := uuid.NewV7()

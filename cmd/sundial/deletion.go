@@ -22,7 +22,7 @@ type deletionRequestCmd struct {
 	App string `arg:"" help:"Its SDKAppID."`
 }
 
-// Help tells what for.
+// Help says when an app is deleted on request.
 func (*deletionRequestCmd) Help() string {
 	return `A stopped trial is deleted by its owner (sundial app delete); a paid app and one of the TRTC side is deleted on request. The request is withdrawn by itself when the app is reinstated.
 

@@ -285,7 +285,8 @@ func (j *job) invite() {
 	j.say(fmt.Sprintf(`
 It serves on; end it with Ctrl-C. Things to try in another shell:
 
-export TOKEN=$(cat %[1]s)
+export SUNDIAL_DATA=%[1]s SUNDIAL_SERVER=%[2]s
+export TOKEN=$(cat "$SUNDIAL_DATA/operator.token")
 curl -s -H "Authorization: Bearer $TOKEN" %[2]s/v1/apps/%[3]s; echo
 curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/apps?status=stopped&limit=3'; echo
 curl -s -H "Authorization: Bearer $TOKEN" '%[2]s/v1/transitions?limit=5'; echo
@@ -296,7 +297,7 @@ curl -s -H "Authorization: Bearer $TOKEN" -d '{"user_id":"alice","expire_seconds
 curl -s -H "Authorization: Bearer $TOKEN" -d '{"name":"\u5546\u57ce chat"}' -H 'Content-Type: application/json' %[2]s/v1/accounts/%[4]s/apps; echo
 curl -s -H "Authorization: Bearer $TOKEN" -d '{"by":"168h"}' -H 'Content-Type: application/json' %[2]s/v1/clock/advance; echo
 curl -s %[2]s/readyz; echo
-`, shellQuote(filepath.Join(j.dir, auth.TokenFile)), url, first, account, j.feed.deliveries[len(j.feed.deliveries)/2].ArrivesAt))
+`, shellQuote(j.dir), url, first, account, j.feed.deliveries[len(j.feed.deliveries)/2].ArrivesAt))
 }
 
 func shellQuote(path string) string {

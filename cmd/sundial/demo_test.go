@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,15 +18,33 @@ func demo(t testing.TB, args ...string) (code int, out, errs string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// TestMainJob takes the whole example feed in, as make run does.
+// TestMainJob takes the whole example feed in, as make run does; a reader then goes on with the README, and with the lines
+// that it prints.
 func TestMainJob(t *testing.T) {
-	code, out, errs := demo(t)
+	code, out, errs := mainJob(t, func(out string) {
+		_, invitation, _ := strings.Cut(out, "in another shell:\n\n")
+		r := readerAt(t)
+		where, rest, _ := strings.Cut(invitation, "\n")
+		r.types(where)
+		var http, nats string
+		if _, err := fmt.Sscanf(out, "Sundial serves on http://%s and nats://%s", &http, &nats); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		r.finds(http, strings.TrimSuffix(nats, ";"))
+		r.said = out
+		for _, b := range r.readme() {
+			if b.language == "text" || !strings.Contains(b.text, "play") { // that is the sandbox of the other way in
+				r.reads(b)
+			}
+		}
+		r.reads(block{document: "what make run prints", line: 2, language: "sh", text: rest})
+	})
 	if code != exitDone {
 		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
 	}
 	const verdict = "3720 of 3720 states as expected"
-	if strings.Count(out, verdict) != 1 || !strings.HasSuffix(out, "\n"+verdict+"\n") {
-		t.Errorf("the last line is not %q:\n%s", verdict, out)
+	if strings.Count(out, verdict) != 1 || !strings.Contains(out, "\n"+verdict+"\n\nIt serves on;") {
+		t.Errorf("what was said last is not %q:\n%s", verdict, out)
 	}
 	if strings.ContainsAny(out+errs, "\x1b\r") {
 		t.Error("control characters where there is no terminal")

@@ -31,7 +31,7 @@ const (
 )
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe fails, and is told, instead
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe fails, and is reported, instead
 	// The first signal asks everything to end in order; a second one ends the process as usual.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

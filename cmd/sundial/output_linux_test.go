@@ -32,7 +32,7 @@ func unseen(t *testing.T, p *server.Server, closed bool, args ...string) (code i
 	return cmd.ProcessState.ExitCode(), errs.String()
 }
 
-func TestWhatCannotBeShownIsToldOf(t *testing.T) {
+func TestWhatCannotBeShownIsReported(t *testing.T) {
 	p := start(t, nil)
 	cl, err := (&remote{Server: p.HTTPURL(), Data: p.Config.Dir}).client()
 	if err != nil {

@@ -30,7 +30,7 @@ type deviation struct {
 	asks *regexp.Regexp // of the questions, as pastdata names them: GET /v1/apps/1400000001 as operator
 	// undo makes of today's answer the one of the time. Nothing else of the answer may differ.
 	undo  func(*pastdata.Asked)
-	shape bool // it is another way to say the same, whoever asks
+	shape bool // it is another way to say the same, to every role
 }
 
 // deviations are all of them. One that no answer needs is refused, so that the table stays true. They are undone in this
@@ -50,9 +50,9 @@ var deviations = []deviation{
 		undo: instead(`("invoices":\[)(\{"id":"inv-restated",.*?"version":\d+\}),(\{"id":"inv-by-hand",.*?"version":\d+\})\]`, `$1$3,$2]`),
 	},
 
-	// Events are told in the shape that they have today (docs/events.md), which is that of the next version for six of them.
+	// Events are shown in the shape that they have today (docs/events.md), which is that of the next version for six of them.
 	{
-		why: "an event of before is told as one of today", past: v1,
+		why: "an event of before is shown as one of today", past: v1,
 		asks: regexp.MustCompile(`^GET /v1/(events|apps/\d+/why)\b`),
 		undo: instead(`("dataschema":"urn:sundial:event:|"event":")(app\.(?:arrears_started|arrears_moved|lapsed|lapse_moved|refund_recorded|term_scheduled))\.v2"`, `$1$2.v1"`),
 	},

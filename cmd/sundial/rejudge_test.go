@@ -73,7 +73,7 @@ func listed(t *testing.T, s *server.Server) (found []rejudgement) {
 }
 
 // TestWhatAnEarlierVersionJudgedIsReportedAndRejudged starts the program on a directory of before an invoice over nothing was
-// no debt, and before an order could begin later: what is judged otherwise is told, and decided anew on record.
+// no debt, and before an order could begin later: what is judged otherwise is listed, and decided anew on record.
 func TestWhatAnEarlierVersionJudgedIsReportedAndRejudged(t *testing.T) {
 	all, err := pastdata.List(pastFolder)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"sundial/domain"
 )
 
-// story tells what happens to the apps, as the API gives it: what time brings is what was listed as due, what a message
-// brings is seen by reading its app again.
+// story tells what happens to the apps, as the API gives it: what time changes is what was listed as due, what a message
+// changes is seen by reading its app again.
 type story struct {
 	*job
 	bar   *bar

@@ -170,7 +170,7 @@ func TestATenantLearnsNothing(t *testing.T) {
 	}
 }
 
-// TestTokensEnd shows that a token works from its making to its end, and what is told of it then.
+// TestTokensEnd shows that a token works from its making to its end, and what is answered to it then.
 func TestTokensEnd(t *testing.T) {
 	w := start(t, nil)
 	made := w.must(201, "operator", "POST", "/v1/tokens", `{"role":"reader","account":"acme","name":"a screen","reason":"asked for"}`)

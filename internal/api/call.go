@@ -238,7 +238,7 @@ func (x *call) noApp() reply {
 	return appNotFound.reply()
 }
 
-// appNotFound is the domain's refusal as a fault of this edge: it is told before the domain is asked.
+// appNotFound is the domain's refusal as a fault of this edge: it is answered before the domain is reached.
 var appNotFound = fault{
 	http.StatusNotFound, domain.AppNotFound.Code, domain.AppNotFound.Message, domain.AppNotFound.Fix,
 }

@@ -42,7 +42,7 @@ func (b rejectDeletion) of(id string) body {
 	return b
 }
 
-// requestNotFound is the domain's refusal as a fault of this edge: it is told before the domain is asked.
+// requestNotFound is the domain's refusal as a fault of this edge: it is answered before the domain is reached.
 var requestNotFound = fault{
 	http.StatusNotFound, domain.RequestNotFound.Code, domain.RequestNotFound.Message, domain.RequestNotFound.Fix,
 }

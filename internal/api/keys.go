@@ -92,7 +92,7 @@ func (x *call) projected() (app *domain.App, problem reply, fine bool) {
 	return app, reply{}, true
 }
 
-// asked gives a request to custody about the app in the path, and its body.
+// asked reads what is asked of an app's keys: a request about the app in the path, and its body.
 func (x *call) asked(into any) (req engine.Request, app domain.AppID, problem reply, fine bool) {
 	app, account, problem, fine := x.app()
 	if !fine {

@@ -68,7 +68,7 @@ func (w *harness) pages(who, path string, want int) []string {
 	return whole
 }
 
-// What an order that begins later does is told with its cause, and nothing need prevent it.
+// What an order that begins later does is listed with its cause, and nothing need prevent it.
 func TestTransitionByOrder(t *testing.T) {
 	w := start(t, nil)
 	const money = `"amount":{"currency":"CNY","minor":1}`

@@ -24,7 +24,7 @@ var clockParameters = []parameter{
 	},
 }
 
-// historyTooLong is told where an answer would take too long to make.
+// historyTooLong is the refusal of an answer that would take too long to make.
 var historyTooLong = fault{
 	http.StatusUnprocessableEntity, "history_too_long", "The answer takes more than 20,000 commits of history.",
 	"Ask for fewer apps at once (limit), or for one; an app with a longer history is read from the feed of events.",

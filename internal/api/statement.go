@@ -173,7 +173,7 @@ func statementCSV(s *query.Statement) []byte {
 			if len(l.Effect) > 0 {
 				effect = l.Effect[c]
 			}
-			sums := []string{"", "", ""} // beyond what can be told
+			sums := []string{"", "", ""} // beyond what can be shown
 			if i := slices.IndexFunc(l.Sums, func(s query.Sums) bool { return s.Currency == currency }); i >= 0 {
 				sums = []string{number(l.Sums[i].Charged), number(l.Sums[i].Refunded), number(l.Sums[i].Owed)}
 			}

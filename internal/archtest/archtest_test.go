@@ -27,7 +27,7 @@ const module = "sundial"
 // anything allows a room to import every other.
 const anything = "*"
 
-// rooms is the import law: each room with those of ours that its files, tests aside, may import. A folder below a
+// rooms says who may import what: each room with those of ours that its files, tests aside, may import. A folder below a
 // room belongs to it. A folder of internal that is not here is a leaf and imports nothing of ours but the smallest leaves
 // (archtest, auth, lease, natsd, natskeys, pushcert, rpc, usersig, vault are); any other folder with Go files in it needs
 // a row.
@@ -134,7 +134,7 @@ func suspect(text []byte) bool {
 	return false
 }
 
-// TestRooms holds every source file against the law.
+// TestRooms holds every source file against the table of rooms.
 func TestRooms(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range sources(t) {
@@ -181,8 +181,8 @@ func TestBreaches(t *testing.T) {
 		{"internal/apiary/x.go", `package apiary; import "sundial/domain"`, "internal/apiary may not import domain"},
 		{"cmd/sundial/serve.go", `package main; import ("flag"; "os"; "sundial/internal/api"); var A = os.Args`, ""},
 		{"internal/server/x.go", `package server; import "sundial/internal/bench"`, "internal/server may not import internal/bench"},
-		{"cmd/other/main.go", `package main`, "cmd/other has no row in the import law"},
-		{"billing/x.go", `package billing`, "billing has no row in the import law"},
+		{"cmd/other/main.go", `package main`, "cmd/other has no row in the table of rooms"},
+		{"billing/x.go", `package billing`, "billing has no row in the table of rooms"},
 		{"internal/engine/x.go", `package engine; import "flag"`, "internal/engine may not import flag"},
 		{"internal/engine/x.go", `package engine; import "os"; var H = os.Getenv("HOME")`, "internal/engine may not use os.Getenv"},
 		{"internal/engine/x.go", `package engine; import "os"; var F = os.ReadFile`, ""},
@@ -297,7 +297,7 @@ func walk(t *testing.T, visit func(name string)) {
 	}
 }
 
-// room is the row of the law that the file stands under, or its folder if there is none.
+// room is the row of rooms that the file stands under, or its folder if there is none.
 func (s source) room() string { return roomOf(path.Dir(s.path)) }
 
 func roomOf(folder string) string {
@@ -331,7 +331,7 @@ func (s source) breaches() []string {
 	room := s.room()
 	allowed, listed := rooms[room]
 	if !listed && !strings.HasPrefix(room, "internal/") {
-		say("%s has no row in the import law; add one to rooms, or move the file", room)
+		say("%s has no row in the table of rooms; add one, or move the file", room)
 	}
 	for _, spec := range s.file.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
@@ -360,7 +360,7 @@ func (s source) breaches() []string {
 		}
 	}
 	for _, call := range s.unordered() {
-		say("%s writes a map in an order of chance: give it json.Deterministic(true), also where no map is written yet", call)
+		say("%s writes a map in a random order: give it json.Deterministic(true), also where no map is written yet", call)
 	}
 	uses := s.uses()
 	if room == "domain" {
@@ -376,7 +376,7 @@ func (s source) breaches() []string {
 	return out
 }
 
-// jsonPackage writes maps in an order of chance unless it is told otherwise.
+// jsonPackage writes maps in a random order unless an option says otherwise.
 const jsonPackage = "github.com/go-json-experiment/json"
 
 // unordered lists the calls that write JSON without json.Deterministic(true). What leaves the program, and what is

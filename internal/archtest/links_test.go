@@ -59,6 +59,26 @@ func TestDocumentsPointToWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestSourcesPointToHeadings follows what comments give as the source of a rule, a document and a heading of it.
+func TestSourcesPointToHeadings(t *testing.T) {
+	source := regexp.MustCompile(`(docs/[\w/-]+\.md), "([^"]+)"`)
+	followed := 0
+	walk(t, func(name string) {
+		if path.Ext(name) != ".go" {
+			return
+		}
+		for _, m := range source.FindAllStringSubmatch(string(read(t, name)), -1) {
+			followed++
+			if !strings.Contains("\n"+fenced.ReplaceAllString(string(read(t, m[1])), ""), "# "+m[2]+"\n") {
+				t.Errorf("%s names %s, %q, and there is no such heading", name, m[1], m[2])
+			}
+		}
+	})
+	if followed == 0 {
+		t.Error("no comment names a heading: does this still find them?")
+	}
+}
+
 // headings gives the anchors that a document's headings make: in small letters, with hyphens for spaces.
 func headings(text string) map[string]bool {
 	anchors := map[string]bool{}

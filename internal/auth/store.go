@@ -39,8 +39,8 @@ type Config struct {
 	// Log receives what nobody asked for and somebody should know; nil discards it.
 	Log *slog.Logger
 
-	// Ended, if given, is told the id of a token that has stopped to work, so that connections that were opened with
-	// it can be closed. It may be told twice, must not wait for long, and must not call the store.
+	// Ended, if given, is called with the id of a token that has stopped to work, so that connections that were opened with
+	// it can be closed. It may be called twice, must not wait for long, and must not call the store.
 	Ended func(tokenID string)
 
 	tendEvery time.Duration // for tests

@@ -13,7 +13,7 @@ type Grants struct{ Publish, Subscribe []string }
 // GrantsOf gives what a connection may do that showed a token. A client subscribes its answers below
 // InboxPrefix(secret), to which its library has to be set; acknowledgements of JetStream come there as well.
 //
-// Whoever may send commands may send every one of its account: that a command is not for its role it is told in an
+// Whoever may send commands may send every one of its account: that a command is not for its role it learns from an
 // answer, as over HTTP, where the server would leave it waiting. Nobody gets the API of JetStream: a consumer made by a
 // client could deliver to any subject, the log's among them.
 func GrantsOf(p Principal) Grants {

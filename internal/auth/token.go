@@ -1,4 +1,4 @@
-// Package auth knows who asks and what they may do: opaque bearer tokens, kept as hashes in JetStream where every node
+// Package auth knows who is calling and what they may do: opaque bearer tokens, kept as hashes in JetStream where every node
 // follows them, and one table of roles, commands and routes that HTTP and NATS both go by.
 package auth
 
@@ -91,7 +91,7 @@ func (t Token) works(at time.Time) bool {
 	return dead.IsZero() || at.Before(dead)
 }
 
-// Principal is who asks: a token, and what it stands for.
+// Principal is who is calling: a token, and what it stands for.
 type Principal struct {
 	TokenID string
 	Role    Role

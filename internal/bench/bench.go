@@ -85,7 +85,7 @@ type Config struct {
 
 	turns int // of the two sides in each figure; 0 means pairs, tests want fewer
 
-	// Progress is told what is going on, a line at a time; nil discards it.
+	// Progress is called with what is going on, a line at a time; nil discards it.
 	Progress func(line string)
 }
 

@@ -208,7 +208,7 @@ func (s *served) fetch(ctx context.Context, path string) error {
 	return err
 }
 
-// long reads the past of an account with a very long history; what it costs is told, not judged.
+// long reads the past of an account with a very long history; what it costs is reported, not judged.
 func (p *past) long(ctx context.Context, n *node, s *served) error {
 	codec, err := codec.New()
 	if err != nil {

@@ -30,7 +30,7 @@ const (
 	// sparse is how many apps fall due at random in the time that lateness is measured for.
 	sparse = 300
 
-	// sparseFor is that time.
+	// sparseFor is over what time those fall due.
 	sparseFor = 60 * time.Second
 
 	megabyte = 1_000_000

@@ -77,7 +77,7 @@ func TestWhatIsSealedIsNotShown(t *testing.T) {
 }
 
 // TestEveryReadingIsTheSame shows every golden event a hundred times: consumers compare and hash what they are told, and
-// a map in an order of chance would be another event to them.
+// a map in a random order would be another event to them.
 func TestEveryReadingIsTheSame(t *testing.T) {
 	tr, err := New("log")
 	if err != nil {

@@ -236,7 +236,7 @@ func TestErrorsDoNotRepeatValues(t *testing.T) {
 	}
 }
 
-// What is wrong is told truly: by the name of the character set, and of a time that is one as out of range.
+// What is wrong is named truly: by the name of the character set, and of a time that is one as out of range.
 func TestReasonsAreTrue(t *testing.T) {
 	for event, want := range map[string]string{
 		replace(t, `application/json`, `application/json; charset=utf-16be`):   "UTF-16",

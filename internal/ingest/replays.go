@@ -39,7 +39,7 @@ func newReplays(i *Intake) *replays {
 	return &replays{intake: i, wake: make(chan struct{}, 1), pending: map[appKey]*replayJob{}}
 }
 
-// appeared is told of each new app by the engine; it must not block.
+// appeared is called by the engine for each new app; it must not block.
 func (r *replays) appeared(account string, app domain.AppID) {
 	key := appKey{account, app}
 	// Another node may have parked something that this one has not read yet; whoever runs the replay reads it first.

@@ -157,7 +157,7 @@ func (l *Lease) term(ctx context.Context, t *tenure, work func(context.Context) 
 	go func() { done <- work(working) }()
 
 	lost := l.renew(ctx, t, done)
-	// Whoever asks is told before work has wound down that the lease is no longer certain.
+	// Held answers no before work has wound down: the lease is no longer certain.
 	l.held.Store(false)
 	cancel()
 	if !lost.work {

@@ -290,7 +290,7 @@ func TestGoingOnInTheMiddleOfACommit(t *testing.T) {
 	w.published()
 }
 
-// Whoever publishes behind another's back is told, and nothing is written.
+// Whoever publishes behind another's back gets an error, and nothing is written.
 func TestAConflictWritesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.some(20)

@@ -40,7 +40,7 @@ const (
 )
 
 // Feed gives the next piece of the feed: what was committed, in the order of the log, which is that of each account.
-// Two readings give the same. It begins where it is told to, whatever lies before. Behind the head it is empty.
+// Two readings give the same. It begins behind the given place, whatever lies before. Behind the head it is empty.
 func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 	head := a.Head()
 	if f.After.read() >= head {

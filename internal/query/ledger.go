@@ -35,7 +35,7 @@ func newLedger() *ledger {
 // byCurrency are the totals of each currency.
 type byCurrency map[string]*totals
 
-// totals are sums on the way, which may be beyond what can be told: what makes them so may be taken back.
+// totals are sums on the way, which may be beyond what can be shown: what makes them so may be taken back.
 type totals struct{ charged, refunded, owed total }
 
 // total is a sum of amounts: its lower 53 bits, and how often 2^53 beside them.
@@ -141,7 +141,7 @@ func (c byCurrency) of(currency string) *totals {
 	return t
 }
 
-// tell gives the sums by currency. ErrOverflow if one is beyond what can be told.
+// tell gives the sums by currency. ErrOverflow if one is beyond what can be shown.
 func (c byCurrency) tell() ([]Sums, error) {
 	all := make([]Sums, 0, len(c))
 	for _, currency := range slices.Sorted(maps.Keys(c)) {

@@ -329,7 +329,7 @@ func TestSumsOverflow(t *testing.T) {
 		untold  []int // lines without their sums
 	}{
 		{
-			"as much as can be told, and refunded",
+			"as much as can be shown, and refunded",
 			[]domain.Event{order("1", most), order("2", 0), eventOf(oracle.Fact{Kind: oracle.OrderRefunded, App: 1400000001, Order: "1", Effective: 1})},
 			nil, Sums{"CNY", most, most, 0}, nil,
 		},

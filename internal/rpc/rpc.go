@@ -129,7 +129,7 @@ func (s *Service) listen() error {
 			return errors.Join(err, s.svc.Stop())
 		}
 	}
-	// Commands that do not exist are told so rather than left waiting. Those that do come here as well, and are left to
+	// Commands that do not exist are refused rather than left waiting. Those that do come here as well, and are left to
 	// their own endpoints.
 	other := micro.HandlerFunc(func(r micro.Request) {
 		if _, name := split(r.Subject()); s.names[name] == nil || name == unknown {

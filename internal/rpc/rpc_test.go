@@ -344,7 +344,7 @@ func TestCommandsRunAtOnce(t *testing.T) {
 }
 
 // TestAnotherAccountsAppIsUnknown: the subject names the account, the body the app. Whatever state an app of another
-// account is in, a command that brings or makes secrets learns nothing of it, and leaves nothing with it.
+// account is in, a command that carries or makes secrets learns nothing of it, and leaves nothing with it.
 func TestAnotherAccountsAppIsUnknown(t *testing.T) {
 	w := start(t)
 	create := func(key, name string) string {

@@ -3,6 +3,7 @@ package search
 
 import (
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -16,7 +17,15 @@ func Fold(text string) string {
 		return strings.ToLower(text)
 	}
 	// Decomposed first: folding would else miss what stands below a composed letter.
-	return norm.NFC.String(cases.Fold().String(norm.NFD.String(text)))
+	return norm.NFC.String(cases.Fold().String(strings.Map(cherokee, norm.NFD.String(text))))
+}
+
+// cherokee gives the capital of a small Cherokee letter, which is the form that Unicode folds both to; the library swaps them.
+func cherokee(r rune) rune {
+	if unicode.Is(unicode.Cherokee, r) {
+		return unicode.ToUpper(r)
+	}
+	return r
 }
 
 func ascii(text string) bool {

@@ -19,6 +19,7 @@ func TestFold(t *testing.T) {
 		{"one letter that is two", "STRASSE", "stra\u00dfe", true},
 		{"Turkish", "\u0130stanbul", "i\u0307stanbul", true},
 		{"Armenian", "\u0535\u0552", "\u0587", true},
+		{"Cherokee, whose capitals came first", "\u13a0\ua4d0\u13f8", "\uab70\ua4d0\u13f0", true},
 		{"Chinese", "\u5ba2\u670d", "\u670d", true},
 		{"a letter without its accent is another", "\u00fcber", "u", false},
 		{"wide letters are others", "\uff21", "a", false},

@@ -47,7 +47,7 @@ func (i *Idle) Parts() Parts { return i.storage.parts() }
 // Projections says where the projections of this log are.
 func (i *Idle) Projections() projections.Config { return i.storage.projections() }
 
-// Rebuild builds the projections anew from the log. Progress is told in commits.
+// Rebuild builds the projections anew from the log. Progress is reported in commits.
 func (i *Idle) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
 	return projections.Rebuild(ctx, i.storage.projections(), progress)
 }

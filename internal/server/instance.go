@@ -249,7 +249,7 @@ func (l *instance) stopWriting() { l.closeTo(l.readers) }
 // milliseconds; an outcome that stayed unknown heals with the next append.
 const stuckAfter = 5 * time.Second
 
-// stuck is told when the embedded server does not write though it could.
+// stuck is called when the embedded server does not write though it could.
 func (l *instance) stuck(ctx context.Context) error {
 	since := time.Time{}
 	for pause.For(ctx, time.Second) {

@@ -134,7 +134,7 @@ func (m *maintenance) work(
 		tell(told{Ended: true, Error: busyText})
 		return
 	}
-	var mu sync.Mutex // progress may be told from several goroutines
+	var mu sync.Mutex // progress may be reported from several goroutines
 	var last time.Time
 	var latest told
 	result, err := do(r.Context(), l, func(done, total uint64) {

@@ -12,7 +12,7 @@ import (
 	"sundial/scheduler"
 )
 
-// Parts are what a server has open, for who measures or examines it from within the process. They are the server's to
+// Parts are what a server has open, for whoever measures or examines it from within the process. They are the server's to
 // close.
 type Parts struct {
 	Log       *eventstore.Log

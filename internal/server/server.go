@@ -73,7 +73,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if s.dir, err = openDirectory(s.Config.Dir); err != nil {
 		return err
 	}
-	// Taken before the engine is started, so that a port in use is told at once.
+	// Taken before the engine is started, so that a port in use is reported at once.
 	if s.listener, err = net.Listen("tcp", s.Config.Listen); err != nil {
 		return fmt.Errorf("%w\n  fix: free the port, or name another with --listen (port 0 for any free one)", err)
 	}

@@ -34,7 +34,7 @@ type Serving struct{ dir string }
 // ServingFrom names the directory; nothing is touched before an order.
 func ServingFrom(dir string) Serving { return Serving{dir} }
 
-// Rebuild has the projections built anew from the log and put in the place of those that serve. Progress is told in
+// Rebuild has the projections built anew from the log and put in the place of those that serve. Progress is reported in
 // commits, at most ten times a second, and once in the end; so it is by the other orders.
 func (s Serving) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
 	_, err := s.order(ctx, "rebuild", nil, progress)

@@ -108,7 +108,7 @@ type Report struct {
 
 // WhatIf replays the log under another policy and compares with the log replayed under the policies that its decisions
 // show, both with the facts as they arrived and with each due on time: what differs is the policy's doing alone, not the
-// scheduler's. It reads the log and nothing else. Progress is told in commits, and may be nil.
+// scheduler's. It reads the log and nothing else. Progress is reported in commits, and may be nil.
 func WhatIf(ctx context.Context, q Question, progress func(done, total uint64)) (*Report, error) {
 	codec, err := codec.New()
 	if err != nil {

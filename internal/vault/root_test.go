@@ -222,7 +222,7 @@ func TestFirstStart(t *testing.T) {
 	}
 	unseals(t, open(vault.Config{Roots: []vault.Root{root}, CreateRoot: create}), app, sealed, "x")
 
-	// A second node that came with its own is told so.
+	// A second node that came with its own is refused.
 	refuses(t, open(vault.Config{Roots: []vault.Root{newRoot(t)}}), app, sealed, vault.ErrLocked)
 	for _, bad := range []vault.Root{{}, {ID: "x"}, {AEAD: root.AEAD}, {ID: strings.Repeat("x", 201), AEAD: root.AEAD}} {
 		if _, err := vault.Open(t.Context(), vault.Config{JetStream: w.js, Roots: []vault.Root{bad}}); err == nil {

@@ -17,7 +17,7 @@ const maxPasses = 5
 // both keys before it begins: see Config.Roots. When it returns, the old one is of no more use and can be
 // destroyed.
 //
-// Progress is told how many records were looked at, and of how many about; it may be nil. If Rotate fails or the process dies,
+// Progress is called with how many records were looked at, and of how many about; it may be nil. If Rotate fails or the process dies,
 // repeat it with the same root key: it goes on where it was. It answers ErrLocked if a root key that is needed is not known.
 func (v *Vault) Rotate(ctx context.Context, to Root, progress func(done, total int)) error {
 	v.rotating.Lock()

@@ -73,7 +73,7 @@ func (v *Vault) unseal(ctx context.Context, h Holder, p Place, sealed []byte) (S
 }
 
 // Fingerprint gives 32 bytes that are the same whenever the same secrets are given in the same order for the same
-// holder and place, and that say nothing about them to who has not the keys. So a command that is repeated can be told from
+// holder and place, and that say nothing about them to whoever lacks the keys. So a command that is repeated can be told from
 // one with other secrets. It makes the holder's keys if it has none, and answers what Seal does.
 func (v *Vault) Fingerprint(ctx context.Context, h Holder, p Place, secrets ...Secret) ([]byte, error) {
 	sum, err := v.fingerprint(ctx, h, p, secrets)

@@ -1,6 +1,7 @@
 // Package oracle says what an app must be, given what billing reported about it. It is a second
-// reading of sections 1, 2 and 5 of the lifecycle (docs/lifecycle.md), written independently of the
+// reading of docs/lifecycle.md, less what people do and the clock, written independently of the
 // package domain and importing nothing of ours, so that the two can be held against each other.
+// Sentences in quotation marks are those of the specification that both were written from.
 //
 // It folds sets: [State] takes all facts at once, in any order and with any duplicates, and derives the
 // answer sentence by sentence, with no regard for speed. It knows billing facts and time only: what people

@@ -90,7 +90,7 @@ func (s *story) buy(id, edition string, at, ahead int64) int64 {
 	return orNever(paid.PaidUntil)
 }
 
-// restate changes an order that was told before, in one of the respects by which reports of it are merged.
+// restate changes an order that was reported before, in one of the respects by which reports of it are merged.
 func (s *story) restate(paid Fact) Fact {
 	switch s.rng.IntN(8) {
 	case 0: // the term was another
@@ -145,7 +145,7 @@ func (s *story) refunds(paid Fact, ahead int64) {
 	}
 }
 
-// refundedAt is in mid-term, before the order was told or began, or at the very end.
+// refundedAt is in mid-term, before the order was reported or began, or at the very end.
 func (s *story) refundedAt(paid Fact, ahead int64) int64 {
 	at := paid.Effective + s.days(0, 60)
 	if paid.PaidUntil != 0 {

@@ -14,7 +14,7 @@ const (
 	CausePlanExpired = "plan_expired"
 )
 
-// CauseOrder is why a transition comes that an order brings when it begins.
+// CauseOrder is the cause of a transition that an order makes when it begins.
 const CauseOrder = "order"
 
 // never is later than every instant: the end of an order that has none.

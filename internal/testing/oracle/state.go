@@ -26,7 +26,7 @@ type View struct {
 	Lapse *Lapse
 	// Stop is the hold effective first; nil if none is in force.
 	Stop *Stop
-	// Next are the transitions that time brings next: all of them at the earliest due instant, usually one, and
+	// Next are the transitions that time causes next: all of them at the earliest due instant, usually one, and
 	// none if nothing is due. Several stand in the order of their causes: order, arrears, refund, plan_expired.
 	Next []Transition
 }
@@ -93,7 +93,7 @@ func newHistory(app App, facts []Fact, grace ByEdition) history {
 	return history{app: app, orders: ordersWithEdition(facts), overdue: overdueInvoices(facts), arrearsDue: due, lapseDue: due}
 }
 
-// view is what the app is at now, and what time brings next.
+// view is what the app is at now, and what time causes next.
 func (h history) view(now int64) View {
 	view := h.present(now)
 	ahead := filter(view.dues(), func(t Transition) bool { return t.Due > now && !h.prevented(t, view) })
@@ -157,7 +157,7 @@ func (v View) dues() []Transition {
 }
 
 // stopAt finds the stop that is shown. "Arrears and a lapse become holds when their due is reached (now >= due),
-// effective at that due"; shown is "the one effective first (at one instant, in the order of section 1)".
+// effective at that due"; shown is "the one effective first (at one instant, in the order of section 1)": arrears, refund, plan_expired.
 func (v View) stopAt(now int64) *Stop {
 	for _, due := range v.dues() {
 		if now >= due.Due {
@@ -167,7 +167,7 @@ func (v View) stopAt(now int64) *Stop {
 	return nil
 }
 
-// statusNow is the table of section 2 without what people do.
+// statusNow is the status (docs/lifecycle.md, "The four statuses") without what people do.
 func (v View) statusNow() string {
 	switch {
 	case v.Stop != nil:
@@ -241,7 +241,7 @@ func (h history) causeOfChange(at int64, before, after View) string {
 	return endCause(filter(h.orders, func(o order) bool { return o.end == at && !o.empty() && o.edition == before.Edition }))
 }
 
-// earlier orders transitions by due, and at one instant by cause: a beginning, then the order of section 1.
+// earlier orders transitions by due, and at one instant by cause: a beginning, then arrears, refund, plan_expired.
 func earlier(a, b Transition) int {
 	order := []string{CauseOrder, CauseArrears, CauseRefund, CausePlanExpired}
 	return cmp.Or(

@@ -2,7 +2,7 @@
 // answered from it, and makes new ones. A directory is added whenever a stored format changes; none is ever edited.
 //
 // It depends on nothing of the program but that it can be started, so that it works with the binary of any version that
-// can do what is told in story.go: scripts/make-past-directory BINARY NAME. What is asked of a directory is told in
+// can do what story.go lists: scripts/make-past-directory BINARY NAME. What is asked of a directory stands in
 // questions.go.
 //
 // The tokens, keys and certificates in it were made for it, and open nothing else.

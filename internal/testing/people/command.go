@@ -88,8 +88,8 @@ type done struct {
 	number  uint64
 }
 
-// may are the roles that give each command, as the table of section 3 has them and "an operator may do whatever an owner or
-// billing may".
+// may are the roles that give each command (docs/lifecycle.md, "Who may do what"), but for operators, who "may do whatever an
+// owner or billing may".
 var may = map[string][]Role{
 	"create_app": {Owner}, "edit_app_info": {Owner}, "stop_app": {Owner}, "start_app": {Owner}, "delete_app": {Owner},
 	"request_deletion": {Owner}, "add_admins": {Owner}, "remove_admins": {Owner}, "enable_trtc": {Owner},

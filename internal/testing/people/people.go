@@ -1,4 +1,4 @@
-// Package people says what the API must answer to what people ask for: sections 3 and 4 of the lifecycle (docs/lifecycle.md)
+// Package people says what the API must answer to what people ask for: who may do what (docs/lifecycle.md, "Who may do what")
 // and what an app holds, read a second time and independently of the package domain, so that the two can be held against
 // each other. What billing and time make of an app it leaves to the package oracle.
 //
@@ -191,7 +191,7 @@ func (app *App) view(now int64) oracle.View {
 	return oracle.State(app.base, app.facts, now, oracle.Always(Grace))
 }
 
-// due says which of the holds that time brings must be in force.
+// due says which of the holds that time causes must be in force.
 func (app *App) due(now int64) (arrears, lapse bool) {
 	v := app.view(now)
 	return v.Arrears != nil && v.Arrears.StopDue <= now, v.Lapse != nil && v.Lapse.StopDue <= now
@@ -222,7 +222,7 @@ func (app *App) ended(order string) bool {
 	return slices.ContainsFunc(oracle.Refunds(app.facts), func(f oracle.Fact) bool { return f.Order == order && !f.Goodwill })
 }
 
-// Next lists what time brings next to one app; several at one instant.
+// Next lists what time causes next for one app; several at one instant.
 func (app *App) Next(now int64) []oracle.Transition {
 	if app.Deleted {
 		return nil
@@ -255,7 +255,7 @@ func (app *App) Look(now int64) Seen {
 	return s
 }
 
-// stop is the hold effective first, at one instant in the order of section 1: those of time, manual, operator.
+// stop is the hold effective first, at one instant in this order: those of time, manual, operator.
 func (app *App) stop(v oracle.View) *oracle.Stop {
 	first := v.Stop
 	for _, hold := range []oracle.Stop{{Cause: "manual", EffectiveAt: app.manual}, {Cause: "operator", EffectiveAt: app.operator}} {
