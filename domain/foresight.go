@@ -6,10 +6,11 @@ import "strings"
 // edition falls, and behind it the app stops and an order reinstates it.
 const MaxForeseen = 4 * MaxExpiries
 
-// Foreseen is a transition that comes if no further fact does and nobody does anything.
+// Foreseen is a transition that comes if no further fact does, and nobody does anything.
 type Foreseen struct {
 	Due
-	From string // what it leads from, in the words of To: the status that the app has then, or "edition:" and its edition
+	From       string     // what it leads from, in the words of To: the status that the app has then, or "edition:" and its edition
+	Prevention Prevention // what would keep it from happening, of the app as it is then
 }
 
 // Foresee lists what time will do to the status and the edition of an app by what is known, soonest first, and at most
@@ -23,37 +24,40 @@ func (acc *Account) Foresee(id AppID, policy Policy) []Foreseen {
 	if app == nil || app.DeletedAt != 0 {
 		return nil
 	}
+	if _, found := app.NextTransition(); !found && app.Term.Due == 0 {
+		return nil // without a copy of the app: most have nothing ahead
+	}
 	ahead := *acc
 	ahead.Apps = map[AppID]*App{id: app.Clone()}
 	life := Rerun{account: ahead, id: id, policy: func(Instant) Policy { return policy }}
 	var foreseen []Foreseen
 	for len(foreseen) < MaxForeseen {
-		due, from, happens := life.passes()
+		next, happens := life.passes()
 		if !happens {
 			break
 		}
-		if due.To != "" {
-			foreseen = append(foreseen, Foreseen{due, from})
+		if next.To != "" {
+			foreseen = append(foreseen, next)
 		}
 	}
 	return foreseen
 }
 
-// passes lets the first due happen that concerns the status or the edition, whenever that is, and tells what it leads
-// from; false if there is none.
-func (r *Rerun) passes() (due Due, from string, happens bool) {
+// passes lets the first due happen that concerns the status or the edition, whenever that is, and tells what it is;
+// false if there is none.
+func (r *Rerun) passes() (next Foreseen, happens bool) {
 	app := r.App()
 	for _, due := range app.Dues() {
 		if !due.Kind.Lifecycle() {
 			continue
 		}
-		from := due.from(app)
+		next = Foreseen{due, due.from(app), app.Prevention(due)}
 		d := r.draft(max(due.At, r.account.RecordedAt))
 		if d.fire(app, due); len(d.events) > 0 {
-			return due, from, true
+			return next, true
 		}
 	}
-	return Due{}, "", false
+	return Foreseen{}, false
 }
 
 // from is what a due leads from on an app as it is, in the words of what it leads to.

@@ -176,3 +176,26 @@ func inTheirOrder(all []oracle.Foreseen) []oracle.Foreseen {
 	}
 	return all
 }
+
+// TestPreventionOfTheForeseen: what would prevent a transition is told of the app as it is then.
+func TestPreventionOfTheForeseen(t *testing.T) {
+	w := newWorld(DefaultPolicy())
+	terms := func(id string, edition Edition, from, until int) OrderTerms {
+		return OrderTerms{ID: id, Edition: edition, EffectiveAt: day(from), PaidUntil: day(until), Amount: Money{"CNY", 100}}
+	}
+	c := ImportApp{App: testApp, AppName: "shop", CreatedAt: day(1), Orders: []OrderTerms{
+		terms("a", Pro, 1, 60), terms("b", Flagship, 10, 20), terms("c", Pro, 80, 90),
+	}}
+	if _, err := w.run(t, acme, day(1), Operator, c); err != nil {
+		t.Fatal(err)
+	}
+	want := []Prevention{{}, {Edition: Flagship}, {Edition: Pro}, {Edition: Pro}, {}, {Edition: Pro}, {Edition: Pro}}
+	foreseen := w.account(acme).Foresee(testApp, w.policy)
+	got := make([]Prevention, len(foreseen))
+	for i, f := range foreseen {
+		got[i] = f.Prevention
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
