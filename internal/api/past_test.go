@@ -210,8 +210,8 @@ func TestForecast(t *testing.T) {
 		Facts: []string{"sundial.billing.invoice.settled", "sundial.billing.invoice.voided"}, Invoices: []string{"i"}, EffectiveBy: stop,
 	}, list("owner", "?before=2021-01-10T00:00:00Z").Items[0].Prevented)
 	for query, want := range map[string]int{
-		"": 3, "?after=2021-01-08T00:00:00Z": 3, "?after=2021-01-08T00:00:00.001Z": 2,
-		"?after=2021-01-08T00:00:00Z&before=2021-01-08T00:00:00.001Z": 1, "?account=globex": 1,
+		"": 4, "?after=2021-01-08T00:00:00Z": 4, "?after=2021-01-08T00:00:00.001Z": 3,
+		"?after=2021-01-08T00:00:00Z&before=2021-01-08T00:00:00.001Z": 1, "?account=globex": 2,
 	} {
 		if got := len(list("auditor", query).Items); got != want {
 			t.Errorf("%q lists %d transitions, want %d", query, got, want)
@@ -223,12 +223,12 @@ func TestForecast(t *testing.T) {
 		t.Errorf("the invoice is settled, and still due is %+v", got)
 	}
 
-	const day = `{"day":"2021-01-20","stopped":0,"expired":2,"edition":0}`
+	const day = `{"day":"2021-01-20","stopped":0,"expired":2,"active":0,"edition":0},{"day":"2021-01-27","stopped":2,"expired":0,"active":0,"edition":0}`
 	for query, want := range map[string]string{
 		"":                             `{"after":"2021-01-01T00:00:00.000Z","before":"2021-01-31T00:00:00.000Z","items":[` + day + `]}`,
 		"?before=2021-01-20T00:00:00Z": `{"after":"2021-01-01T00:00:00.000Z","before":"2021-01-20T00:00:00.000Z","items":[]}`,
 		"?account=globex&after=2021-01-20T00:00:00Z": `{"after":"2021-01-20T00:00:00.000Z","before":"2021-02-19T00:00:00.000Z","items":[` +
-			strings.Replace(day, "2,", "1,", 1) + `]}`,
+			strings.ReplaceAll(day, ":2,", ":1,") + `]}`,
 	} {
 		diff(t, "the calendar "+query, want, w.must(200, "auditor", "GET", "/v1/transitions/days"+query, "").body)
 	}
