@@ -236,3 +236,36 @@ func TestForecast(t *testing.T) {
 	w.must(403, "billing", "GET", "/v1/transitions/days", "")
 	w.must(404, "owner", "GET", "/v1/transitions/days?account=globex", "")
 }
+
+// TestForecastBeyondAGap: terms that are paid ahead with a gap, for one account as for all, and then as time runs.
+func TestForecastBeyondAGap(t *testing.T) {
+	w := start(t, nil)
+	order := func(id, edition, from, until string) string {
+		return `{"id":"` + id + `","edition":"` + edition + `","effective_at":"2021-` + from + `T00:00:00Z","paid_until":"2021-` + until +
+			`T00:00:00Z","amount":{"currency":"CNY","minor":1}}`
+	}
+	w.must(201, "operator", "POST", "/v1/accounts/acme/apps/import", `{"app":1499999999,"name":"shop","created_at":"2020-01-01T00:00:00Z","orders":[`+
+		order("o1", "pro", "01-01", "01-11")+`,`+order("o2", "pro", "01-21", "02-20")+`,`+order("up", "flagship", "01-26", "02-05")+`]}`)
+	want := []string{
+		"2021-01-11 active expired plan_expired pro", "2021-01-18 expired stopped plan_expired pro", "2021-01-21 stopped active order ",
+		"2021-01-26 edition:pro edition:flagship order ", "2021-02-05 edition:flagship edition:pro plan_expired flagship",
+		"2021-02-20 active expired plan_expired pro", "2021-02-27 expired stopped plan_expired pro",
+	}
+	for n := 0; ; n++ {
+		for _, query := range []string{"", "?account=acme"} {
+			var got []string
+			for _, item := range w.pages("operator", "/v1/transitions"+query, len(want)-n) {
+				var d Transition
+				if err := json.Unmarshal([]byte(item), &d); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, strings.Join([]string{d.Due.Time().Format(time.DateOnly), d.From, d.To, string(d.Cause), string(d.Prevented.Edition)}, " "))
+			}
+			diff(t, "transitions"+query, strings.Join(want[n:], "\n"), strings.Join(got, "\n"))
+		}
+		if n == len(want) {
+			break
+		}
+		w.must(200, "operator", "POST", "/v1/clock/advance", `{"to":"`+want[n][:len(time.DateOnly)]+`T00:00:00Z"}`)
+	}
+}
