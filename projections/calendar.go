@@ -16,7 +16,8 @@ type Day struct {
 	Start   domain.Instant // midnight
 	Stopped int            // stops
 	Expired int
-	Edition int // changes to a lower edition
+	Active  int // reinstatements by orders that begin
+	Edition int // changes of the edition, up or down, where the status stays
 }
 
 func (d *Day) add(to string, count int) {
@@ -25,6 +26,8 @@ func (d *Day) add(to string, count int) {
 		d.Stopped += count
 	case to == string(domain.Expired):
 		d.Expired += count
+	case to == string(domain.Active):
+		d.Active += count
 	case strings.HasPrefix(to, editionGoal):
 		d.Edition += count
 	}
@@ -34,7 +37,7 @@ func (d *Day) add(to string, count int) {
 const millisecondsADay = int64(24 * time.Hour / time.Millisecond)
 
 // Calendar counts what will change the status or the edition of apps within a window, day by day, without the days on which nothing does. It looks at every
-// due of the window, a million of them in some tenths of a second.
+// due of the window, a million of them in some tenths of a second, and into the apps of those that come first (MaxLookedInto).
 func (s *Store) Calendar(ctx context.Context, filter DueFilter) ([]Day, error) {
 	days := map[int64]*Day{}
 	add := func(number int64, to string, count int) {
@@ -46,18 +49,13 @@ func (s *Store) Calendar(ctx context.Context, filter DueFilter) ([]Day, error) {
 	var err error
 	if filter.Account != "" {
 		var all []Transition
-		all, err = s.transitionsOf(ctx, filter.Account, filter.begin(), filter.end(), domain.MaxQuota*int(lifecycleKinds))
+		all, err = s.transitionsOf(ctx, filter, filter.begin(), domain.MaxQuota*domain.MaxForeseen)
 		for _, t := range all {
 			add(int64(t.At)/millisecondsADay, t.To, 1)
 		}
 	} else {
-		const query = `SELECT at / ?, goal, count(*) FROM dues WHERE at >= ? AND at < ? AND kind < ? AND goal <> '' GROUP BY 1, 2`
-		args := []any{millisecondsADay, int64(filter.After), int64(filter.end()), lifecycleKinds}
 		err = s.search(ctx, func(r *reader) error {
-			return r.list(ctx, query, args, 3, func(row []driver.Value) error {
-				add(integer(row[0]), text(row[1]), int(integer(row[2])))
-				return nil
-			})
+			return r.atOnce(func() error { return r.countAll(ctx, s.lookInto, filter, add) })
 		})
 	}
 	if err != nil {
@@ -65,8 +63,34 @@ func (s *Store) Calendar(ctx context.Context, filter DueFilter) ([]Day, error) {
 	}
 	calendar := make([]Day, 0, len(days))
 	for _, d := range days {
-		calendar = append(calendar, *d)
+		if *d != (Day{Start: d.Start}) {
+			calendar = append(calendar, *d)
+		}
 	}
 	slices.SortFunc(calendar, func(a, b Day) int { return cmp.Compare(a.Start, b.Start) })
 	return calendar, nil
+}
+
+// countAll counts what is set in the dues, and corrects that by what is foreseen of the apps that are looked into.
+func (r *reader) countAll(ctx context.Context, lookInto int, filter DueFilter, add func(day int64, to string, count int)) error {
+	const query = `SELECT at / ?, goal, count(*) FROM dues WHERE at >= ? AND at < ? AND kind < ? AND goal <> '' GROUP BY 1, 2`
+	args := []any{millisecondsADay, int64(filter.After), int64(filter.end()), lifecycleKinds}
+	if err := r.list(ctx, query, args, 3, func(row []driver.Value) error {
+		add(integer(row[0]), text(row[1]), int(integer(row[2])))
+		return nil
+	}); err != nil {
+		return err
+	}
+	_, _, err := r.lookInto(ctx, lookInto, filter, func(l *lookedInto) bool {
+		for _, d := range l.app.Transitions() {
+			if d.At >= filter.After && d.At < filter.end() {
+				add(int64(d.At)/millisecondsADay, d.To, -1)
+			}
+		}
+		for _, t := range l.transitions(filter.begin(), filter.end()) {
+			add(int64(t.At)/millisecondsADay, t.To, 1)
+		}
+		return true
+	})
+	return err
 }

@@ -128,8 +128,8 @@ func openToCheck(ctx context.Context, config Config) (*conn, checkpoint, error) 
 	return c, at, nil
 }
 
-// errEnough ends a comparison early.
-var errEnough = errors.New("enough differences")
+// errEnough ends a comparison or a list early.
+var errEnough = errors.New("enough")
 
 // comparison compares two files, table by table, in the order of their keys.
 type comparison struct {

@@ -110,7 +110,7 @@ func (r *dueRows) reset() {
 type Transition struct {
 	App     domain.AppID
 	Account string
-	From    string // the app's status now, or "edition:" and its edition where the edition will change
+	From    string // the app's status, or "edition:" and its edition where that will change; as of then in Transitions, else now
 	domain.Due
 	Prevention domain.Prevention // what would keep it from happening; only Transitions fills it in
 }
@@ -187,6 +187,9 @@ type DueFilter struct {
 	Account string
 	After   domain.Instant // only what is due then or later
 	Before  domain.Instant // only what is due before it
+
+	// Policy is the engine's: stops behind lapses to come are reckoned with it and with what is set for the account.
+	Policy domain.Policy
 }
 
 // end is the instant before which everything is.
@@ -220,7 +223,8 @@ func (k dueKey) compare(with dueKey) int {
 // lifecycleKinds is how many kinds change a status or an edition; they are the first.
 var lifecycleKinds = int64(len(slices.DeleteFunc(domain.Kinds(), func(k domain.DueKind) bool { return !k.Lifecycle() })))
 
-// Transitions lists what time will do to the status and the edition of apps, soonest first.
+// Transitions lists what time will do to the status and the edition of apps by what is known, soonest first: of each app
+// as far as it is known ahead, but see MaxLookedInto.
 func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([]Transition, string, error) {
 	after := filter.begin()
 	if page.Cursor != "" {
@@ -232,14 +236,11 @@ func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([
 			after = at
 		}
 	}
-	before := filter.end()
 	list := s.allTransitions
 	if filter.Account != "" {
-		list = func(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
-			return s.transitionsOf(ctx, filter.Account, after, before, limit)
-		}
+		list = s.transitionsOf
 	}
-	found, err := list(ctx, after, before, page.limit()+1)
+	found, err := list(ctx, filter, after, page.limit()+1)
 	if err != nil {
 		return nil, "", err
 	}
@@ -251,48 +252,17 @@ func (s *Store) Transitions(ctx context.Context, filter DueFilter, page Page) ([
 	return found, next, err
 }
 
-func (s *Store) allTransitions(ctx context.Context, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
-	// What prevents a stop for arrears stands in the app's state, which is read for these alone.
-	const query = `SELECT ` + listedColumns + ` WHERE (d.at, d.account, d.app, d.kind) > (?, ?, ?, ?) AND d.at < ? AND d.kind < ? AND d.goal <> ''
-		ORDER BY d.at, d.account, d.app, d.kind LIMIT ?`
-	args := []any{after.At, after.Account, int64(after.App), after.Kind, int64(before), lifecycleKinds, int64(limit)}
-	var found []Transition
-	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, dueWidth+appWidth, func(row []driver.Value) error {
-			t := transitionOf(row)
-			app := &domain.App{Edition: domain.Edition(text(row[8]))}
-			if row[dueWidth] != nil {
-				var err error
-				if app, err = decodeApp(row[dueWidth:]); err != nil {
-					return err
-				}
-			}
-			t.Prevention = app.Prevention(t.Due)
-			found = append(found, t)
-			return nil
-		})
-	})
-	return found, err
-}
-
 // transitionsOf lists one account's. They follow from its apps: an index of dues by account would cost more, at every
 // change of a due time, than reading an account now and then.
-func (s *Store) transitionsOf(ctx context.Context, account string, after dueKey, before domain.Instant, limit int) ([]Transition, error) {
-	row, found, err := s.LoadAccount(ctx, account)
+func (s *Store) transitionsOf(ctx context.Context, filter DueFilter, after dueKey, limit int) ([]Transition, error) {
+	row, found, err := s.LoadAccount(ctx, filter.Account)
 	if err != nil || !found {
 		return nil, err
 	}
 	var all []Transition
 	for id, app := range row.Account.Apps {
-		for _, d := range app.Transitions() {
-			t := Transition{
-				App: id, Account: account, From: from(d.To, string(app.Status()), string(app.Edition)), Due: d,
-				Prevention: app.Prevention(d),
-			}
-			if d.At < before && t.key().compare(after) > 0 {
-				all = append(all, t)
-			}
-		}
+		l := lookedInto{account: filter.Account, app: app, ahead: row.Account.Foresee(id, filter.Policy)}
+		all = append(all, l.transitions(after, filter.end())...)
 	}
 	slices.SortFunc(all, func(a, b Transition) int { return a.key().compare(b.key()) })
 	return all[:min(limit, len(all))], nil

@@ -217,8 +217,10 @@ func TestTransitions(t *testing.T) {
 		fmt.Sprintf("2021-01-09T00:00:00.000Z a %d arrears active -> stopped (arrears)", a20),
 		fmt.Sprintf("2021-01-11T00:00:00.000Z a %d arrears active -> stopped (arrears)", a30),
 		fmt.Sprintf("2021-01-11T00:00:00.000Z a %d term edition:flagship -> edition:pro (plan_expired)", a20),
-		fmt.Sprintf("2021-01-31T00:00:00.000Z a %d term active -> expired (plan_expired)", a30),
+		fmt.Sprintf("2021-01-28T00:00:00.000Z a %d lapse stopped -> stopped (plan_expired)", a20), // one cause more
 		fmt.Sprintf("2021-01-31T00:00:00.000Z b %d term active -> expired (plan_expired)", b30),
+		fmt.Sprintf("2021-02-07T00:00:00.000Z a %d lapse stopped -> stopped (plan_expired)", a30),
+		fmt.Sprintf("2021-02-07T00:00:00.000Z b %d lapse expired -> stopped (plan_expired)", b30),
 	}
 	for _, limit := range []int{0, 1, 2, 3} {
 		for _, row := range []struct {
@@ -226,21 +228,22 @@ func TestTransitions(t *testing.T) {
 			want   []string
 		}{
 			{DueFilter{}, want},
-			{DueFilter{Before: at(30)}, want[:3]},
-			{DueFilter{Before: at(30) + 1}, want},
-			{DueFilter{Account: "b"}, want[4:]},
+			{DueFilter{Before: at(30)}, want[:4]},
+			{DueFilter{Before: at(30) + 1}, want[:5]},
+			{DueFilter{Account: "b"}, []string{want[4], want[6]}},
 			{DueFilter{Account: "a", Before: at(10)}, want[:1]},
 			{DueFilter{Before: at(8)}, nil},
 			{DueFilter{After: at(8)}, want},
 			{DueFilter{After: at(8) + 1}, want[1:]},
-			{DueFilter{After: at(10), Before: at(30)}, want[1:3]},
-			{DueFilter{After: at(9), Account: "a", Before: at(30)}, want[1:3]},
-			{DueFilter{After: at(31)}, nil},
+			{DueFilter{After: at(10), Before: at(30)}, want[1:4]},
+			{DueFilter{After: at(9), Account: "a", Before: at(30)}, want[1:4]},
+			{DueFilter{After: at(31)}, want[5:]},
+			{DueFilter{After: at(40)}, nil},
 		} {
 			var got []string
 			page := Page{Limit: limit}
 			for more := true; more; more = page.Cursor != "" {
-				found, next, err := s.Transitions(t.Context(), row.filter, page)
+				found, next, err := s.Transitions(t.Context(), row.filter.with(w.policy), page)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -254,9 +257,11 @@ func TestTransitions(t *testing.T) {
 			}
 		}
 	}
-	prevented := []domain.Prevention{{Invoices: []string{"i"}}, {Invoices: []string{"i"}}, {Edition: domain.Flagship}, {Edition: domain.Pro}, {Edition: domain.Pro}}
+	order := domain.Prevention{Edition: domain.Pro}
+	settled := domain.Prevention{Invoices: []string{"i"}}
+	prevented := []domain.Prevention{settled, settled, {Edition: domain.Flagship}, order, order, order, order}
 	for _, filter := range []DueFilter{{}, {Account: "a"}} {
-		found, _, err := s.Transitions(t.Context(), filter, Page{})
+		found, _, err := s.Transitions(t.Context(), filter.with(w.policy), Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,17 +271,20 @@ func TestTransitions(t *testing.T) {
 			}
 		}
 	}
-	calendar := []Day{{Start: at(8), Stopped: 1}, {Start: at(10), Stopped: 1, Edition: 1}, {Start: at(30), Expired: 2}}
+	calendar := []Day{
+		{Start: at(8), Stopped: 1}, {Start: at(10), Stopped: 1, Edition: 1}, {Start: at(27), Stopped: 1}, {Start: at(30), Expired: 1},
+		{Start: at(37), Stopped: 2},
+	}
 	for _, row := range []struct {
 		filter DueFilter
 		want   []Day
 	}{
 		{DueFilter{}, calendar},
-		{DueFilter{After: at(8) + 1, Before: at(30)}, calendar[1:2]},
-		{DueFilter{Account: "a", After: at(8) + 1}, []Day{calendar[1], {Start: at(30), Expired: 1}}},
+		{DueFilter{After: at(8) + 1, Before: at(30)}, calendar[1:3]},
+		{DueFilter{Account: "a", After: at(8) + 1}, []Day{calendar[1], calendar[2], {Start: at(37), Stopped: 1}}},
 		{DueFilter{After: at(40)}, []Day{}},
 	} {
-		got, err := s.Calendar(t.Context(), row.filter)
+		got, err := s.Calendar(t.Context(), row.filter.with(w.policy))
 		if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
 			t.Errorf("calendar of %+v: %v (-want +got):\n%s", row.filter, err, diff)
 		}
@@ -293,6 +301,60 @@ func TestTransitions(t *testing.T) {
 	}
 	if count, oldest, err := s.Backlog(t.Context(), at(8)-1); count != 0 || oldest != 0 || err != nil {
 		t.Errorf("backlog before anything is due: %d, %v, %v", count, oldest, err)
+	}
+}
+
+func (f DueFilter) with(policy domain.Policy) DueFilter {
+	f.Policy = policy
+	return f
+}
+
+// TestFewAreLookedInto: whose next transition comes too late is listed with what is set, on whichever page.
+func TestFewAreLookedInto(t *testing.T) {
+	w := newWorld(t)
+	at := func(days int) domain.Instant { return begin.Add(time.Duration(days) * day) }
+	for _, c := range []struct {
+		account string
+		until   int
+	}{{"a", 20}, {"b", 22}, {"a", 30}} {
+		order := w.order("o", domain.Pro, begin, at(c.until))
+		w.do(c.account, domain.CreateApp{AppName: "x", Order: &order})
+	}
+	s := w.serve()
+	w.wait(s)
+	for n, want := range map[int][]int{0: {20, 22, 30}, 1: {20, 22, 27, 30}, 2: {20, 22, 27, 29, 30}, 3: {20, 22, 27, 29, 30, 37}, 4: {20, 22, 27, 29, 30, 37}} {
+		s.lookInto = n
+		days, err := s.Calendar(t.Context(), DueFilter{Policy: w.policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int
+		for _, d := range days {
+			got = append(got, int(d.Start.Sub(begin)/day))
+			if d.Stopped+d.Expired != 1 {
+				t.Errorf("%d looked into: %+v, want one transition", n, d)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d looked into, the calendar's days (-want +got):\n%s", n, diff)
+		}
+		for limit := 1; limit < 5; limit++ {
+			var got []int
+			page := Page{Limit: limit}
+			for more := true; more; more = page.Cursor != "" {
+				found, next, err := s.Transitions(t.Context(), DueFilter{Policy: w.policy}, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range found {
+					got = append(got, int(d.At.Sub(begin)/day))
+				}
+				page.Cursor = next
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%d looked into, by %d (-want +got):\n%s", n, limit, diff)
+			}
+		}
 	}
 }
 

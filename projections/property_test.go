@@ -148,16 +148,21 @@ func (w *harness) sameDues(rt *rapid.T, s *Store) {
 	if diff := cmp.Diff(now, gotNow); diff != "" {
 		rt.Errorf("due now (-decided +projected):\n%s", diff)
 	}
-	for i, d := range due { // which a scheduler does not ask for
-		due[i].Prevention = w.accounts[d.Account].Account.Apps[d.App].Prevention(d.Due)
+	var listed []Transition
+	for id, row := range w.accounts {
+		for app := range row.Account.Apps {
+			for _, f := range row.Account.Foresee(app, w.policy) {
+				listed = append(listed, Transition{App: app, Account: id, From: f.From, Due: f.Due, Prevention: f.Prevention})
+			}
+		}
 	}
-	listed := slices.DeleteFunc(slices.Clone(due), func(d Transition) bool { return !d.Kind.Lifecycle() || d.To == "" })
-	all, _, err := s.Transitions(w.t.Context(), DueFilter{}, Page{Limit: MaxLimit})
+	slices.SortFunc(listed, func(a, b Transition) int { return a.key().compare(b.key()) })
+	all, _, err := s.Transitions(w.t.Context(), DueFilter{Policy: w.policy}, Page{Limit: MaxLimit})
 	if diff := cmp.Diff(listed[:min(len(listed), MaxLimit)], all, cmpopts.EquateEmpty()); diff != "" || err != nil {
 		rt.Errorf("transitions: %v (-decided +projected):\n%s", err, diff)
 	}
 	for id := range w.accounts {
-		own, next, err := s.Transitions(w.t.Context(), DueFilter{Account: id}, Page{Limit: MaxLimit})
+		own, next, err := s.Transitions(w.t.Context(), DueFilter{Account: id, Policy: w.policy}, Page{Limit: MaxLimit})
 		of := slices.DeleteFunc(slices.Clone(listed), func(d Transition) bool { return d.Account != id })
 		if diff := cmp.Diff(of, own, cmpopts.EquateEmpty()); diff != "" || next != "" || err != nil {
 			rt.Errorf("transitions of %s: %v (-of all +its own):\n%s", id, err, diff)

@@ -49,6 +49,7 @@ type Store struct {
 	seen     seen
 	recent   recent
 	searches chan struct{} // holds a token for each that runs
+	lookInto int           // MaxLookedInto, unless a test says otherwise
 	metrics  *metrics
 	failed   atomic.Pointer[error]
 
@@ -73,7 +74,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{config: config, path: filepath.Join(config.Dir, fileName), codec: codec}
+	s := &Store{config: config, path: filepath.Join(config.Dir, fileName), codec: codec, lookInto: MaxLookedInto}
 	s.progress.asked = make(chan struct{}, 1)
 	s.searches = make(chan struct{}, readerCount/2)
 	s.background, s.stop = context.WithCancelCause(context.Background())

@@ -53,7 +53,9 @@ func (a *ahead) Collect(to chan<- prometheus.Metric) {
 	if elapsed := a.config.Elapsed(); a.days == nil || today != a.today || elapsed-a.counted >= aheadFresh {
 		ctx, cancel := context.WithTimeout(context.Background(), aheadTimeout)
 		defer cancel()
-		days, err := a.config.Store.Calendar(ctx, projections.DueFilter{After: now, Before: today.Add(aheadDays * day)})
+		days, err := a.config.Store.Calendar(ctx, projections.DueFilter{
+			After: now, Before: today.Add(aheadDays * day), Policy: a.config.Engine.Policy(),
+		})
 		if err != nil {
 			return
 		}
@@ -64,7 +66,7 @@ func (a *ahead) Collect(to chan<- prometheus.Metric) {
 		counts[int64(d.Start-today)/day.Milliseconds()] = d
 	}
 	for i, d := range counts {
-		for goal, count := range map[string]int{"stopped": d.Stopped, "expired": d.Expired, "edition": d.Edition} {
+		for goal, count := range map[string]int{"stopped": d.Stopped, "expired": d.Expired, "active": d.Active, "edition": d.Edition} {
 			to <- prometheus.MustNewConstMetric(a.due, prometheus.GaugeValue, float64(count), strconv.Itoa(i), goal)
 		}
 	}

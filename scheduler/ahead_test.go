@@ -38,8 +38,8 @@ func TestWhatIsAheadIsCounted(t *testing.T) {
 				}
 			}
 		}
-		if all != 30*3 {
-			t.Errorf("%d counts, want one for each of 30 days and 3 goals", all)
+		if all != 30*4 {
+			t.Errorf("%d counts, want one for each of 30 days and 4 goals", all)
 		}
 		return found
 	}

@@ -88,6 +88,7 @@ func (v *forecastCmd) Run(ctx context.Context, c *console) error {
 			Day     string `json:"day"`
 			Stopped int    `json:"stopped"`
 			Expired int    `json:"expired"`
+			Active  int    `json:"active"`
 			Edition int    `json:"edition"`
 		} `json:"items"`
 	}
@@ -100,9 +101,9 @@ func (v *forecastCmd) Run(ctx context.Context, c *console) error {
 	}
 	var rows [][]string
 	for _, d := range calendar.Items {
-		rows = append(rows, []string{d.Day, strconv.Itoa(d.Stopped), strconv.Itoa(d.Expired), strconv.Itoa(d.Edition)})
+		rows = append(rows, []string{d.Day, strconv.Itoa(d.Stopped), strconv.Itoa(d.Expired), strconv.Itoa(d.Active), strconv.Itoa(d.Edition)})
 	}
-	c.table(fmt.Sprintf("nothing falls due within %s", v.Within), []string{"day", "stopped", "expired", "edition"}, rows)
+	c.table(fmt.Sprintf("nothing falls due within %s", v.Within), []string{"day", "stopped", "expired", "active", "edition"}, rows)
 	if rows = nil; len(all) > 0 {
 		c.say("")
 	}

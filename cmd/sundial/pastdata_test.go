@@ -143,6 +143,24 @@ var deviations = []deviation{
 		why: "a UserSig that is verified says from when to when it is valid", past: v1, asks: regexp.MustCompile(`/usersigs/verify`),
 		undo: func(a *pastdata.Asked) { without("issued_at")(a); without("expires_at")(a) },
 	},
+
+	// The forecast listed of each app what was set, and nothing behind it.
+	{
+		why: "the calendar counts returns to active", past: regexp.MustCompile(`^v[12]$`), asks: regexp.MustCompile(`^GET /v1/transitions/days`), shape: true,
+		undo: without("active"),
+	},
+	{
+		why: "the calendar counts what is known behind the next transition", past: regexp.MustCompile(`^v[12]$`), asks: regexp.MustCompile(`^GET /v1/transitions/days`),
+		undo: instead(`,\{"day":"2021-(?:03-27|04-10|05-08|05-09|05-10|05-11|06-01|06-02|06-08|06-09|07-08)",[^{}]*\}`, ``),
+	},
+	{
+		why: "the forecast lists the stop behind an expiry to come, and the order behind that", past: regexp.MustCompile(`^v[12]$`), asks: regexp.MustCompile(`^GET /v1/transitions\?`),
+		undo: instead(`,\{"app":\d+,"account":"acme","from":(?:"expired","to":"stopped"|"stopped","to":"active"),"due":"2021-0(?:3-27|4|5|6|7)[^{}]*\{[^{}]*\}\}`, ``),
+	},
+	{
+		why: "the forecast lists the expiries behind a gap", past: regexp.MustCompile(`^v2$`), asks: regexp.MustCompile(`^GET /v1/transitions\?`),
+		undo: instead(`,\{"app":\d+,"account":"acme","from":"active","to":"expired","due":"2021-06-0[12]T[^{}]*\{[^{}]*\}\}`, ``),
+	},
 }
 
 // v1 was made before orders could begin ahead, invoices over nothing were no debts, and reasons were no content.

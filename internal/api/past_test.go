@@ -210,8 +210,8 @@ func TestForecast(t *testing.T) {
 		Facts: []string{"sundial.billing.invoice.settled", "sundial.billing.invoice.voided"}, Invoices: []string{"i"}, EffectiveBy: stop,
 	}, list("owner", "?before=2021-01-10T00:00:00Z").Items[0].Prevented)
 	for query, want := range map[string]int{
-		"": 3, "?after=2021-01-08T00:00:00Z": 3, "?after=2021-01-08T00:00:00.001Z": 2,
-		"?after=2021-01-08T00:00:00Z&before=2021-01-08T00:00:00.001Z": 1, "?account=globex": 1,
+		"": 4, "?after=2021-01-08T00:00:00Z": 4, "?after=2021-01-08T00:00:00.001Z": 3,
+		"?after=2021-01-08T00:00:00Z&before=2021-01-08T00:00:00.001Z": 1, "?account=globex": 2,
 	} {
 		if got := len(list("auditor", query).Items); got != want {
 			t.Errorf("%q lists %d transitions, want %d", query, got, want)
@@ -223,16 +223,49 @@ func TestForecast(t *testing.T) {
 		t.Errorf("the invoice is settled, and still due is %+v", got)
 	}
 
-	const day = `{"day":"2021-01-20","stopped":0,"expired":2,"edition":0}`
+	const day = `{"day":"2021-01-20","stopped":0,"expired":2,"active":0,"edition":0},{"day":"2021-01-27","stopped":2,"expired":0,"active":0,"edition":0}`
 	for query, want := range map[string]string{
 		"":                             `{"after":"2021-01-01T00:00:00.000Z","before":"2021-01-31T00:00:00.000Z","items":[` + day + `]}`,
 		"?before=2021-01-20T00:00:00Z": `{"after":"2021-01-01T00:00:00.000Z","before":"2021-01-20T00:00:00.000Z","items":[]}`,
 		"?account=globex&after=2021-01-20T00:00:00Z": `{"after":"2021-01-20T00:00:00.000Z","before":"2021-02-19T00:00:00.000Z","items":[` +
-			strings.Replace(day, "2,", "1,", 1) + `]}`,
+			strings.ReplaceAll(day, ":2,", ":1,") + `]}`,
 	} {
 		diff(t, "the calendar "+query, want, w.must(200, "auditor", "GET", "/v1/transitions/days"+query, "").body)
 	}
 	diff(t, "a long window", []string{"before out_of_range"}, w.must(422, "auditor", "GET", "/v1/transitions/days?before=2022-01-03T00:00:00Z", "").fields())
 	w.must(403, "billing", "GET", "/v1/transitions/days", "")
 	w.must(404, "owner", "GET", "/v1/transitions/days?account=globex", "")
+}
+
+// TestForecastBeyondAGap: terms that are paid ahead with a gap, for one account as for all, and then as time runs.
+func TestForecastBeyondAGap(t *testing.T) {
+	w := start(t, nil)
+	order := func(id, edition, from, until string) string {
+		return `{"id":"` + id + `","edition":"` + edition + `","effective_at":"2021-` + from + `T00:00:00Z","paid_until":"2021-` + until +
+			`T00:00:00Z","amount":{"currency":"CNY","minor":1}}`
+	}
+	w.must(201, "operator", "POST", "/v1/accounts/acme/apps/import", `{"app":1499999999,"name":"shop","created_at":"2020-01-01T00:00:00Z","orders":[`+
+		order("o1", "pro", "01-01", "01-11")+`,`+order("o2", "pro", "01-21", "02-20")+`,`+order("up", "flagship", "01-26", "02-05")+`]}`)
+	want := []string{
+		"2021-01-11 active expired plan_expired pro", "2021-01-18 expired stopped plan_expired pro", "2021-01-21 stopped active order ",
+		"2021-01-26 edition:pro edition:flagship order ", "2021-02-05 edition:flagship edition:pro plan_expired flagship",
+		"2021-02-20 active expired plan_expired pro", "2021-02-27 expired stopped plan_expired pro",
+	}
+	for n := 0; ; n++ {
+		for _, query := range []string{"", "?account=acme"} {
+			var got []string
+			for _, item := range w.pages("operator", "/v1/transitions"+query, len(want)-n) {
+				var d Transition
+				if err := json.Unmarshal([]byte(item), &d); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, strings.Join([]string{d.Due.Time().Format(time.DateOnly), d.From, d.To, string(d.Cause), string(d.Prevented.Edition)}, " "))
+			}
+			diff(t, "transitions"+query, strings.Join(want[n:], "\n"), strings.Join(got, "\n"))
+		}
+		if n == len(want) {
+			break
+		}
+		w.must(200, "operator", "POST", "/v1/clock/advance", `{"to":"`+want[n][:len(time.DateOnly)]+`T00:00:00Z"}`)
+	}
 }

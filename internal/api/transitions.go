@@ -103,6 +103,7 @@ func (a *API) listTransitions(x *call) reply {
 	if !fine {
 		return problem
 	}
+	filter.Policy = a.config.Engine.Policy()
 	page, wrongPage := pageOf(x.query)
 	if wrong = joined(wrong, wrongPage); wrong != nil {
 		return invalid.with(wrong...)
@@ -126,6 +127,7 @@ type CalendarDay struct {
 	Day     string `json:"day" doc:"In UTC" example:"2021-01-12"`
 	Stopped int    `json:"stopped" doc:"Stops"`
 	Expired int    `json:"expired" doc:"Expiries"`
+	Active  int    `json:"active" doc:"Returns to active, by an order that begins"`
 	Edition int    `json:"edition" doc:"Changes of the edition alone"`
 }
 
@@ -142,6 +144,7 @@ func (a *API) forecast(x *call) reply {
 	if !fine {
 		return problem
 	}
+	filter.Policy = a.config.Engine.Policy()
 	if filter.After == 0 {
 		filter.After = a.config.Engine.Now()
 	}
@@ -160,7 +163,7 @@ func (a *API) forecast(x *call) reply {
 	}
 	shown := Calendar{After: filter.After, Before: filter.Before, Items: make([]CalendarDay, len(days))}
 	for i, d := range days {
-		shown.Items[i] = CalendarDay{d.Start.Time().Format(time.DateOnly), d.Stopped, d.Expired, d.Edition}
+		shown.Items[i] = CalendarDay{d.Start.Time().Format(time.DateOnly), d.Stopped, d.Expired, d.Active, d.Edition}
 	}
 	return ok(marshal(shown))
 }

@@ -163,14 +163,27 @@ func (d eventData) version(fact *Fact, needed bool) error {
 	return nil
 }
 
-// dateTime is date-time of RFC 3339, section 5.6. The calendar is left to time.Parse, which knows no leap seconds.
+// dateTime is date-time of RFC 3339, section 5.6. The calendar is left to time.Parse, and leap seconds to
+// parseInstant.
 var dateTime = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// parseInstant reads RFC 3339 with a zone; what is finer than a millisecond is cut off.
+// leapSecond is a time in the second behind the last one of a minute.
+var leapSecond = regexp.MustCompile(`(:\d{2}):60(\.\d+)?(Z|[+-])`)
+
+// parseInstant reads RFC 3339 with a zone; what is finer than a millisecond is cut off. A leap second, which only the end
+// of a month in UTC has, is the first instant of the next minute.
 func parseInstant(text string) (int64, error) {
-	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
+	upper := strings.ToUpper(text)
+	before := leapSecond.ReplaceAllString(upper, "$1:59$3")
+	at, err := time.Parse(time.RFC3339Nano, before)
 	if err != nil || !dateTime.MatchString(text) {
 		return 0, errors.New("needs a time in RFC 3339 with a zone")
+	}
+	if before != upper {
+		at = at.Add(time.Second)
+		if at.UTC().Format("02T15:04:05") != "01T00:00:00" {
+			return 0, errors.New("has a leap second where none can be")
+		}
 	}
 	if at.UnixMilli() <= 0 {
 		return 0, errors.New("lies before 1970")

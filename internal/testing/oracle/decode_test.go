@@ -29,6 +29,32 @@ func TestDecodeEvent(t *testing.T) {
 	}
 }
 
+func TestLeapSeconds(t *testing.T) {
+	for text, want := range map[string]string{
+		"2016-12-31T23:59:60Z":          "2017-01-01T00:00:00.000Z",
+		"2016-12-31t23:59:60.999z":      "2017-01-01T00:00:00.000Z",
+		"2017-01-01T08:59:60.5+09:00":   "2017-01-01T00:00:00.000Z",
+		"2021-02-28T15:59:60-08:00":     "2021-03-01T00:00:00.000Z",
+		"2016-12-31T23:59:59.999Z":      "2016-12-31T23:59:59.999Z",
+		"2016-12-31T23:58:60Z":          "",
+		"2016-12-30T23:59:60Z":          "",
+		"2016-12-31T23:59:61Z":          "",
+		"2016-12-31T23:59:60":           "",
+		"2016-12-31T23:59:60,5Z":        "",
+		"2016-12-31T23:59:60.Z":         "",
+		"2016-12-31T23:59:60+00:60":     "",
+		"2017-01-01T00:00:00.000+00:00": "2017-01-01T00:00:00.000Z",
+	} {
+		at, err := parseInstant(text)
+		switch {
+		case want == "" && err == nil:
+			t.Errorf("%s is read as %s", text, formatInstant(at))
+		case want != "" && (err != nil || formatInstant(at) != want):
+			t.Errorf("%s is read as %s, %v, want %s", text, formatInstant(at), err, want)
+		}
+	}
+}
+
 func TestMalformedEvents(t *testing.T) {
 	for _, row := range []struct{ what, from, to string }{
 		{"no specversion", `"specversion":"1.0",`, ``},
