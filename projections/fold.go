@@ -31,8 +31,8 @@ type folder struct {
 	accounts map[string]*list.Element // of *folded
 	order    list.List                // the account used last in front
 	apps     int                      // how many are kept
-	facts    int                      // orders and invoices of these
-	limit    int                      // how many apps may be kept, the facts among them
+	extra    int                      // what these weigh beyond that
+	limit    int                      // how much may be kept
 
 	// all says that no account was ever left out of memory: one that is not there has no rows either.
 	all bool
@@ -54,7 +54,7 @@ type source interface {
 type folded struct {
 	Row
 	whole bool   // all of its apps are in memory
-	facts int    // orders and invoices of its apps in memory
+	extra int    // what its apps in memory weigh beyond their number
 	batch uint64 // that changed it last
 }
 
@@ -136,14 +136,14 @@ func (f *folder) fold(d *decoded) error {
 	for _, r := range f.batch.rows {
 		r.commit(d, first, state)
 	}
-	known, facts := len(acc.Account.Apps), 0
+	known, extra := len(acc.Account.Apps), 0
 	if state != nil {
-		facts = state.Facts()
+		extra = state.Extra()
 	}
 	acc.Account.Apply(domain.Recorded{At: domain.Instant(d.commit.RecordedAt), Position: m.Sequence}, d.events...)
 	f.apps += len(acc.Account.Apps) - known
 	if app := acc.Account.Apps[first]; app != nil {
-		f.gather(acc, app.Facts()-facts)
+		f.weigh(acc, app.Extra()-extra)
 	}
 	if acc.batch != f.batch.number {
 		acc.batch = f.batch.number
@@ -196,7 +196,7 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 			app = loaded
 			acc.Account.Apps[id] = app
 			f.apps++
-			f.gather(acc, app.Facts())
+			f.weigh(acc, app.Extra())
 		}
 	}
 	nth := len(f.noted.apps)
@@ -208,16 +208,16 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	return app, nil
 }
 
-// gather counts facts that are kept of an account.
-func (f *folder) gather(acc *folded, facts int) {
-	acc.facts += facts
-	f.facts += facts
+// weigh counts what an account's apps weigh more than before.
+func (f *folder) weigh(acc *folded, more int) {
+	acc.extra += more
+	f.extra += more
 }
 
 // evict makes room by dropping the accounts that were not used for longest. What a batch changed that is not
 // committed yet stays: its rows cannot be read back.
 func (f *folder) evict() {
-	for f.apps+f.facts/domain.FactsPerApp >= f.limit {
+	for f.apps+f.extra >= f.limit {
 		e := f.order.Back()
 		if e == nil {
 			return
@@ -229,7 +229,7 @@ func (f *folder) evict() {
 		f.order.Remove(e)
 		delete(f.accounts, acc.Account.ID)
 		f.apps -= len(acc.Account.Apps) + 1
-		f.facts -= acc.facts
+		f.extra -= acc.extra
 		f.all = false
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"container/list"
 	"context"
 	"sync"
-
-	"sundial/domain"
 )
 
 // cache keeps accounts, each with a lock of its own, and evicts the least recently used. It is bounded by the apps in
@@ -61,7 +59,7 @@ func (c *cache) release(acc *account) {
 	c.mu.Unlock()
 	weight := 1
 	if acc.state != nil {
-		weight += len(acc.state.Apps) + acc.facts/domain.FactsPerApp
+		weight += len(acc.state.Apps) + acc.extra
 	}
 	<-s.lock
 	c.mu.Lock()

@@ -17,7 +17,7 @@ type account struct {
 	state    *domain.Account // nil: to be loaded
 	sequence uint64          // of its last commit; 0 before the first
 	hash     eventstore.Hash // of that commit
-	facts    int             // orders and invoices of its apps
+	extra    int             // what its apps weigh beyond their number
 	latest   bool            // the state came from the log or from an append of ours, not only from a projection that may lag
 	recent   []recent        // commands that the projections may not have yet
 	pruneAt  int             // how many of them are looked through next
@@ -38,18 +38,18 @@ func (a *account) apply(at domain.Recorded, events []domain.Event) {
 	for _, e := range events {
 		if !slices.Contains(subjects, e.Subject()) {
 			subjects = append(subjects, e.Subject())
-			a.facts -= a.factsOf(e.Subject())
+			a.extra -= a.extraOf(e.Subject())
 		}
 	}
 	a.state.Apply(at, events...)
 	for _, app := range subjects {
-		a.facts += a.factsOf(app)
+		a.extra += a.extraOf(app)
 	}
 }
 
-func (a *account) factsOf(app domain.AppID) int {
+func (a *account) extraOf(app domain.AppID) int {
 	if app := a.state.Apps[app]; app != nil {
-		return app.Facts()
+		return app.Extra()
 	}
 	return 0
 }
@@ -69,7 +69,7 @@ func (a *account) remember(r recent, projected uint64) {
 
 // forget drops a state that may be wrong; the next command loads it again.
 func (a *account) forget() {
-	a.state, a.sequence, a.hash, a.facts, a.latest, a.recent, a.pruneAt = nil, 0, eventstore.Hash{}, 0, false, nil, 0
+	a.state, a.sequence, a.hash, a.extra, a.latest, a.recent, a.pruneAt = nil, 0, eventstore.Hash{}, 0, false, nil, 0
 }
 
 // load brings the account in from the projections, unless the cache has it.
@@ -85,9 +85,9 @@ func (e *Engine) load(ctx context.Context, acc *account) error {
 		acc.state = domain.NewAccount(acc.id)
 		return nil
 	}
-	acc.state, acc.sequence, acc.hash, acc.facts = row.Account, row.Sequence, row.Hash, 0
+	acc.state, acc.sequence, acc.hash, acc.extra = row.Account, row.Sequence, row.Hash, 0
 	for _, app := range acc.state.Apps {
-		acc.facts += app.Facts()
+		acc.extra += app.Extra()
 	}
 	return nil
 }
