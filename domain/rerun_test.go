@@ -101,6 +101,7 @@ type orderWord struct {
 	id, edition string
 	at, until   Instant
 	version     int64
+	billing     bool // whose word it is
 }
 
 // knownOrders are the orders that were on record by an instant: they count before they begin.
@@ -108,7 +109,7 @@ func (w *harness) knownOrders(account string, app AppID, by Instant) map[orderWo
 	known := map[orderWord]bool{}
 	for _, p := range w.past(account, app) {
 		if e, is := p.Event.(OrderRecorded); is && p.At <= by {
-			known[orderWord{e.Order.ID, string(e.Order.Edition), e.Order.EffectiveAt, e.Order.PaidUntil, e.Order.Version}] = true
+			known[orderWord{e.Order.ID, string(e.Order.Edition), e.Order.EffectiveAt, e.Order.PaidUntil, e.Order.Version, e.By == Billing}] = true
 		}
 	}
 	return known
@@ -133,7 +134,7 @@ func (w *harness) checkHindsight(t failer, origin oracle.App, facts []oracle.Fac
 	}
 	known := w.knownOrders(origin.Account, AppID(origin.ID), at)
 	effective := slices.DeleteFunc(slices.Clone(facts), func(f oracle.Fact) bool {
-		return Instant(f.Effective) > at && !known[orderWord{f.Order, f.Edition, Instant(f.Effective), Instant(f.PaidUntil), f.Version}]
+		return Instant(f.Effective) > at && !known[orderWord{f.Order, f.Edition, Instant(f.Effective), Instant(f.PaidUntil), f.Version, !f.OwnersWord}]
 	})
 	got.Manual, got.Operator = Hold{}, Hold{}
 	compareViews(t, oracle.State(origin, effective, int64(at), w.graces()), viewOf(got), effective, at)
