@@ -33,8 +33,8 @@ build: ## build bin/sundial
 
 # Under the race detector collecting garbage takes a sixth of the time; it may take up to 2 GB instead.
 .PHONY: test
-test: ## run all tests with the race detector (some 11 minutes on 2 cores)
-	GOGC=400 go test -race -timeout 1200s ./...
+test: ## run all tests with the race detector (some 7 minutes on 2 cores)
+	GOGC=400 go test -race -timeout 900s ./...
 
 .PHONY: cover
 cover: ## print how much of each package's statements its own tests run (without the race detector)
