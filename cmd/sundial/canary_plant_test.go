@@ -25,6 +25,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"software.sslmate.com/src/go-pkcs12"
 
+	"sundial/domain"
 	"sundial/internal/pushcert"
 	"sundial/internal/server"
 )
@@ -76,6 +77,11 @@ var plainFields = map[string]any{
 	"channel_id": "chat", "badge_class": "com.example.chat.Main", "click_action": jsontext.Value(`{"type":"open_app"}`),
 	"environment": "production", "key_id": "ABC123DEFG", "team_id": "0123456789", "bundle_id": "com.example.chat",
 	"access_id": "1500000001", "access_point": "guangzhou", "os": "android",
+}
+
+func platformTPNS() pushcert.Platform {
+	all := pushcert.Platforms()
+	return all[slices.IndexFunc(all, func(p pushcert.Platform) bool { return p.Name == domain.TPNSPlatform })]
 }
 
 // fields makes up fields of a platform that are accepted, with secrets of their own; way is that of access.

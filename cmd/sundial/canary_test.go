@@ -263,7 +263,7 @@ func (c *canary) certificates(apps []uint64) {
 func (c *canary) imports() []uint64 {
 	c.t.Helper()
 	body := func(app int, key map[string]string) string {
-		tpns := pushcert.Platforms()[len(pushcert.Platforms())-1]
+		tpns := platformTPNS()
 		return c.text(map[string]any{
 			"app": app, "name": appName, "created_at": "2018-01-01T00:00:00.000Z", "keys": []any{key},
 			"certificates": []any{map[string]any{"id": app - 1_300_000_000, "platform": tpns.Name, "fields": c.fields(&tpns, "")}},

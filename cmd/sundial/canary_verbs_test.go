@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"sundial/internal/pushcert"
 )
 
 // notAsked are the verbs that ask nothing of an engine, or begin one.
@@ -70,7 +68,7 @@ func (c *canary) verbs(app string) {
 	}
 	c.verb(exitFailed, "", false, append(add, "--field", c.word("a name that is a secret")+"=x")...)
 
-	tpns := pushcert.Platforms()[len(pushcert.Platforms())-1]
+	tpns := platformTPNS()
 	line := func(app int, key string) string {
 		return c.text(map[string]any{
 			"account": "acme", "app": app, "name": appName, "created_at": "2018-01-01T00:00:00.000Z",
