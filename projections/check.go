@@ -22,7 +22,7 @@ import (
 
 // Difference is something in which the serving projections are not what the log makes of them.
 type Difference struct {
-	Kind    string // account, app, due, certificate, deletion_request, commit (what was seen), or file
+	Kind    string // that of the table, or file
 	Key     string // which one: an id, a position, a place in the due order
 	Field   string // "" where a whole row is missing, or there for no reason
 	Serving string // "" where it is missing

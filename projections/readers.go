@@ -104,6 +104,18 @@ func (db *database) close() error {
 // ErrClosed is what reads of a closed store get.
 var ErrClosed = errors.New("projections: closed")
 
+// lent lets a reader be used, and gives it back also where that panics: a store whose reader is missing never closes.
+func (r *reader) lent(to *database, f func(*reader) error) error {
+	defer func() {
+		clear(r.row)
+		to.readers <- r
+	}()
+	if err := f(r); err != nil {
+		return fmt.Errorf("projections: reading: %w", err)
+	}
+	return nil
+}
+
 // search is read for what may look at every app, which takes tenths of a second where there are a million: half of the
 // readers stay free for what takes microseconds.
 func (s *Store) search(ctx context.Context, f func(*reader) error) error {
@@ -125,13 +137,7 @@ func (s *Store) read(ctx context.Context, f func(*reader) error) error {
 		}
 		select {
 		case r := <-db.readers:
-			err := f(r)
-			clear(r.row)
-			db.readers <- r
-			if err != nil {
-				return fmt.Errorf("projections: reading: %w", err)
-			}
-			return nil
+			return r.lent(db, f)
 		case <-db.gone:
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -218,7 +218,7 @@ func check(t *testing.T, files fs.FS) (wrong []string, missing map[string]string
 				say("%s is written otherwise now: give the event a new version (-golden +now):\n%s", name, diff)
 			}
 			if empty := emptyField(reflect.ValueOf(event)); g.form == "" && empty != "" {
-				say("%s lacks %s: the file named as the type has every member", name, empty)
+				say("%s lacks %s: the file named as the type has every member; if the member is new, give the event a new version", name, empty)
 			}
 			continue
 		}
