@@ -1,6 +1,9 @@
 package oracle
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Foreseen is a transition that comes if no further fact does.
 type Foreseen struct {
@@ -24,7 +27,10 @@ func Ahead(app App, facts []Fact, now int64, grace ByEdition, most int) []Forese
 		}
 		at = view.Next[0].Due
 		status := view.Status
-		for _, next := range view.Next {
+		for i, next := range view.Next {
+			if slices.Contains(view.Next[:i], next) {
+				continue // an order for no time begins as the app stops
+			}
 			from := status
 			if strings.HasPrefix(next.To, "edition:") {
 				from = "edition:" + view.Edition
