@@ -105,12 +105,9 @@ func (s *Store) commit(db *database, b *batch) error {
 	err := s.commitSeen(db, b)
 	if err != nil {
 		s.recent.end(nil)
-	} else {
-		s.recent.end(b.crowded)
-	}
-	if err != nil {
 		return err
 	}
+	s.recent.end(b.crowded)
 	s.metrics.batch(len(b.keys), time.Since(began)) //nolint:forbidigo // measures a duration
 	s.at.position, s.at.hash = b.position, b.hash
 	s.progress.reach(b.position) // last, so that who waited for it sees the rest too
