@@ -134,6 +134,16 @@ func (e *Engine) Committed(ctx context.Context, req Request) (Answer, bool, erro
 	return answer, true, err
 }
 
+// RecordedAt is when the commit at a position of the log was recorded.
+func (e *Engine) RecordedAt(ctx context.Context, position uint64) (domain.Instant, error) {
+	m, err := e.config.Log.Get(ctx, position)
+	if err != nil {
+		return 0, fmt.Errorf("%w (%w)", ErrUnavailable, err)
+	}
+	commit, err := eventstore.DecodeCommit(m.Payload)
+	return domain.Instant(commit.RecordedAt), err
+}
+
 // Projected waits until who reads here after a commit will see it. Where that takes longer than five seconds the commit
 // is to be answered all the same, with its position.
 func (e *Engine) Projected(ctx context.Context, position uint64) {

@@ -342,6 +342,38 @@ func TestABatchSupersedesItsOwn(t *testing.T) {
 	}
 }
 
+// An intake that dies between the commit of an event and the closing of what it supersedes leaves that open: it is closed
+// when the event comes again, and what was parked since the commit is not.
+func TestWhatIsSupersededIsClosedAfterACrash(t *testing.T) {
+	w := newWorld(t)
+	n := w.node()
+	n.app("acme", shop)
+	good := overdue("e-1", "acme", shop, "inv-1")
+	bad, worse := strings.Replace(good, `"minor":100`, `"minor":-100`, 1), strings.Replace(good, `"minor":100`, `"minor":-200`, 1)
+	take := func(event string, want Kind) {
+		t.Helper()
+		outcomes, err := n.Take(t.Context(), []jsontext.Value{jsontext.Value(event)}, "billing:test")
+		if err != nil || outcomes[0].Outcome != want {
+			t.Fatalf("%s: %+v, %v; want %s", event, outcomes, err, want)
+		}
+	}
+	take(bad, OutcomeParked)
+	n.engine.Move(time.Minute)
+	fact, err := Decode([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.execute(t.Context(), &fact, origin{actor: "billing:test"}); err != nil { // and here it dies
+		t.Fatal(err)
+	}
+	n.engine.Move(time.Minute)
+	take(worse, OutcomeParked)
+	take(good, OutcomeDuplicate)
+	if items, _, err := n.Parked(t.Context(), "", 9); err != nil || len(items) != 1 || string(items[0].Event) != worse {
+		t.Errorf("open: %+v, %v; want only what was parked since", items, err)
+	}
+}
+
 // A message that a publisher could not have parked is refused to it.
 func TestMoreThanFitsIsRefusedToThePublisher(t *testing.T) {
 	w := newWorld(t)

@@ -106,11 +106,8 @@ func (i *Intake) consider(ctx context.Context, b []byte, fact Notification, unre
 		if err != nil {
 			return Outcome{}, nil, err
 		}
-		outcome := answered(&fact, answer)
-		if outcome.Outcome == OutcomeAccepted {
-			i.supersede(ctx, rivals, answer.Position)
-		}
-		return outcome, nil, nil
+		i.supersedeUnder(ctx, rivals, answer)
+		return answered(&fact, answer), nil, nil
 	}
 	if key == (parkedKey{}) {
 		if key, err = came.key(); err != nil {
@@ -152,6 +149,44 @@ func (i *Intake) parkedAs(ctx context.Context, came *arrival, rivals []parkedKey
 		}
 	}
 	return key, false, nil
+}
+
+// supersedeUnder closes the parked events under the source and id of a fact that is in the log now. Where it was in before,
+// whoever took it in may have died before closing them: those parked earlier are closed then. One parked since says
+// something else of what had been taken in, and is for a person.
+func (i *Intake) supersedeUnder(ctx context.Context, rivals []parkedKey, answer engine.Answer) {
+	if answer.Outcome == engine.Repeated {
+		var err error
+		if rivals, err = i.parkedBefore(ctx, rivals, answer.Position); err != nil {
+			i.log.Warn("it is not known whether parked events were superseded; they stay open", "position", answer.Position, "error", err)
+			return
+		}
+	}
+	i.supersede(ctx, rivals, answer.Position)
+}
+
+// parkedBefore picks the open ones that were parked before the commit at a position was recorded.
+func (i *Intake) parkedBefore(ctx context.Context, rivals []parkedKey, position uint64) ([]parkedKey, error) {
+	var before []parkedKey
+	var recorded domain.Instant // 0 until it is asked for
+	for _, key := range rivals {
+		parked, err := i.parking.get(ctx, key)
+		if errors.Is(err, ErrNotParked) || err == nil && parked.State != StateOpen {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if recorded == 0 {
+			if recorded, err = i.config.Engine.RecordedAt(ctx, position); err != nil {
+				return nil, err
+			}
+		}
+		if parked.ParkedAt < recorded {
+			before = append(before, key)
+		}
+	}
+	return before, nil
 }
 
 // supersede closes parked events in whose place another one of their source and id was taken in. One that cannot be closed
@@ -304,9 +339,7 @@ func (i *Intake) replay(ctx context.Context, key parkedKey, fact *Notification, 
 			return 0, &StillParkedError{code, text}
 		}
 		i.log.Info("took in a parked event", "parked", key.String(), "account", fact.Account, "app", fact.App, "by", by, "position", answer.Position)
-		if answer.Outcome != engine.Repeated {
-			i.supersede(ctx, i.parking.index.under(slotOf(fact.Source, fact.ID)), answer.Position)
-		}
+		i.supersedeUnder(ctx, i.parking.index.under(slotOf(fact.Source, fact.ID)), answer)
 		return answer.Position, nil
 	}
 }
