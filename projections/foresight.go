@@ -12,7 +12,7 @@ import (
 // MaxLookedInto is how many apps one question about all accounts looks into for what comes behind their next
 // transitions: those whose next ones come soonest. Each takes some 20 us, and a page should take less than 50 ms however
 // many apps there are. Of further apps only what is set already is listed.
-const MaxLookedInto = 2000
+const MaxLookedInto = 1000
 
 // lookedInto is an app with what lies ahead of it.
 type lookedInto struct {
