@@ -103,6 +103,7 @@ type App struct {
 	TRTCStopped  bool     `json:"trtc_stopped,omitzero"`
 	TRTCNotedAt  Instant  `json:"trtc_noted_at,omitzero"` // when the TRTC side's word that counts is effective
 	DeletedAt    Instant  `json:"deleted_at,omitzero"`
+	Renumbered   AppID    `json:"renumbered,omitzero"` // the number under which it goes on; deleted under this one
 
 	Keys         []Key           `json:"keys,omitzero"` // in force; the last one signs
 	KeysIssued   int             `json:"keys_issued,omitzero"`

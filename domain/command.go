@@ -29,7 +29,8 @@ const (
 type Moment struct {
 	Now    Instant // the engine's clock, never before the account's latest commit
 	Policy Policy
-	NewApp AppID  // the number that a new app gets; only CreateApp needs one
+	NewApp AppID  // the number that a new app gets; only CreateApp and RenumberApp need one
+	Shared bool   // another account's app has the number of the command's, and had it first; only RenumberApp asks
 	Role   Role   // of who gives the command
 	Actor  string // who gives it, as the log names them
 }
@@ -57,6 +58,9 @@ func (d *draft) app(id AppID) (*App, error) {
 	app := d.from.Apps[id]
 	if app == nil {
 		return nil, refuse(AppNotFound)
+	}
+	if app.Renumbered != 0 {
+		return nil, refuse(AppHasOtherNumber)
 	}
 	copied := app.Clone()
 	d.open().Apps[id] = copied

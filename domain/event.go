@@ -13,7 +13,7 @@ type Event interface {
 func Prototypes() []Event {
 	return []Event{
 		QuotaSet{}, PolicySet{},
-		AppCreated{}, AppImported{}, AppInfoEdited{}, AppDeleted{},
+		AppCreated{}, AppImported{}, AppInfoEdited{}, AppDeleted{}, AppRenumbered{},
 		OrderRecorded{}, RefundRecorded{},
 		InvoiceOverdueRecorded{}, InvoiceSettledRecorded{}, InvoiceVoidedRecorded{},
 		EditionChanged{}, TermScheduled{},

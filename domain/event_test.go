@@ -45,7 +45,7 @@ func TestEveryCommandHasAName(t *testing.T) {
 		MarkArrears{}, SettleArrears{}, VoidInvoice{}, StopApp{}, StartApp{}, NoteTRTCStopped{}, NoteTRTCStarted{}, FireTransition{},
 		IssueKey{}, UpgradeKeyAlgorithm{}, RotateKey{}, RetireKey{}, RevealKey{}, AddAdmins{}, RemoveAdmins{},
 		AddCertificate{}, EditCertificate{}, DeleteCertificate{}, EnableTRTC{}, EnableTPNS{}, DisableTPNS{},
-		RequestDeletion{}, ApproveDeletion{}, RejectDeletion{}, Rejudge{},
+		RequestDeletion{}, ApproveDeletion{}, RejectDeletion{}, Rejudge{}, RenumberApp{},
 	}
 	var listed []string
 	for _, c := range commands {

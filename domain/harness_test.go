@@ -53,7 +53,7 @@ func (w *harness) run(t failer, account string, now Instant, role Role, c Comman
 	t.Helper()
 	acc := w.account(account)
 	before := acc.Clone()
-	events, err := Decide(acc, c, Moment{Now: now, Policy: w.policy, Role: role, Actor: string(role), NewApp: testApp + AppID(len(acc.Apps))})
+	events, err := Decide(acc, c, Moment{Now: now, Policy: w.policy, Role: role, Actor: string(role), NewApp: testApp + AppID(len(acc.Apps)), Shared: true})
 	if diff := gocmp.Diff(before, acc); diff != "" {
 		t.Fatalf("deciding %s changed the account (-before +after):\n%s", c.Name(), diff)
 	}
@@ -167,7 +167,7 @@ func (w *harness) checkPromises(t failer, before, after *Account, now Instant, c
 
 func saysSo(e Event) bool {
 	switch e.(type) {
-	case AppStopped, AppReinstated, AppDeleted:
+	case AppStopped, AppReinstated, AppDeleted, AppRenumbered:
 		return true
 	}
 	return false

@@ -32,7 +32,11 @@ var (
 	AppNumberReserved = Code{"app_id_reserved", Rule, "This SDKAppID lies among numbers that another node may be giving to new apps.",
 		"Import the app through the node that holds the block, or under a number that is not yet among those of new apps."}
 	AppDeletedAlready = Code{"app_deleted", Rule, "The app was deleted, which is final.", "Create a new app."}
-	QuotaExhausted    = Code{"quota_exhausted", Rule, "The account has as many apps as its quota allows.",
+	NumberNotShared   = Code{"number_not_shared", Rule, "No other account's app had this number before.",
+		"Leave the app as it is: only one whose number was given out twice, and to another app first, gets another."}
+	AppHasOtherNumber = Code{"app_renumbered", Rule, "The app goes on under another number: this one was another account's app's first.",
+		"Look for its number in the account's list of apps, use that, and tell whoever bills the app."}
+	QuotaExhausted = Code{"quota_exhausted", Rule, "The account has as many apps as its quota allows.",
 		"Delete an app, or have an operator raise the quota."}
 	QuotaBelowUse = Code{"quota_below_use", Rule, "The account has more apps than that, and the new quota does not even raise the present one.",
 		"Set a quota of at least the apps in use, or above the present one."}
@@ -91,7 +95,7 @@ var (
 // Codes lists every refusal of the domain.
 func Codes() []Code {
 	return []Code{
-		AppNotFound, AppTaken, AppNumberReserved, AppDeletedAlready, QuotaExhausted, QuotaBelowUse,
+		AppNotFound, AppTaken, AppNumberReserved, AppDeletedAlready, NumberNotShared, AppHasOtherNumber, QuotaExhausted, QuotaBelowUse,
 		EditionNotHigher, NoReturnToTrial, AddonsNeedPaid, RenewNeedsPaid, RenewOtherEdition, OrderConflict, EffectiveTooFar,
 		StopNeedsTrial, AlreadyStopped, ReasonRequired, TRTCRunning, NotTRTCTrial, StartNotYours,
 		NotStopped, DeletionNeedsRequest, ConfirmationRequired,

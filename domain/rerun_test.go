@@ -22,7 +22,7 @@ const (
 func TestEveryEventIsClassified(t *testing.T) {
 	want := map[string]string{
 		"account.quota_set.v1": isDone,
-		"app.created.v1":       isDone, "app.imported.v1": isDone, "app.info_edited.v1": isDone, "app.deleted.v1": isDone,
+		"app.created.v1":       isDone, "app.imported.v1": isDone, "app.info_edited.v1": isDone, "app.deleted.v1": isDone, "app.renumbered.v1": isDone,
 		"app.order_recorded.v1": isFact, "app.refund_recorded.v2": isFact, "app.invoice_overdue_recorded.v1": isFact,
 		"app.invoice_settled_recorded.v1": isFact, "app.invoice_voided_recorded.v1": isFact,
 		"app.edition_changed.v1": isConsequence, "app.term_scheduled.v2": isConsequence,

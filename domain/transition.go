@@ -167,6 +167,9 @@ func (c FireTransition) Subject() AppID { return c.App }
 func (c FireTransition) ID() string { return fmt.Sprintf("auto/%d/%s/%d", c.App, c.Kind, c.Episode) }
 
 func (c FireTransition) decide(d *draft) error {
+	if gone := d.from.Apps[c.App]; gone != nil && gone.DeletedAt != 0 {
+		return nil
+	}
 	app, err := d.app(c.App)
 	if err != nil {
 		return err

@@ -126,16 +126,18 @@ type appRow struct {
 }
 
 type stateRow struct {
+	account string
 	id      domain.AppID
 	crowded bool
 	state   span
 }
 
 type factRow struct {
-	app   domain.AppID
-	kind  int64
-	id    string
-	state span
+	account string
+	app     domain.AppID
+	kind    int64
+	id      string
+	state   span
 }
 
 func (r *appRows) before(app *domain.App) {
@@ -155,7 +157,7 @@ func (r *appRows) app(nth int, app *domain.App) (err error) {
 	if b.states, err = appendApp(b.states, app); err != nil {
 		return unwritable(fmt.Sprint("app ", app.ID), app.Position, err)
 	}
-	r.states = append(r.states, stateRow{app.ID, crowded(app), span{from, len(b.states)}})
+	r.states = append(r.states, stateRow{app.Account, app.ID, crowded(app), span{from, len(b.states)}})
 	if crowded(app) {
 		if err := r.changedFacts(app, &r.was[nth]); err != nil {
 			return unwritable(fmt.Sprint("app ", app.ID), app.Position, err)
@@ -177,7 +179,7 @@ func (r *appRows) changedFacts(app *domain.App, was *formerly) error {
 	b := r.batch
 	var err error
 	made := func(kind int64, id string, from int) bool {
-		r.facts = append(r.facts, factRow{app.ID, kind, id, span{from, len(b.states)}})
+		r.facts = append(r.facts, factRow{app.Account, app.ID, kind, id, span{from, len(b.states)}})
 		return err == nil
 	}
 	for o := range app.Orders.Since(was.orders) {
@@ -199,22 +201,24 @@ func (r *appRows) write(w *writer) error {
 	listed := func(rows []appRow) func(int, []driver.NamedValue) {
 		return func(i int, args []driver.NamedValue) {
 			a := &rows[i]
-			args[0].Value, args[1].Value = int64(a.id), a.account
+			args[0].Value, args[1].Value = w.key(a.account, a.id), a.account
 			args[2].Value, args[3].Value, args[4].Value = string(a.status), string(a.edition), search.Fold(a.name)
 		}
 	}
 	if err := w.insert(insertApps, len(r.created), listed(r.created)); err != nil {
-		if isConstraint(err) {
-			err = appTaken(0)
+		if !isConstraint(err) {
+			return err
 		}
-		return err
+		if err := r.writeLater(w); err != nil {
+			return err
+		}
 	}
 	if err := w.insert(relistApps, len(r.relisted), listed(r.relisted)); err != nil {
 		return err
 	}
 	err := w.insert(insertAppStates, len(r.states), func(i int, args []driver.NamedValue) {
 		s := &r.states[i]
-		args[0].Value, args[1].Value, args[2].Value = int64(s.id), int64(0), r.batch.state(s.state)
+		args[0].Value, args[1].Value, args[2].Value = w.key(s.account, s.id), int64(0), r.batch.state(s.state)
 		if s.crowded {
 			args[1].Value = int64(1)
 		}
@@ -224,8 +228,26 @@ func (r *appRows) write(w *writer) error {
 	}
 	return w.insert(insertFacts, len(r.facts), func(i int, args []driver.NamedValue) {
 		f := &r.facts[i]
-		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(f.app), f.kind, f.id, r.batch.state(f.state)
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = w.key(f.account, f.app), f.kind, f.id, r.batch.state(f.state)
 	})
+}
+
+// writeLater writes the rows of the new apps one by one, since a number that is among them was another app's before.
+func (r *appRows) writeLater(w *writer) error {
+	for i := range r.created {
+		a := &r.created[i]
+		key, there, err := w.firstKey(a.account, a.id)
+		if err == nil && !there {
+			err = w.insert(insertApps, 1, func(_ int, args []driver.NamedValue) {
+				args[0].Value, args[1].Value = key, a.account
+				args[2].Value, args[3].Value, args[4].Value = string(a.status), string(a.edition), search.Fold(a.name)
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *appRows) reset() {
@@ -273,7 +295,8 @@ func (s *Store) SharedApp(ctx context.Context, id domain.AppID) (*domain.App, bo
 	return app, found, err
 }
 
-// AccountOf gives the account that an app belongs to, false if there is no such app.
+// AccountOf gives the account that an app belongs to, false if there is no such app. Where two have the number it is that of
+// the one that had it first; so it is with App.
 func (s *Store) AccountOf(ctx context.Context, app domain.AppID) (string, bool, error) {
 	account := s.recent.account(app)
 	if account != "" {
@@ -327,10 +350,11 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 		read = s.search
 	}
 	var apps []*domain.App
+	var keys []domain.AppID
 	err := read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, appWidth, func(row []driver.Value) error {
+		return r.list(ctx, query, args, appWidth+1, func(row []driver.Value) error {
 			app, err := decodeApp(row)
-			apps = append(apps, app)
+			apps, keys = append(apps, app), append(keys, domain.AppID(integer(row[appWidth])))
 			return err
 		})
 	})
@@ -341,7 +365,7 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, page Page) ([]*domai
 		return apps, "", nil
 	}
 	apps = apps[:page.limit()]
-	next, err := cursor("apps", apps[len(apps)-1].ID)
+	next, err := cursor("apps", keys[len(apps)-1])
 	return apps, next, err
 }
 
@@ -351,7 +375,7 @@ const maxQuery = 1024
 func (f AppFilter) query(after domain.AppID, limit int) (string, []any) {
 	where, args := f.conditions()
 	where, args = append(where, "a.id > ?"), append(args, int64(after))
-	return `SELECT ` + appState + ` FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
+	return `SELECT ` + appState + `, a.id FROM apps a JOIN app_states s ON s.id = a.id WHERE ` + strings.Join(where, " AND ") +
 		` ORDER BY a.id LIMIT ` + strconv.Itoa(limit), args
 }
 
@@ -372,7 +396,7 @@ func (f AppFilter) conditions() (where []string, args []any) {
 	if f.Query != "" {
 		part := search.Fold(f.Query)
 		if from, to, ok := numbers(f.Query); ok {
-			add(`(instr(a.name, ?) > 0 OR a.id BETWEEN ? AND ?)`, part, int64(from), int64(to))
+			add(`(instr(a.name, ?) > 0 OR a.id & 17179869183 BETWEEN ? AND ?)`, part, int64(from), int64(to))
 		} else {
 			add(`instr(a.name, ?) > 0`, part)
 		}

@@ -17,7 +17,7 @@ var certificateProjection = projection{
 	}},
 	indexes: []string{`CREATE INDEX IF NOT EXISTS certificates_by_end ON certificates (ends, id) WHERE ends > 0`},
 	inserts: []insertion{insertCertificates},
-	rows:    func(*batch) rows { return &certificateRows{came: map[domain.AppID][]domain.CertificateID{}} },
+	rows:    func(*batch) rows { return &certificateRows{came: map[appOf][]domain.CertificateID{}} },
 }
 
 var insertCertificates = insertion{head: `INSERT OR REPLACE INTO certificates (id, app, account, ends)`, columns: 4}
@@ -25,7 +25,7 @@ var insertCertificates = insertion{head: `INSERT OR REPLACE INTO certificates (i
 type certificateRows struct {
 	unconcerned
 	was  []map[domain.CertificateID]domain.Instant // when each ended before the batch, by note; nil for most apps
-	came map[domain.AppID][]domain.CertificateID   // within the batch; some may have gone again
+	came map[appOf][]domain.CertificateID   // within the batch; some may have gone again
 	list []certificateRow
 }
 
@@ -39,7 +39,8 @@ type certificateRow struct {
 func (r *certificateRows) commit(d *decoded, _ domain.AppID, _ *domain.App) {
 	for _, e := range d.events {
 		if added, is := e.(domain.CertificateAdded); is {
-			r.came[added.App] = append(r.came[added.App], added.Certificate.ID)
+			of := appOf{d.message.Account, added.App}
+			r.came[of] = append(r.came[of], added.Certificate.ID)
 		}
 	}
 }
@@ -72,7 +73,7 @@ func (r *certificateRows) app(nth int, app *domain.App) error {
 	for id := range before {
 		gone(id)
 	}
-	for _, id := range r.came[app.ID] {
+	for _, id := range r.came[appOf{app.Account, app.ID}] {
 		gone(id)
 	}
 	return nil
@@ -81,7 +82,7 @@ func (r *certificateRows) app(nth int, app *domain.App) error {
 func (r *certificateRows) write(w *writer) error {
 	return w.insert(insertCertificates, len(r.list), func(i int, args []driver.NamedValue) {
 		k := &r.list[i]
-		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(k.id), int64(k.app), k.account, int64(k.ends)
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(k.id), w.key(k.account, k.app), k.account, int64(k.ends)
 	})
 }
 
@@ -144,7 +145,7 @@ func (s *Store) CertificateOwner(ctx context.Context, id domain.CertificateID) (
 	found := false
 	err := s.read(ctx, func(r *reader) error {
 		return r.list(ctx, `SELECT app FROM certificates WHERE id = ?`, []any{int64(id)}, 1, func(row []driver.Value) error {
-			app, found = domain.AppID(integer(row[0])), true
+			app, found = numberOf(integer(row[0])), true
 			return nil
 		})
 	})

@@ -58,9 +58,6 @@ func TestStops(t *testing.T) {
 				domain.AppInfoEdited{About: domain.About{App: 1500000000}, Name: "x", AppType: "other"},
 			}), w.account("acme").Sequence)
 		}, "what it makes of app 1500000000 is not whole", true},
-		{"an app of two accounts", func(w *harness) {
-			w.append(w.commit("new", "x", "create_app", w.now, []domain.Event{created(domain.FirstApp)}), 0)
-		}, "two accounts have an app with the same number", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -28,7 +28,7 @@ type requestRows struct {
 	unconcerned
 	was      []bool // open before the batch, by note
 	asked    []requestRow
-	answered []domain.AppID // whose request is open no more
+	answered []appOf // whose request is open no more
 }
 
 type requestRow struct {
@@ -46,7 +46,7 @@ func (r *requestRows) app(nth int, app *domain.App) error {
 	case open:
 		r.asked = append(r.asked, requestRow{app.ID, app.Account, app.Deletion.RequestedAt})
 	case r.was[nth]:
-		r.answered = append(r.answered, app.ID)
+		r.answered = append(r.answered, appOf{app.Account, app.ID})
 	}
 	return nil
 }
@@ -54,13 +54,13 @@ func (r *requestRows) app(nth int, app *domain.App) error {
 func (r *requestRows) write(w *writer) error {
 	remove := w.statements[deleteRequest]
 	for _, app := range r.answered {
-		if err := remove.set(int64(app)).run(); err != nil {
+		if err := remove.set(w.key(app.account, app.app)).run(); err != nil {
 			return err
 		}
 	}
 	return w.insert(insertRequests, len(r.asked), func(i int, args []driver.NamedValue) {
 		q := &r.asked[i]
-		args[0].Value, args[1].Value, args[2].Value = int64(q.app), q.account, int64(q.at)
+		args[0].Value, args[1].Value, args[2].Value = w.key(q.account, q.app), q.account, int64(q.at)
 	})
 }
 
@@ -83,14 +83,15 @@ func (s *Store) DeletionRequests(ctx context.Context, account string, page Page)
 			return nil, "", err
 		}
 	}
-	const query = `SELECT ` + appState + ` FROM deletion_requests q JOIN app_states s ON s.id = q.app
+	const query = `SELECT ` + appState + `, q.app FROM deletion_requests q JOIN app_states s ON s.id = q.app
 		WHERE (q.requested_at, q.app) > (?1, ?2) AND (?3 = '' OR q.account = ?3) ORDER BY q.requested_at, q.app LIMIT ?4`
 	args := []any{after.At, int64(after.App), account, int64(page.limit() + 1)}
 	var found []*domain.App
+	var keys []domain.AppID
 	err := s.read(ctx, func(r *reader) error {
-		return r.list(ctx, query, args, appWidth, func(row []driver.Value) error {
+		return r.list(ctx, query, args, appWidth+1, func(row []driver.Value) error {
 			app, err := decodeApp(row)
-			found = append(found, app)
+			found, keys = append(found, app), append(keys, domain.AppID(integer(row[appWidth])))
 			return err
 		})
 	})
@@ -99,6 +100,6 @@ func (s *Store) DeletionRequests(ctx context.Context, account string, page Page)
 	}
 	found = found[:page.limit()]
 	last := found[len(found)-1]
-	next, err := cursor("deletion_requests", requestKey{int64(last.Deletion.RequestedAt), last.ID})
+	next, err := cursor("deletion_requests", requestKey{int64(last.Deletion.RequestedAt), keys[len(found)-1]})
 	return found, next, err
 }

@@ -90,13 +90,13 @@ func (r *dueRows) write(w *writer) error {
 	remove := w.statements[deleteDue]
 	for i := range r.gone {
 		d := &r.gone[i]
-		if err := remove.set(int64(d.At), d.account, int64(d.app), kindNumber(d.Kind)).run(); err != nil {
+		if err := remove.set(int64(d.At), d.account, w.key(d.account, d.app), kindNumber(d.Kind)).run(); err != nil {
 			return err
 		}
 	}
 	return w.insert(insertDues, len(r.due), func(i int, args []driver.NamedValue) {
 		d := &r.due[i]
-		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(d.At), d.account, int64(d.app), kindNumber(d.Kind)
+		args[0].Value, args[1].Value, args[2].Value, args[3].Value = int64(d.At), d.account, w.key(d.account, d.app), kindNumber(d.Kind)
 		args[4].Value, args[5].Value, args[6].Value = d.To, string(d.Cause), int64(d.Episode)
 	})
 }
@@ -113,6 +113,8 @@ type Transition struct {
 	From    string // the app's status, or "edition:" and its edition where that will change; as of then in Transitions, else now
 	domain.Due
 	Prevention domain.Prevention // what would keep it from happening; only Transitions fills it in
+
+	row domain.AppID // the key of the app's rows; 0: its number
 }
 
 // dueColumns come with the app's present state: what a transition leads from is not kept with its due time, as it
@@ -129,7 +131,7 @@ const listedColumns = `d.at, d.account, d.app, d.kind, d.goal, d.cause, d.episod
 
 func transitionOf(row []driver.Value) Transition {
 	t := Transition{
-		App: domain.AppID(integer(row[2])), Account: text(row[1]), From: from(text(row[4]), text(row[7]), text(row[8])),
+		App: numberOf(integer(row[2])), row: domain.AppID(integer(row[2])), Account: text(row[1]), From: from(text(row[4]), text(row[7]), text(row[8])),
 		Due: domain.Due{
 			At: domain.Instant(integer(row[0])), To: text(row[4]), Cause: domain.Cause(text(row[5])),
 			Episode: uint64(integer(row[6])),
@@ -214,7 +216,7 @@ type dueKey struct {
 	Kind    int64        `json:"kind"`
 }
 
-func (t *Transition) key() dueKey { return dueKey{int64(t.At), t.Account, t.App, kindNumber(t.Kind)} }
+func (t *Transition) key() dueKey { return dueKey{int64(t.At), t.Account, cmp.Or(t.row, t.App), kindNumber(t.Kind)} }
 
 func (k dueKey) compare(with dueKey) int {
 	return cmp.Or(cmp.Compare(k.At, with.At), cmp.Compare(k.Account, with.Account), cmp.Compare(k.App, with.App), cmp.Compare(k.Kind, with.Kind))

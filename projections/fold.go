@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"cmp"
 	"container/list"
 	"fmt"
 	"slices"
@@ -48,6 +47,7 @@ type folder struct {
 type source interface {
 	loadAccount(id string) (Row, bool, error) // without apps
 	loadApp(id domain.AppID) (*domain.App, bool, error)
+	loadLater(account string, id domain.AppID) (*domain.App, bool, error)
 }
 
 // folded is an account in memory, with those of its apps that were needed.
@@ -63,6 +63,7 @@ type noted struct {
 	accounts []*folded
 	apps     []changed
 	index    map[domain.AppID]int // into apps
+	others   map[numbered]int     // likewise, of apps whose number another one in index has
 }
 
 // changed is an app that a batch changes.
@@ -181,10 +182,7 @@ func (f *folder) account(id string) (*folded, error) {
 // change notes that the batch changes an app, and gives it as it is before: nil if it does not exist yet.
 func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 	app := acc.Account.Apps[id]
-	if at, noted := f.noted.index[id]; noted {
-		if f.noted.apps[at].account != acc {
-			return nil, appTaken(f.position + 1)
-		}
+	if f.noted.noteOf(acc, id) {
 		return app, nil
 	}
 	if app == nil && !acc.whole {
@@ -192,16 +190,19 @@ func (f *folder) change(acc *folded, id domain.AppID) (*domain.App, error) {
 		if err != nil {
 			return nil, fmt.Errorf("projections: loading app %d: %w", id, err)
 		}
-		if found && loaded.Account == acc.Account.ID {
+		if found && loaded.Account != acc.Account.ID {
+			if loaded, found, err = f.from.loadLater(acc.Account.ID, id); err != nil {
+				return nil, fmt.Errorf("projections: loading app %d of %s: %w", id, acc.Account.ID, err)
+			}
+		}
+		if found {
 			app = loaded
 			acc.Account.Apps[id] = app
 			f.apps++
 			f.weigh(acc, app.Extra())
 		}
 	}
-	nth := len(f.noted.apps)
-	f.noted.index[id] = nth
-	f.noted.apps = append(f.noted.apps, changed{acc, id, nth})
+	f.noted.note(acc, id)
 	for _, r := range f.batch.rows {
 		r.before(app)
 	}
@@ -269,7 +270,7 @@ func (f *folder) drain() (*batch, error) {
 	f.batch = f.empty(b.number + 1)
 	b.states, f.batch.states = f.batch.states[:0], nil
 	b.position, b.hash = f.position, f.hash
-	slices.SortFunc(n.apps, func(x, y changed) int { return cmp.Compare(x.id, y.id) })
+	slices.SortFunc(n.apps, byNumber)
 	slices.SortFunc(n.accounts, func(x, y *folded) int { return strings.Compare(x.Account.ID, y.Account.ID) })
 	for _, acc := range n.accounts {
 		for _, r := range b.rows {
@@ -294,6 +295,7 @@ func (f *folder) drain() (*batch, error) {
 		}
 	}
 	clear(n.index)
+	clear(n.others)
 	clear(n.accounts)
 	clear(n.apps)
 	n.accounts, n.apps = n.accounts[:0], n.apps[:0]
@@ -303,13 +305,4 @@ func (f *folder) drain() (*batch, error) {
 // unwritable says that the log made something that has no state: an app that was never created, for instance.
 func unwritable(what string, sequence uint64, err error) error {
 	return &eventstore.CorruptError{Sequence: sequence, Problem: fmt.Sprintf("what it makes of %s is not whole: %v", what, err), Advice: adviceUnreadable}
-}
-
-// appTaken says what it means when the row of a new app exists already. The sequence is 0 where it is not known.
-func appTaken(sequence uint64) error {
-	return &eventstore.CorruptError{
-		Sequence: sequence,
-		Problem:  "two accounts have an app with the same number",
-		Advice:   "find out how the number was given out twice; the projections cannot hold both",
-	}
 }

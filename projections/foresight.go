@@ -26,7 +26,7 @@ type lookedInto struct {
 func (l *lookedInto) transitions(after dueKey, before domain.Instant) []Transition {
 	var listed []Transition
 	for _, f := range l.ahead {
-		t := Transition{App: l.app.ID, Account: l.account, From: f.From, Due: f.Due, Prevention: f.Prevention}
+		t := Transition{App: l.app.ID, Account: l.account, From: f.From, Due: f.Due, Prevention: f.Prevention, row: l.place.App}
 		if t.At < before && t.key().compare(after) > 0 {
 			listed = append(listed, t)
 		}
@@ -116,7 +116,7 @@ func (r *reader) allTransitions(ctx context.Context, lookInto int, filter DueFil
 	}
 	if rest != nil {
 		if err := r.setTransitions(ctx, filter, later(after, *rest), func(t Transition) bool {
-			if looked[t.App] {
+			if looked[t.row] {
 				return true
 			}
 			if !until(t.key()) {

@@ -41,14 +41,15 @@ func newReader(path string, projections []projection) (*reader, error) {
 
 // lookup reads the rows that the folder goes on from.
 type lookup struct {
-	app, account *stmt
-	row          []driver.Value
+	app, later, account *stmt
+	row                 []driver.Value
 }
 
 func newLookup(c *conn) (lookup, error) {
 	l := lookup{row: make([]driver.Value, max(3, appWidth))}
 	err := c.prepareAll(
 		prepared{&l.app, `SELECT ` + appState + ` FROM app_states s WHERE id = ?`},
+		prepared{&l.later, laterState},
 		prepared{&l.account, `SELECT position, hash, state FROM accounts WHERE id = ?`},
 	)
 	return l, err

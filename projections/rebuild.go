@@ -209,6 +209,12 @@ func (b *builder) loadApp(id domain.AppID) (*domain.App, bool, error) {
 	return b.lookup.loadApp(id)
 }
 
+func (b *builder) loadLater(account string, id domain.AppID) (*domain.App, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lookup.loadLater(account, id)
+}
+
 func (b *builder) close() error { return b.writer.close() }
 
 func remove(path string) error {

@@ -107,7 +107,7 @@ func (s *Store) commit(db *database, b *batch) error {
 		s.recent.end(nil)
 		return err
 	}
-	s.recent.end(b.crowded)
+	s.recent.end(db.writer.first(b.crowded))
 	s.metrics.batch(len(b.keys), time.Since(began)) //nolint:forbidigo // measures a duration
 	s.at.position, s.at.hash = b.position, b.hash
 	s.progress.reach(b.position) // last, so that who waited for it sees the rest too

@@ -107,6 +107,9 @@ func appendApp(b []byte, a *domain.App) ([]byte, error) {
 	o.someTrue("trtc_stopped", a.TRTCStopped)
 	o.someInstant("trtc_noted_at", a.TRTCNotedAt)
 	o.someInstant("deleted_at", a.DeletedAt)
+	if a.Renumbered != 0 {
+		o.number("renumbered", uint64(a.Renumbered))
+	}
 	o.holdings(a)
 	o.number("version", a.Version)
 	o.number("position", a.Position)

@@ -16,10 +16,12 @@ type writer struct {
 	checkpointed            *stmt
 	statements              statements              // of the projections
 	inserters               map[insertion]*inserter // likewise
+	owner                   *stmt                   // of the app whose row stands under a key
+	later                   map[appOf]int64         // the keys of the apps that came later to their number
 }
 
 func newWriter(c *conn, projections []projection) (*writer, error) {
-	w := &writer{conn: c, statements: statements{}, inserters: map[insertion]*inserter{}}
+	w := &writer{conn: c, statements: statements{}, inserters: map[insertion]*inserter{}, later: map[appOf]int64{}}
 	err := c.prepareAll(
 		prepared{&w.begin, `BEGIN IMMEDIATE`}, prepared{&w.commit, `COMMIT`}, prepared{&w.rollback, `ROLLBACK`},
 		prepared{&w.checkpointed, `UPDATE checkpoint SET position = ?, hash = ?`},
@@ -37,7 +39,7 @@ func newWriter(c *conn, projections []projection) (*writer, error) {
 			}
 		}
 	}
-	return w, nil
+	return w, w.readLater()
 }
 
 // write commits a batch: all of its rows and the checkpoint, or nothing.

@@ -106,6 +106,7 @@ var given = []struct {
 	{"full", domain.ApproveDeletion{App: app, Request: "del-1"}},
 	{"least", domain.RejectDeletion{App: app, Request: "del-1"}},
 	{"full", domain.RejectDeletion{App: app, Request: "del-1", Reason: "a bill is open"}},
+	{"full", domain.RenumberApp{App: app}},
 
 	{"least", domain.RecordOrder{App: app, Order: domain.OrderTerms{ID: "ord-1", EffectiveAt: at, Amount: money1}}},
 	{"full", domain.RecordOrder{App: app, Order: order1, Report: reportMore}},

@@ -238,13 +238,20 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 		}
 	}
 	now := max(e.Now(), state.RecordedAt)
-	if _, creates := t.req.Command.(domain.CreateApp); creates && t.number == 0 {
+	_, creates := t.req.Command.(domain.CreateApp)
+	shared := false
+	if renumbers, is := t.req.Command.(domain.RenumberApp); is {
+		if shared, err = e.shared(ctx, t.req.Account, renumbers.App); err != nil {
+			return Answer{}, false, err
+		}
+	}
+	if (creates || shared) && t.number == 0 {
 		if t.number, err = e.apps.handOut(ctx); err != nil {
 			return Answer{}, false, err
 		}
 	}
 	events, err := domain.Decide(state, t.req.Command, domain.Moment{
-		Now: now, Policy: e.config.Policy, NewApp: domain.AppID(t.number), Role: t.req.Role, Actor: t.req.Actor,
+		Now: now, Policy: e.config.Policy, NewApp: domain.AppID(t.number), Shared: shared, Role: t.req.Role, Actor: t.req.Actor,
 	})
 	if err != nil || len(events) == 0 {
 		answer := Answer{Outcome: Silent, Position: state.Position}
@@ -264,13 +271,25 @@ func (t *try) once(ctx context.Context) (answer Answer, again bool, err error) {
 	return t.commit(ctx, now, events)
 }
 
+// shared tells whether another account's app has an app's number, and had it first.
+func (e *Engine) shared(ctx context.Context, account string, app domain.AppID) (bool, error) {
+	if err := e.Settle(ctx); err != nil {
+		return false, err
+	}
+	later, err := e.config.Store.Later(ctx, account, app)
+	if err != nil {
+		return false, fmt.Errorf("engine: looking whose number it is: %w", err)
+	}
+	return later, nil
+}
+
 // claim makes the numbers that an import brings its own: those of the app and of its certificates.
 func (e *Engine) claim(ctx context.Context, imports domain.ImportApp, account string) error {
 	if err := e.apps.claim(ctx, uint64(imports.App), account); err != nil {
 		return err
 	}
 	for _, c := range imports.Certificates {
-		if err := e.certificates.claim(ctx, uint64(c.ID), fmt.Sprintf("%s.%d", account, imports.App)); err != nil {
+		if err := e.certificates.claim(ctx, uint64(c.ID), certificateOwner(account, imports.App)); err != nil {
 			return err
 		}
 	}
@@ -354,9 +373,12 @@ func (t *try) giveBack() {
 	}
 }
 
-// app is a copy of the app that the command is about.
+// app is a copy of the app that the command is about, under the number that it has now.
 func (t *try) app(state *domain.Account) *domain.App {
 	if app := state.Apps[t.req.Command.Subject()]; app != nil {
+		if moved := state.Apps[app.Renumbered]; moved != nil {
+			app = moved
+		}
 		return app.Clone()
 	}
 	return nil

@@ -22,6 +22,10 @@ import (
 // within their block in memory. An import claims its number on a subject of its own. A claim that was written before a
 // block was leased over it is seen when the block is leased; one that comes later finds the lease, and is for the node
 // that has the block to judge.
+//
+// The stream only spares nodes each other's numbers; what was given out stands in the log. So each number is looked up in
+// the projections before it is used, and a stream that was lost, or is older than the log, is gone on with behind what the
+// log has.
 type numbers struct {
 	config Config
 	series series
@@ -29,6 +33,7 @@ type numbers struct {
 
 	mu       sync.Mutex
 	ready    bool
+	warned   bool // that the stream is not what the log says
 	block    block
 	next     uint64 // the first number of the block not handed out
 	claimed  map[uint64]bool
@@ -42,6 +47,10 @@ const (
 	// the claims in a block are one short answer. Blocks begin at the first of a series and lie end to end.
 	blockSize = 500
 
+	// spareBlocks is how many unused blocks there must be behind what is used where a stream is made anew and other nodes
+	// may still give out of blocks that they leased in the old one: more than a deployment has nodes.
+	spareBlocks = 16
+
 	// blockSubject is, behind a series' prefix, where its blocks are leased.
 	blockSubject = "block"
 )
@@ -53,7 +62,7 @@ type series struct {
 	taken       domain.Code // refuses a number that was used
 	reserved    domain.Code // refuses one that another node may be giving out
 	highest     func(ctx context.Context, from, to uint64) (uint64, bool, error)
-	used        func(ctx context.Context, id uint64) (bool, error)
+	owner       func(ctx context.Context, id uint64) (string, error) // who has or had a number, as a claim names it; "" for nobody
 }
 
 func apps(store *projections.Store) series {
@@ -64,9 +73,9 @@ func apps(store *projections.Store) series {
 			id, found, err := store.HighestApp(ctx, domain.AppID(from), domain.AppID(to))
 			return uint64(id), found, err
 		},
-		used: func(ctx context.Context, id uint64) (bool, error) {
-			_, used, err := store.AccountOf(ctx, domain.AppID(id))
-			return used, err
+		owner: func(ctx context.Context, id uint64) (string, error) {
+			account, _, err := store.AccountOf(ctx, domain.AppID(id))
+			return account, err
 		},
 	}
 }
@@ -79,11 +88,20 @@ func certificates(store *projections.Store) series {
 			id, found, err := store.HighestCertificate(ctx, domain.CertificateID(from), domain.CertificateID(to))
 			return uint64(id), found, err
 		},
-		used: func(ctx context.Context, id uint64) (bool, error) {
-			_, used, err := store.CertificateOwner(ctx, domain.CertificateID(id))
-			return used, err
+		owner: func(ctx context.Context, id uint64) (string, error) {
+			app, used, err := store.CertificateOwner(ctx, domain.CertificateID(id))
+			if err != nil || !used {
+				return "", err
+			}
+			account, _, err := store.AccountOf(ctx, app)
+			return certificateOwner(account, app), err
 		},
 	}
+}
+
+// certificateOwner is who claims the numbers of an app's certificates.
+func certificateOwner(account string, app domain.AppID) string {
+	return fmt.Sprintf("%s.%d", account, app)
 }
 
 // block is a lease of the numbers [From, To).
@@ -113,13 +131,39 @@ func (n *numbers) handOut(ctx context.Context) (uint64, error) {
 		for n.next < n.block.To {
 			id := n.next
 			n.next++
-			if !n.claimed[id] {
+			if n.claimed[id] {
+				continue
+			}
+			used, err := n.used(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			if used == "" {
 				return id, nil
 			}
+			n.warn()
 		}
 		if err := n.lease(ctx); err != nil {
 			return 0, err
 		}
+	}
+}
+
+// used gives who has or had a number, "" for nobody.
+func (n *numbers) used(ctx context.Context, id uint64) (string, error) {
+	owner, err := n.series.owner(ctx, id)
+	if err != nil {
+		return "", fmt.Errorf("engine: looking for a number in use: %w", err)
+	}
+	return owner, nil
+}
+
+// warn says once that the stream does not know what the log does.
+func (n *numbers) warn() {
+	if !n.warned {
+		n.warned = true
+		n.config.Logger.Warn("the stream of numbers was lost, or is older than the log: what the log has is not given out again",
+			"stream", numbersStream, "subject", n.series.prefix+blockSubject)
 	}
 }
 
@@ -149,10 +193,11 @@ func (n *numbers) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.config.Alone && last.To != 0 {
-		if err := n.settle(ctx); err != nil {
-			return n.unavailable(err)
-		}
+	// From here on numbers are protected by the stream; what was given out before stands in the log.
+	if err := n.settle(ctx); err != nil {
+		return n.unavailable(err)
+	}
+	if n.config.Alone && last.To != 0 && n.block.To == 0 {
 		used, found, err := n.series.highest(ctx, last.From, last.To)
 		if err != nil {
 			return fmt.Errorf("engine: looking for the highest number in use: %w", err)
@@ -176,7 +221,10 @@ func (n *numbers) lease(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		from := max(last.To, n.series.first)
+		from, err := n.beyond(ctx, max(last.To, n.block.To, n.series.first))
+		if err != nil {
+			return err
+		}
 		if from+blockSize > n.series.last {
 			return errors.New("engine: all numbers are used: no more can be created")
 		}
@@ -187,6 +235,9 @@ func (n *numbers) lease(ctx context.Context) error {
 		}
 		_, err = n.config.JetStream.Publish(ctx, n.series.prefix+blockSubject, body, jetstream.WithExpectLastSequencePerSubject(sequence))
 		if jserror.Overtaken(err) {
+			if n.config.Alone && sequence == 0 { // nobody else leases: there is a lease that cannot be read
+				return n.discard(ctx)
+			}
 			continue
 		}
 		if err != nil {
@@ -202,12 +253,64 @@ func (n *numbers) lease(ctx context.Context) error {
 	return ErrBusy
 }
 
+// beyond gives where a block can be leased: there, unless the log has numbers behind that which the stream knows nothing of.
+func (n *numbers) beyond(ctx context.Context, from uint64) (uint64, error) {
+	highest, found, err := n.series.highest(ctx, from, from+blockSize)
+	if err != nil || !found {
+		return from, n.looking(err)
+	}
+	claimed, err := n.claims(ctx, block{From: from, To: from + blockSize})
+	if err != nil {
+		return 0, err
+	}
+	if claimed[highest] { // an import's, and so may the others be
+		return from, nil
+	}
+	n.warn()
+	unused := uint64(blockSize)
+	if !n.config.Alone {
+		unused *= spareBlocks
+	}
+	for found {
+		from = highest - (highest-n.series.first)%blockSize + blockSize
+		if highest, found, err = n.series.highest(ctx, from, from+unused); err != nil {
+			return 0, n.looking(err)
+		}
+	}
+	return from, nil
+}
+
+func (n *numbers) looking(err error) error {
+	if err != nil {
+		return fmt.Errorf("engine: looking for the highest number in use: %w", err)
+	}
+	return nil
+}
+
+// discard takes a stream away that cannot be read, so that it is made anew from what the log has.
+func (n *numbers) discard(ctx context.Context) error {
+	n.config.Logger.Warn("the stream of numbers is damaged and is made anew from the log", "stream", numbersStream)
+	if err := n.config.JetStream.DeleteStream(ctx, numbersStream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return n.unavailable(err)
+	}
+	n.ready = false
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	return n.lease(ctx)
+}
+
 // claim makes a number an import's, for this owner and no other. A number that was used is a refusal.
 func (n *numbers) claim(ctx context.Context, id uint64, owner string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.open(ctx); err != nil {
 		return err
+	}
+	if used, err := n.used(ctx, id); err != nil {
+		return err
+	} else if used != "" && used != owner { // also where the stream has lost the claim
+		return refused(n.series.taken)
 	}
 	subject := n.series.bucket(id) + strconv.FormatUint(id, 10)
 	_, err := n.config.JetStream.Publish(ctx, subject, []byte(owner), jetstream.WithExpectLastSequencePerSubject(0))
@@ -245,9 +348,9 @@ func (n *numbers) claimLeased(ctx context.Context, id uint64) error {
 	if err := n.settle(ctx); err != nil {
 		return n.unavailable(err)
 	}
-	if used, err := n.series.used(ctx, id); err != nil {
-		return fmt.Errorf("engine: looking for a number in use: %w", err)
-	} else if used || n.block.holds(id) { // handed out in this run: it may be under way
+	if used, err := n.used(ctx, id); err != nil {
+		return err
+	} else if used != "" || n.block.holds(id) { // handed out in this run: it may be under way
 		return refused(n.series.taken)
 	}
 	return nil
@@ -260,6 +363,9 @@ func (n *numbers) claimedBy(ctx context.Context, subject, owner string) error {
 		return n.unavailable(err)
 	}
 	m, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil // a claim that cannot be read, and nobody has the number
+	}
 	if err != nil {
 		return n.unavailable(err)
 	}
@@ -273,6 +379,9 @@ func (n *numbers) claimedBy(ctx context.Context, subject, owner string) error {
 func (n *numbers) last(ctx context.Context) (block, uint64, error) {
 	stream, err := n.config.JetStream.Stream(ctx, numbersStream)
 	if err != nil {
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			n.ready = false // the next one makes it
+		}
 		return block{}, 0, n.unavailable(err)
 	}
 	m, err := stream.GetLastMsgForSubject(ctx, n.series.prefix+blockSubject)
@@ -283,8 +392,9 @@ func (n *numbers) last(ctx context.Context) (block, uint64, error) {
 		return block{}, 0, n.unavailable(err)
 	}
 	var b block
-	if err := json.Unmarshal(m.Data, &b); err != nil {
-		return block{}, 0, fmt.Errorf("engine: the lease of numbers is unreadable: %w", err)
+	if err := json.Unmarshal(m.Data, &b); err != nil || b.To <= b.From || b.To > n.series.last+1 {
+		n.config.Logger.Warn("a lease of numbers cannot be read: the log says which are free", "stream", numbersStream)
+		return block{}, m.Sequence, nil
 	}
 	return b, m.Sequence, nil
 }

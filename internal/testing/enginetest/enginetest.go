@@ -32,6 +32,7 @@ var Began = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Server is a NATS server with an empty log, on which nodes can be started.
 type Server struct {
+	Dir       string // of its files
 	NATS      *natsd.Server
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
@@ -40,7 +41,8 @@ type Server struct {
 // Start starts a server that ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	nd, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	dir := t.TempDir()
+	nd, err := natsd.Start(natsd.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func Start(t testing.TB) *Server {
 	if err := log.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return &Server{nd, conn, js}
+	return &Server{dir, nd, conn, js}
 }
 
 // Node is an engine with projections of its own and a clock that stands still.
@@ -162,6 +164,30 @@ func (n *Node) Must(t testing.TB, account, id string, role domain.Role, cmd doma
 		t.Fatalf("%s: %v", cmd.Name(), err)
 	}
 	return answer
+}
+
+// Append writes events into the log past the engine, as the account's first commit: what an earlier program may have written.
+func (n *Node) Append(t testing.TB, account, id, command string, events ...domain.Event) {
+	t.Helper()
+	codec, err := codec.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := eventstore.Commit{Account: account, ID: id, Command: command, Actor: "operator:test", RecordedAt: n.clock.Load()}
+	for _, e := range events {
+		stored, err := codec.Encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit.Events = append(commit.Events, stored)
+	}
+	payload, err := commit.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Log.Append(t.Context(), account, 0, payload, commit.Header()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Events lists the events of an account in the log.
