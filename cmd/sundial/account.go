@@ -13,6 +13,8 @@ type accountCmd struct {
 	Show  accountShowCmd  `cmd:"" help:"Show an account: its quota and what it uses of it."`
 	Quota accountQuotaCmd `cmd:"" help:"Set how many apps an account may have."`
 
+	Renumber accountRenumberCmd `cmd:"" help:"Give an account's app another number, where another account's app had its number first."`
+
 	Policy    accountPolicyCmd    `cmd:"" help:"Show the policy that an account has of its own."`
 	SetPolicy accountSetPolicyCmd `cmd:"" name:"set-policy" help:"Set the grace, the notices and how far ahead orders may begin for an account."`
 
@@ -90,4 +92,24 @@ func (v *accountQuotaCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	return v.showAccount(c, a)
+}
+
+type accountRenumberCmd struct {
+	conditional
+	Account string `arg:"" help:"The account."`
+	App     string `arg:"" help:"The SDKAppID that the app has now."`
+}
+
+// Help says what comes of it.
+func (*accountRenumberCmd) Help() string {
+	return `A number that the engine gave out twice means the app that had it first; the line of the log at each start names the other. That one goes on under a new number with its orders, invoices, holds and administrators. Its keys and certificates stay behind: the owner gets a new key, and adds the certificates again.
+
+Examples:
+
+    sundial account renumber acme 1400000001 --reason 'given out twice'`
+}
+
+// Run has the app renumbered, and shows it under its new number.
+func (v *accountRenumberCmd) Run(ctx context.Context, c *console) error {
+	return v.change(ctx, c, http.MethodPost, route("/v1/accounts/%s/apps/%s/renumber", v.Account, v.App), reasoned{v.Reason})
 }

@@ -50,6 +50,7 @@ var asks = map[auth.Action]string{
 	auth.ApproveDeletion:     "deletion approve 1400000001-9",
 	auth.RejectDeletion:      "deletion reject 1400000001-9 --reason tried",
 	auth.Rejudge:             "rejudge 1400000001 --reason tried",
+	auth.RenumberApp:         "account renumber acme 1400000001",
 
 	auth.RevealKey:     "key reveal 1400000001 --reason tried",
 	auth.SignUserSig:   "usersig sign 1400000001 alice",

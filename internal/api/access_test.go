@@ -43,6 +43,7 @@ request_deletion     POST   /v1/apps/APP/deletion-requests  {}                  
 approve_deletion     POST   /v1/deletion-requests/GONE/approve {}                        404 403 403 403 403 403
 reject_deletion      POST   /v1/deletion-requests/GONE/reject  {"reason":"x"}            404 403 403 403 403 403
 rejudge              POST   /v1/apps/APP/rejudge            {}                           200 403 403 403 403 404
+renumber_app         POST   /v1/accounts/acme/apps/APP/renumber {}                       409 403 403 403 403 404
 reveal_key           POST   /v1/apps/APP/key/reveal         {"reason":"x"}               200 200 403 403 403 404
 sign_user_sig        POST   /v1/apps/APP/usersigs           {"user_id":"a","expire_seconds":60} 200 200 403 403 403 404
 verify_user_sig      POST   /v1/apps/APP/usersigs/verify    {"user_id":"a","user_sig":""} 200 200 403 403 403 404

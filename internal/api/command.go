@@ -241,6 +241,11 @@ var commands = []command{
 	commandOn[rejudge](auth.Rejudge, "Decide an app anew by today's rules",
 		"Where an earlier version of the program judged otherwise; GET /v1/rejudgements lists such apps. Where nothing would be another it "+
 			"changes nothing.", map[string]any{"reason": "stopped for an invoice over nothing"}).withoutBody(),
+	commandOn[renumberApp](auth.RenumberApp, "Give an app another number",
+		"Where its number was given out twice, and to another account's app first: everywhere else the number means that one. The app goes on "+
+			"under the new number with its orders, invoices, holds and administrators; its keys, certificates and an open deletion request stay "+
+			"behind. Answered with the app as it goes on.",
+		map[string]any{"reason": "its number is another account's app's"}).withoutBody().found((*call).appInAccount),
 }
 
 var commandsByName = func() map[string]*command {

@@ -73,6 +73,7 @@ const (
 	ApproveDeletion     Action = "approve_deletion"
 	RejectDeletion      Action = "reject_deletion"
 	Rejudge             Action = "rejudge"
+	RenumberApp         Action = "renumber_app"
 
 	SendBillingEvents Action = "send_billing_events"
 
@@ -196,6 +197,7 @@ var table = []Rule{
 	command(ApproveDeletion, http.MethodPost, "/v1/deletion-requests/{id}/approve", operators),
 	command(RejectDeletion, http.MethodPost, "/v1/deletion-requests/{id}/reject", operators),
 	command(Rejudge, http.MethodPost, "/v1/apps/{app}/rejudge", operators),
+	command(RenumberApp, http.MethodPost, "/v1/accounts/{account}/apps/{app}/renumber", operators),
 
 	// A key in the clear, and what is made with it, is given over HTTP alone: nothing of NATS's keeps a copy of it.
 	{RevealKey, http.MethodPost, "/v1/apps/{app}/key/reveal", "", owners},

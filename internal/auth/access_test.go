@@ -40,6 +40,7 @@ request_deletion      *         own    -        -        -
 approve_deletion      *         -      -        -        -
 reject_deletion       *         -      -        -        -
 rejudge               *         -      -        -        -
+renumber_app          *         -      -        -        -
 reveal_key            *         own    -        -        -
 sign_user_sig         *         own    -        -        -
 verify_user_sig       *         own    -        -        -

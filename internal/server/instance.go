@@ -89,6 +89,7 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 	if err := l.engine.Settle(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for the projections: %w", err)
 	}
+	l.once(l.reportShared)
 	if l.store.Built() {
 		l.once(l.reportRejudgements)
 	}
