@@ -25,7 +25,7 @@ var insertCertificates = insertion{head: `INSERT OR REPLACE INTO certificates (i
 type certificateRows struct {
 	unconcerned
 	was  []map[domain.CertificateID]domain.Instant // when each ended before the batch, by note; nil for most apps
-	came map[appOf][]domain.CertificateID   // within the batch; some may have gone again
+	came map[appOf][]domain.CertificateID          // within the batch; some may have gone again
 	list []certificateRow
 }
 

@@ -216,7 +216,9 @@ type dueKey struct {
 	Kind    int64        `json:"kind"`
 }
 
-func (t *Transition) key() dueKey { return dueKey{int64(t.At), t.Account, cmp.Or(t.row, t.App), kindNumber(t.Kind)} }
+func (t *Transition) key() dueKey {
+	return dueKey{int64(t.At), t.Account, cmp.Or(t.row, t.App), kindNumber(t.Kind)}
+}
 
 func (k dueKey) compare(with dueKey) int {
 	return cmp.Or(cmp.Compare(k.At, with.At), cmp.Compare(k.Account, with.Account), cmp.Compare(k.App, with.App), cmp.Compare(k.Kind, with.Kind))
