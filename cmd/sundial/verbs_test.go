@@ -87,6 +87,9 @@ var asks = map[auth.Action]string{
 	auth.ReplayParked:  "parked replay 0123456789abcdef",
 	auth.DiscardParked: "parked discard 0123456789abcdef",
 
+	auth.ReplayAllParked:  "parked replay --all --code malformed_json",
+	auth.DiscardAllParked: "parked discard --all --account acme",
+
 	auth.ListTokens:  "token list",
 	auth.CreateToken: "token create billing --name billing",
 	auth.RevokeToken: "token revoke tok_0123456789abcdef0123",

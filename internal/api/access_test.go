@@ -74,6 +74,8 @@ read_app_statement   GET    /v1/apps/APP/statement          -                   
 list_parked          GET    /v1/parked                      -                            200 403 403 200 403 403
 replay_parked        POST   /v1/parked/GONE/replay          {}                           404 403 403 403 403 403
 discard_parked       DELETE /v1/parked/GONE                 -                            404 403 403 403 403 403
+replay_all_parked    POST   /v1/parked/replay               {"code":"none"}              200 403 403 403 403 403
+discard_all_parked   POST   /v1/parked/discard              {"code":"none"}              200 403 403 403 403 403
 list_tokens          GET    /v1/tokens                      -                            200 403 403 200 403 403
 create_token         POST   /v1/tokens                      {"role":"auditor","name":"x"} 201 403 403 403 403 403
 revoke_token         DELETE /v1/tokens/GONE                 -                            404 403 403 403 403 403

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"errors"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -79,7 +80,7 @@ func (a *API) sendBillingEvents(x *call) reply {
 	outcomes, err := a.config.Intake.Take(x.r.Context(), events, actor(x.who))
 	switch {
 	case errors.Is(err, ingest.ErrParkedFull):
-		return parkingFull.reply()
+		return leftOut(err)
 	case err != nil:
 		return notAllTaken.reply().because(err)
 	}
@@ -91,6 +92,27 @@ func (a *API) sendBillingEvents(x *call) reply {
 	a.config.Engine.Projected(x.r.Context(), latest)
 	rep := ok(marshal(shown))
 	rep.position = latest
+	return rep
+}
+
+// roomRetry is how many seconds a client is asked to wait for room in the parking place: a person makes it.
+const roomRetry = "60"
+
+// leftOut names the events of a batch for which there is no room in the parking place, the first of them.
+func leftOut(err error) reply {
+	f, code := parkingFull, parkingFull.code
+	if errors.As(err, new(*ingest.ShareError)) {
+		f, code = parkingShareFull, parkingShareFull.code
+	}
+	var out *ingest.LeftOutError
+	var named []domain.FieldError
+	if errors.As(err, &out) {
+		for _, n := range out.Places[:min(len(out.Places), maxWrongFields)] {
+			named = append(named, field(strconv.Itoa(n), code, "was neither taken in nor parked: there is no room for it"))
+		}
+	}
+	rep := f.with(named...).because(err)
+	rep.retryAfter = roomRetry
 	return rep
 }
 

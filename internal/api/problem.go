@@ -160,6 +160,11 @@ var (
 		http.StatusTooManyRequests, "too_many_streams", "This token has as many streams open as it may have.",
 		"Close one, or read pages; a stream that its client has left is noticed within a minute.",
 	}
+	parkingShareFull = fault{
+		http.StatusTooManyRequests, "parking_share_full",
+		"So much of this account, or from this token, is parked that no more of it is taken; others have room. What is named in errors was not taken in, all else was.",
+		"Have an operator replay or discard what is parked of it, then send the same again; or leave away what is named.",
+	}
 	internal = fault{
 		http.StatusInternalServerError, "internal", "Something went wrong here; it was logged under the request id.",
 		"Report it with the header Sundial-Request-Id; a command may be sent again with the same Idempotency-Key.",
@@ -194,8 +199,8 @@ var (
 		"Send the same batch again: what was taken in is answered as a duplicate then.",
 	}
 	parkingFull = fault{
-		http.StatusServiceUnavailable, "parking_full", "So much is parked that no more is taken; what was not answered for was not taken in.",
-		"Have an operator replay or discard what is parked, then send it again.",
+		http.StatusServiceUnavailable, "parking_full", "So much is parked that no more is taken. What is named in errors was not taken in, all else was.",
+		"Have an operator replay or discard what is parked, then send the same again; or leave away what is named.",
 	}
 	unknown = fault{
 		http.StatusServiceUnavailable, "outcome_unknown", "It is not known whether the command was written.",
@@ -212,7 +217,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, malformedForm, malformedEncoding, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, internal, busy, overloaded, stopping,
+		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, parkingShareFull, internal, busy, overloaded, stopping,
 		unavailable, corrupt, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }

@@ -257,7 +257,7 @@ var pages = map[auth.Action]page{
 		answer: reflect.TypeFor[eventOutcomes](), problems: []int{413, 415}, serve: (*API).sendBillingEvents,
 	},
 	auth.ListParked: {
-		tag: "billing", summary: "List what was parked, oldest first", query: paging,
+		tag: "billing", summary: "List what was parked, oldest first", query: slices.Concat(parkedParameters, paging),
 		answer: reflect.TypeFor[listOf[Parked]](), serve: (*API).listParked,
 	},
 	auth.ReplayParked: {
@@ -267,6 +267,18 @@ var pages = map[auth.Action]page{
 	auth.DiscardParked: {
 		tag: "billing", summary: "Discard a parked message", query: []parameter{reasonParameter},
 		answer: reflect.TypeFor[discarded](), problems: []int{404, 409}, serve: (*API).discardParked,
+	},
+	auth.ReplayAllParked: {
+		tag: "billing", summary: "Judge afresh all that is parked and is meant, a page at a time",
+		about: "What is still not taken in stays parked. Oldest first, those of one account in their order; go on with next_cursor.",
+		body:  reflect.TypeFor[sweepParked](), example: map[string]any{"account": "acme", "code": "effective_too_far_ahead"},
+		answer: reflect.TypeFor[listOf[swept]](), problems: []int{413}, serve: (*API).replayAllParked,
+	},
+	auth.DiscardAllParked: {
+		tag: "billing", summary: "Discard all that is parked and is meant, a page at a time",
+		about: "Go on with next_cursor.",
+		body:  reflect.TypeFor[sweepParked](), example: map[string]any{"actor": "billing:nats", "code": "malformed_json"},
+		answer: reflect.TypeFor[listOf[swept]](), problems: []int{413}, serve: (*API).discardAllParked,
 	},
 	auth.ListTokens: {
 		tag: "tokens", summary: "List tokens, in the order in which they were made", query: paging,

@@ -111,6 +111,9 @@ const (
 	ReplayParked  Action = "replay_parked"
 	DiscardParked Action = "discard_parked"
 
+	ReplayAllParked  Action = "replay_all_parked"
+	DiscardAllParked Action = "discard_all_parked"
+
 	ListTokens  Action = "list_tokens"
 	CreateToken Action = "create_token"
 	RevokeToken Action = "revoke_token"
@@ -235,6 +238,8 @@ var table = []Rule{
 	{ListParked, http.MethodGet, "/v1/parked", "", overseers},
 	{ReplayParked, http.MethodPost, "/v1/parked/{id}/replay", "", operators},
 	{DiscardParked, http.MethodDelete, "/v1/parked/{id}", "", operators},
+	{ReplayAllParked, http.MethodPost, "/v1/parked/replay", "", operators},
+	{DiscardAllParked, http.MethodPost, "/v1/parked/discard", "", operators},
 
 	{ListTokens, http.MethodGet, "/v1/tokens", "", overseers},
 	{CreateToken, http.MethodPost, "/v1/tokens", "", operators},

@@ -71,6 +71,8 @@ read_app_statement    *         own    *        *        own
 list_parked           *         -      -        *        -
 replay_parked         *         -      -        -        -
 discard_parked        *         -      -        -        -
+replay_all_parked     *         -      -        -        -
+discard_all_parked    *         -      -        -        -
 list_tokens           *         -      -        *        -
 create_token          *         -      -        -        -
 revoke_token          *         -      -        -        -

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -64,24 +65,37 @@ func (i *Intake) drainStream(ctx context.Context, upTo uint64) (map[string]error
 	if info, err := i.info(ctx); err == nil && (info.State.Msgs == 0 || info.State.FirstSeq > upTo) {
 		return nil, nil // taken in meanwhile
 	}
+	stuck := map[string]error{}
+	for after := ""; ; {
+		reply, err := i.askToDrain(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		for account, why := range reply.Stuck {
+			stuck[account] = errors.New(why)
+			after = max(after, account)
+		}
+		if !reply.More {
+			return stuck, nil
+		}
+	}
+}
+
+// askToDrain asks the node that takes in from NATS, for the stuck accounts that come after one.
+func (i *Intake) askToDrain(ctx context.Context, after string) (reply drainReply, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*drainPatience)
 	defer cancel()
-	m, err := i.config.JetStream.Conn().RequestWithContext(ctx, drainSubject, nil)
+	m, err := i.config.JetStream.Conn().RequestWithContext(ctx, drainSubject, []byte(after))
 	if err != nil {
-		return nil, err
+		return reply, err
 	}
-	var reply drainReply
 	if err := json.Unmarshal(m.Data, &reply); err != nil {
-		return nil, err
+		return reply, err
 	}
 	if reply.Error != "" {
-		return nil, errors.New(reply.Error)
+		return reply, errors.New(reply.Error)
 	}
-	stuck := make(map[string]error, len(reply.Stuck))
-	for account, why := range reply.Stuck {
-		stuck[account] = errors.New(why)
-	}
-	return stuck, nil
+	return reply, nil
 }
 
 // drain waits until the window has settled up to a sequence.
@@ -93,7 +107,7 @@ func (t *session) drain(ctx context.Context, upTo uint64) (map[string]error, err
 	for {
 		select {
 		case <-one.done:
-			return t.window.stuck(upTo), nil
+			return t.window.stuckUpTo(upTo), nil
 		case <-t.over:
 			return nil, errTermOver
 		case <-ctx.Done():
@@ -127,8 +141,12 @@ func (t *session) look(ctx context.Context, upTo uint64) {
 
 type drainReply struct {
 	Stuck map[string]string `json:"stuck"`
+	More  bool              `json:"more,omitzero"` // ask for those behind the last one
 	Error string            `json:"error,omitzero"`
 }
+
+// maxDrained bounds the stuck accounts that one answer names, so that it fits in a message.
+const maxDrained = 4000
 
 // answer drains for other nodes while the term lasts.
 func (t *session) answer() {
@@ -157,11 +175,26 @@ func (t *session) reply(m *nats.Msg) {
 	if err != nil {
 		reply.Error = err.Error()
 	}
-	reply.Stuck = make(map[string]string, len(stuck))
-	for account, why := range stuck {
-		reply.Stuck[account] = why.Error()
+	accounts := slices.Sorted(maps.Keys(stuck))
+	first, found := slices.BinarySearch(accounts, string(m.Data))
+	if found {
+		first++
+	}
+	last := min(first+maxDrained, len(accounts))
+	reply.Stuck, reply.More = make(map[string]string, last-first), last < len(accounts)
+	for _, account := range accounts[first:last] {
+		reply.Stuck[account] = clipped(stuck[account].Error())
 	}
 	if b, err := json.Marshal(reply, json.Deterministic(true)); err == nil {
 		_ = m.Respond(b) // the asker asks again
 	}
+}
+
+// clipped keeps why one account is stuck from filling the answer.
+func clipped(why string) string {
+	const most = 160
+	if len(why) > most {
+		return why[:most] + "..."
+	}
+	return why
 }

@@ -143,7 +143,7 @@ func (n *node) open() map[string]Parked {
 	out := map[string]Parked{}
 	cursor := ""
 	for {
-		items, next, err := n.Parked(n.world.t.Context(), cursor, 7)
+		items, next, err := n.Parked(n.world.t.Context(), ParkedFilter{}, cursor, 7)
 		if err != nil {
 			n.world.t.Fatal(err)
 		}

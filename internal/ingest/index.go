@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"unique"
 
 	"sundial/domain"
 )
@@ -22,19 +24,30 @@ type parkedIndex struct {
 	slots   map[parkedKey][]parkedKey // those of one source and id
 	order   []parkedPlace             // open ones by sequence; closed ones are swept out now and then
 	waiting map[appKey]map[parkedKey]struct{}
-	open    int
-	bytes   int64 // of the open events
+	open    tally // of all open events
+	shares  map[share]tally
+	freed   atomic.Uint64 // how often an open event was closed, so that there may be room again
 
 	followed uint64 // sequence up to which the stream was followed
 }
 
 type parkedEntry struct {
 	sequence uint64
+	parkedAt domain.Instant
+	from     unique.Handle[parkedFrom] // of an open one
 	size     int32
 	open     bool
 	waits    bool
 	gone     bool // replayed: kept until the stream is followed so far, so that an older word does not bring it back
 }
+
+// tally is how much is open of something.
+type tally struct {
+	events int
+	bytes  int64
+}
+
+func (t tally) less(events int, bytes int64) tally { return tally{t.events - events, t.bytes - bytes} }
 
 type parkedPlace struct {
 	sequence uint64
@@ -42,7 +55,10 @@ type parkedPlace struct {
 }
 
 func newParkedIndex() *parkedIndex {
-	return &parkedIndex{entries: map[parkedKey]parkedEntry{}, slots: map[parkedKey][]parkedKey{}, waiting: map[appKey]map[parkedKey]struct{}{}}
+	return &parkedIndex{
+		entries: map[parkedKey]parkedEntry{}, slots: map[parkedKey][]parkedKey{}, waiting: map[appKey]map[parkedKey]struct{}{},
+		shares: map[share]tally{},
+	}
 }
 
 // apply takes in what the stream says of a key: as it was followed, in order, or as this node wrote it, perhaps ahead of
@@ -65,8 +81,8 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 		return
 	}
 	if known && was.open {
-		x.open--
-		x.bytes -= int64(was.size)
+		x.count(was, -1)
+		x.freed.Add(1)
 	}
 	app := appKey{p.Account, p.App}
 	if was.waits && !p.waits() {
@@ -84,6 +100,9 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 		return
 	}
 	is := parkedEntry{sequence: p.sequence, size: int32(p.Size), open: p.State == StateOpen, waits: p.waits()} //nolint:gosec // at most MaxEvent
+	if is.open {
+		is.parkedAt, is.from = p.ParkedAt, unique.Make(p.from())
+	}
 	x.entries[key] = is
 	if slot := slotOf(p.Source, p.EventID); !known && slot != (parkedKey{}) {
 		x.slots[slot] = append(x.slots[slot], key)
@@ -95,9 +114,22 @@ func (x *parkedIndex) apply(key parkedKey, p *Parked, followed bool) {
 		x.waiting[app][key] = struct{}{}
 	}
 	if is.open {
-		x.open++
-		x.bytes += int64(is.size)
+		x.count(is, 1)
 		x.place(parkedPlace{p.sequence, key})
+	}
+}
+
+// count counts an open event in, or out where by is -1.
+func (x *parkedIndex) count(e parkedEntry, by int) {
+	bytes := int64(by) * int64(e.size)
+	x.open = x.open.less(-by, -bytes)
+	from := e.from.Value()
+	for _, s := range [...]share{from.ofAccount(), from.ofToken()} {
+		if left := x.shares[s].less(-by, -bytes); left.events > 0 {
+			x.shares[s] = left
+		} else {
+			delete(x.shares, s)
+		}
 	}
 }
 
@@ -128,7 +160,7 @@ func (x *parkedIndex) under(slot parkedKey) []parkedKey {
 
 // place keeps the order; what this node writes may come a little out of it.
 func (x *parkedIndex) place(p parkedPlace) {
-	if len(x.order) > 2*x.open+64 {
+	if len(x.order) > 2*x.open.events+64 {
 		x.order = slices.DeleteFunc(x.order, func(o parkedPlace) bool { return !x.current(o) })
 	}
 	at, _ := slices.BinarySearchFunc(x.order, p, bySequence)
@@ -155,11 +187,11 @@ func (x *parkedIndex) has(key parkedKey) bool {
 func (x *parkedIndex) size() (open int, bytes int64, all int) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.open, x.bytes, len(x.entries)
+	return x.open.events, x.open.bytes, len(x.entries)
 }
 
-// after lists open events behind a sequence, oldest first.
-func (x *parkedIndex) after(sequence uint64, limit int) []parkedPlace {
+// after lists open events behind a sequence that a filter lets through, oldest first.
+func (x *parkedIndex) after(sequence uint64, filter ParkedFilter, limit int) []parkedPlace {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	at, _ := slices.BinarySearchFunc(x.order, parkedPlace{sequence: sequence + 1}, bySequence)
@@ -168,11 +200,29 @@ func (x *parkedIndex) after(sequence uint64, limit int) []parkedPlace {
 		if len(out) == limit {
 			break
 		}
-		if x.current(p) {
+		if x.current(p) && filter.lets(x.entries[p.key]) {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// accountOf gives the account whose share an open event takes.
+func (x *parkedIndex) accountOf(key parkedKey) string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if e := x.entries[key]; e.open {
+		return e.from.Value().account
+	}
+	return ""
+}
+
+// parkedAt tells since when an event is parked that is open.
+func (x *parkedIndex) parkedAt(key parkedKey) (at domain.Instant, open bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	e := x.entries[key]
+	return e.parkedAt, e.open
 }
 
 // waitingFor lists the events that wait for an app, oldest first.

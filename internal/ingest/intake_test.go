@@ -129,7 +129,7 @@ func TestBadInputIsParked(t *testing.T) {
 	if app := n.look("acme", shop); app.Invoices.Len() != 2 {
 		t.Errorf("%d invoices, want those of the two good events", app.Invoices.Len())
 	}
-	items, next, err := n.Parked(t.Context(), "", 100)
+	items, next, err := n.Parked(t.Context(), ParkedFilter{}, "", 100)
 	if err != nil || next != "" {
 		t.Fatal(next, err)
 	}
@@ -189,7 +189,7 @@ func TestOnlySourceAndIDTellEventsApart(t *testing.T) {
 	if n.look("acme", shop).Invoices.Len() != 1 || n.look("other", shop+1).Invoices.Len() != 1 {
 		t.Error("a bill vanished")
 	}
-	if items, _, _ := n.Parked(t.Context(), "", 9); len(items) != 2 {
+	if items, _, _ := n.Parked(t.Context(), ParkedFilter{}, "", 9); len(items) != 2 {
 		t.Errorf("parked %d, want what was malformed", len(items))
 	}
 	if is := n.stream.CachedInfo().Config; is.Duplicates != duplicateWindow || is.MaxBytes != 1<<20 {
@@ -232,7 +232,7 @@ func TestWhatComesAgain(t *testing.T) {
 				if (got.Outcome == OutcomeAccepted) != (want == OutcomeAccepted) || got.Outcome != want && way == "http" || got.Code != code && way == "http" {
 					t.Errorf("%s: %+v, want %s %s", what, got, want, code)
 				}
-				if items, _, err := n.Parked(t.Context(), "", 99); len(items) != open || err != nil {
+				if items, _, err := n.Parked(t.Context(), ParkedFilter{}, "", 99); len(items) != open || err != nil {
 					t.Errorf("%s: %d open, want %d; %v", what, len(items), open, err)
 				}
 			}
@@ -252,7 +252,7 @@ func TestWhatComesAgain(t *testing.T) {
 			sent("unreadable data, traced", again(bad, `"traceparent":"00-a-b-04"`), OutcomeParked, "wrong_type", 4)
 			worse := again(overdue("e-2", "acme", shop, "inv-2"), `"time":"yesterday"`)
 			sent("an unreadable attribute", worse, OutcomeParked, "invalid_time", 5)
-			parked, _, err := n.Parked(t.Context(), "", 99)
+			parked, _, err := n.Parked(t.Context(), ParkedFilter{}, "", 99)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -318,7 +318,7 @@ func TestWhatWasParkedBefore(t *testing.T) {
 			}
 		}
 	}
-	if items, _, _ := n.Parked(t.Context(), "", 9); len(items) != 2 {
+	if items, _, _ := n.Parked(t.Context(), ParkedFilter{}, "", 9); len(items) != 2 {
 		t.Errorf("%d parked", len(items))
 	}
 }
@@ -369,7 +369,7 @@ func TestWhatIsSupersededIsClosedAfterACrash(t *testing.T) {
 	n.engine.Move(time.Minute)
 	take(worse, OutcomeParked)
 	take(good, OutcomeDuplicate)
-	if items, _, err := n.Parked(t.Context(), "", 9); err != nil || len(items) != 1 || string(items[0].Event) != worse {
+	if items, _, err := n.Parked(t.Context(), ParkedFilter{}, "", 9); err != nil || len(items) != 1 || string(items[0].Event) != worse {
 		t.Errorf("open: %+v, %v; want only what was parked since", items, err)
 	}
 }
@@ -384,7 +384,7 @@ func TestMoreThanFitsIsRefusedToThePublisher(t *testing.T) {
 	w.publish("billing.acme", strings.Repeat("x", MaxEvent+100))
 	n.run()
 	n.drained()
-	if items, _, _ := n.Parked(t.Context(), "", 1); len(items) != 1 || items[0].Code != "too_large" || len(items[0].Event) != MaxEvent+100 {
+	if items, _, _ := n.Parked(t.Context(), ParkedFilter{}, "", 1); len(items) != 1 || items[0].Code != "too_large" || len(items[0].Event) != MaxEvent+100 {
 		t.Errorf("parked %d", len(items))
 	}
 }
@@ -643,7 +643,7 @@ func TestDrainOnAnotherNode(t *testing.T) {
 func TestAStuckAccountHoldsOnlyItself(t *testing.T) {
 	w := newWorld(t)
 	n := w.node()
-	n.parking.limits.open = 1
+	n.parking.limits.account = 1
 	n.app("acme", shop)
 	n.app("globex", shop+1)
 	n.run()
@@ -703,12 +703,12 @@ func TestAPanicParksTheMessage(t *testing.T) {
 	if _, err := n.wrapped(t, "boom", boom); err != nil {
 		t.Fatal(err)
 	}
-	items, _, err := n.Parked(t.Context(), "", 10)
+	items, _, err := n.Parked(t.Context(), ParkedFilter{}, "", 10)
 	if err != nil || len(items) != 1 || items[0].Code != codeProcessing || string(items[0].Event) != "boom" || items[0].Subject != "billing.acme" {
 		t.Errorf("parked %+v, %v", items, err)
 	}
 	// Where there is no room the message stays with its lane, which is told why in a line, and nothing is tried at once.
-	n.parking.limits.open = 1
+	n.parking.limits.account = 1
 	calls = 0
 	this, err := n.wrapped(t, "another", boom)
 	if !errors.Is(err, ErrParkedFull) || !errors.Is(this.err, ErrParkedFull) || strings.ContainsAny(this.err.Error(), "\n") {
@@ -738,7 +738,7 @@ func TestAFailureIsTriedAgainAFewTimes(t *testing.T) {
 			t.Errorf("%d failures: tried %d times, want %d", row.fails, calls, row.calls)
 		}
 	}
-	if items, _, err := n.Parked(t.Context(), "", 10); err != nil || len(items) != 0 {
+	if items, _, err := n.Parked(t.Context(), ParkedFilter{}, "", 10); err != nil || len(items) != 0 {
 		t.Errorf("parked %+v, %v: what can be tried again is not parked", items, err)
 	}
 }

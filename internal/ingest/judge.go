@@ -130,12 +130,12 @@ func (i *Intake) parkedAs(ctx context.Context, came *arrival, rivals []parkedKey
 	if err != nil {
 		return key, false, err
 	}
-	for _, rival := range rivals {
-		if rival == key || rival == former {
-			return rival, true, nil
+	for _, same := range [...]parkedKey{key, former} {
+		if i.parking.index.has(same) {
+			return same, true, nil
 		}
 	}
-	for _, rival := range rivals {
+	for _, rival := range rivals[:min(len(rivals), maxRivals)] {
 		parked, err := i.parking.get(ctx, rival)
 		if errors.Is(err, ErrNotParked) || err == nil && parked.State != StateOpen {
 			continue
@@ -170,24 +170,26 @@ func (i *Intake) parkedBefore(ctx context.Context, rivals []parkedKey, position 
 	var before []parkedKey
 	var recorded domain.Instant // 0 until it is asked for
 	for _, key := range rivals {
-		parked, err := i.parking.get(ctx, key)
-		if errors.Is(err, ErrNotParked) || err == nil && parked.State != StateOpen {
+		parkedAt, open := i.parking.index.parkedAt(key)
+		if !open {
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
 		if recorded == 0 {
+			var err error
 			if recorded, err = i.config.Engine.RecordedAt(ctx, position); err != nil {
 				return nil, err
 			}
 		}
-		if parked.ParkedAt < recorded {
+		if parkedAt < recorded {
 			before = append(before, key)
 		}
 	}
 	return before, nil
 }
+
+// maxRivals bounds how many parked events of one source and id are read to find one that an earlier program parked: where an
+// upstream uses one id for everything each delivery would read all that came before. One more is parked twice.
+const maxRivals = 16
 
 // supersede closes parked events in whose place another one of their source and id was taken in. One that cannot be closed
 // stays open, for a person to discard: the fact is committed either way.
@@ -352,17 +354,26 @@ func shown(s string) string {
 	return s
 }
 
-// Parked lists what is parked and open, oldest first. An empty cursor begins, an empty next one ends.
-func (i *Intake) Parked(ctx context.Context, cursor string, limit int) (items []Parked, next string, err error) {
+// places gives a page of what is parked and open.
+func (i *Intake) places(filter ParkedFilter, cursor string, limit int) (places []parkedPlace, next string, err error) {
 	after, err := parseCursor(cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	limit = min(max(limit, 1), maxPage)
-	places := i.parking.index.after(after, limit+1)
+	places = i.parking.index.after(after, filter, limit+1)
 	if len(places) > limit {
 		places = places[:limit]
 		next = fmt.Sprint(places[limit-1].sequence)
+	}
+	return places, next, nil
+}
+
+// Parked lists what is parked and open, oldest first. An empty cursor begins, an empty next one ends.
+func (i *Intake) Parked(ctx context.Context, filter ParkedFilter, cursor string, limit int) (items []Parked, next string, err error) {
+	places, next, err := i.places(filter, cursor, limit)
+	if err != nil {
+		return nil, "", err
 	}
 	for _, place := range places {
 		parked, err := i.parking.at(ctx, place)

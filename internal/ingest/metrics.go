@@ -32,7 +32,7 @@ func newMetrics(i *Intake, r prometheus.Registerer) *metrics {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
-	size := func(which func(waiting, held, stuck int) int) func() float64 {
+	size := func(which func(windowSize) int) func() float64 {
 		return func() float64 {
 			if t := i.term.Load(); t != nil {
 				return float64(which(t.window.size()))
@@ -42,12 +42,14 @@ func newMetrics(i *Intake, r prometheus.Registerer) *metrics {
 	}
 	r.MustRegister(events, m.retries,
 		gauge("sundial_billing_window", "Billing events fetched from NATS and not yet taken in.",
-			size(func(waiting, held, _ int) int { return waiting + held })),
+			size(func(s windowSize) int { return s.waiting + s.held })),
 		gauge("sundial_billing_stuck_accounts", "Accounts whose billing events cannot be taken in. Alarm above 0.",
-			size(func(_, _, stuck int) int { return stuck })),
+			size(func(s windowSize) int { return s.stuck + s.unparked })),
+		gauge("sundial_billing_unparked_accounts", "Of these those that are stuck since there is no room to park what they sent.",
+			size(func(s windowSize) int { return s.unparked })),
 		gauge("sundial_parked_open", "Billing events parked and open.",
 			func() float64 { open, _, _ := i.parking.index.size(); return float64(open) }),
-		gauge("sundial_parked_open_bytes", "Their bytes. Above 1 GiB, or 100,000 events, no more is taken in.",
+		gauge("sundial_parked_open_bytes", "Their bytes. Of one account at most 10,000 events are parked, 107 MB, of one token or over NATS 50,000, of all 100,000.",
 			func() float64 { _, bytes, _ := i.parking.index.size(); return float64(bytes) }),
 	)
 	return m

@@ -61,7 +61,8 @@ var (
 	// ErrNotParked: nothing was parked under this id.
 	ErrNotParked = errors.New("nothing is parked under this id")
 
-	// ErrParkedFull: so much is parked and open that no more is taken. The event stays with its sender, or waiting.
+	// ErrParkedFull: so much is parked and open that no more is taken. The event stays with its sender, or waiting. A
+	// *ShareError is one as well.
 	ErrParkedFull = errors.New("too many events are parked and open: replay or discard some")
 
 	// errMoved: another node has changed the parked event meanwhile.

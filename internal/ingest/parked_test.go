@@ -54,7 +54,7 @@ func TestTheIndexAgreesWithTheStream(t *testing.T) {
 		}
 		x.apply(m.key, &m.p, true)
 	}
-	if got := x.after(0, len(stream)); !slices.Equal(got, want) {
+	if got := x.after(0, ParkedFilter{}, len(stream)); !slices.Equal(got, want) {
 		t.Errorf("lists %d, want %d", len(got), len(want))
 	}
 	if open, bytes, _ := x.size(); open != len(want) || bytes != int64(10*len(want)) {
@@ -67,7 +67,7 @@ func TestTheIndexAgreesWithTheStream(t *testing.T) {
 		t.Errorf("%d too few wait for their apps", waiting)
 	}
 	middle := want[len(want)/2]
-	if got := x.after(middle.sequence, 3); len(got) > 0 && got[0] != want[len(want)/2+1] {
+	if got := x.after(middle.sequence, ParkedFilter{}, 3); len(got) > 0 && got[0] != want[len(want)/2+1] {
 		t.Errorf("after %d comes %d", middle.sequence, got[0].sequence)
 	}
 }
@@ -149,7 +149,7 @@ func TestABatchIsParkedInTheOrderSent(t *testing.T) {
 			t.Errorf("event %d is answered with %s, %s", k, o.ID, o.Outcome)
 		}
 	}
-	items, _, err := n.Parked(t.Context(), "", 100)
+	items, _, err := n.Parked(t.Context(), ParkedFilter{}, "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

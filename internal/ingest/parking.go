@@ -22,25 +22,12 @@ const (
 	parkedSubject = "parked." // and the key
 	parkedHeader  = "Sundial-Parked"
 
-	// maxOpen and maxOpenBytes bound what waits for a person: beyond it nobody looks at single events any more, and
-	// what comes stays where it is. maxParked bounds the index, 150 MB or so, discarded events included.
-	maxOpen      = 100_000
-	maxOpenBytes = 1 << 30
-	maxParked    = 1_000_000
-
 	// requestTimeout bounds a request to the server.
 	requestTimeout = 5 * time.Second
 
 	// reconnectPause keeps an unreachable server from being asked in a loop.
 	reconnectPause = 250 * time.Millisecond
 )
-
-// limits of the parking place, smaller in tests.
-type limits struct {
-	open  int
-	bytes int64
-	all   int
-}
 
 // parking is the parking place: a stream that keeps the latest message of each subject, one subject for each parked
 // event. A message's payload is the event as it came, its header says the rest.
@@ -74,7 +61,7 @@ func openParking(ctx context.Context, js jetstream.JetStream, replicas int, log 
 	}
 	return &parking{
 		js: js, stream: stream, index: newParkedIndex(), log: log,
-		limits: limits{maxOpen, maxOpenBytes, maxParked}, moved: make(chan struct{}),
+		limits: defaultLimits(), moved: make(chan struct{}),
 	}, nil
 }
 
@@ -112,10 +99,11 @@ func (p *parking) park(ctx context.Context, key parkedKey, parked Parked) (again
 	if p.index.has(key) {
 		return true, nil
 	}
-	open, bytes, all := p.index.size()
-	if open >= p.limits.open || bytes+int64(len(parked.Event)) > p.limits.bytes || all >= p.limits.all {
-		return false, ErrParkedFull
+	release, err := p.index.reserve(p.limits, parked.from(), len(parked.Event))
+	if err != nil {
+		return false, err
 	}
+	defer release()
 	parked.State, parked.Size = StateOpen, len(parked.Event)
 	err = p.put(ctx, key, &parked, 0)
 	if errors.Is(err, errMoved) {

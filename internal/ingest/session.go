@@ -10,6 +10,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 
 	"sundial/internal/pause"
 )
@@ -25,6 +26,13 @@ const (
 
 	// retryEvery is how often stuck accounts are looked through.
 	retryEvery = 100 * time.Millisecond
+
+	// roomEvery is how often it is looked for which accounts there is room in the parking place again.
+	roomEvery = time.Second
+
+	// saidAtOnce and sayEvery bound what the log says of accounts for which there is none: metrics and readiness have all.
+	saidAtOnce = 10
+	sayEvery   = 10 * time.Second
 
 	// replayEvery is how often what waits for an app is tried though no app was seen to appear: another node may have
 	// died between an app's commit and the replay. One command for each such app is all it costs.
@@ -43,6 +51,8 @@ type session struct {
 	out    chan *message.Message // to the router
 	ctx    context.Context       //nolint:containedctx // the term is this context's lifetime
 	over   chan struct{}         // closed at the end
+
+	unparked rate.Sometimes // what the log says of accounts for which there is no room
 
 	mu       sync.Mutex
 	consumer jetstream.Consumer
@@ -67,6 +77,7 @@ func (i *Intake) Run(ctx context.Context) error {
 	t := &session{
 		intake: i, window: newWindow(first - 1), ctx: ctx,
 		out: make(chan *message.Message), over: make(chan struct{}),
+		unparked: rate.Sometimes{First: saidAtOnce, Interval: sayEvery},
 	}
 	router, err := t.router()
 	if err != nil {
@@ -168,50 +179,70 @@ func (t *session) work() {
 }
 
 func (t *session) one(l *lane) {
-	e := t.window.head(l)
-	data := e.data
-	if data == nil {
-		var err error
-		if data, err = t.read(e.sequence); errors.Is(err, jetstream.ErrMsgNotFound) {
-			t.window.done(l) // another node has taken it in
+	sequence, data, last := t.window.head(l)
+	if last > 0 {
+		m, err := t.read(l.subject, sequence)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			err = t.none(l.subject, last)
+		}
+		switch {
+		case err == nil && (m == nil || m.Sequence > last):
+			t.window.gone(l, last)
 			return
-		} else if err != nil {
-			t.failed(l, err)
+		case err != nil:
+			t.failed(l, sequence, err)
 			return
 		}
+		sequence, data = m.Sequence, m.Data
 	}
 	attempt := &attempt{subject: l.subject}
-	m := message.NewMessageWithContext(context.WithValue(t.ctx, attemptKey{}, attempt), strconv.FormatUint(e.sequence, 10), data)
+	m := message.NewMessageWithContext(context.WithValue(t.ctx, attemptKey{}, attempt), strconv.FormatUint(sequence, 10), data)
 	t.out <- m // the router is there until all workers have returned
 	select {
 	case <-m.Acked():
-		if t.window.done(l) {
+		if t.window.done(l, sequence) {
 			t.intake.log.Info("an account is taken in again", "account", accountOf(l.subject))
 		}
 	case <-m.Nacked():
-		t.failed(l, attempt.err)
+		t.failed(l, sequence, attempt.err)
 	}
 }
 
-func (t *session) failed(l *lane, err error) {
+func (t *session) failed(l *lane, sequence uint64, err error) {
 	if err == nil {
 		err = errors.New("the handler gave up without saying why")
 	}
-	if t.window.failed(l, err, machineTime()) && t.ctx.Err() == nil {
+	if !t.window.failed(l, sequence, err, machineTime()) || t.ctx.Err() != nil {
+		return
+	}
+	say := func() {
 		t.intake.log.Error("an account's billing events cannot be taken in, its transitions are held until they can",
 			"account", accountOf(l.subject), "error", err)
 	}
+	if errors.Is(err, ErrParkedFull) { // of so many accounts as somebody likes
+		t.unparked.Do(say)
+		return
+	}
+	say()
 }
 
-// read reads a message again that was let go.
-func (t *session) read(sequence uint64) ([]byte, error) {
+// read reads the first message of a subject from a sequence on.
+func (t *session) read(subject string, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, requestTimeout)
 	defer cancel()
-	m, err := t.intake.stream.GetMsg(ctx, sequence)
-	if err != nil {
-		return nil, err
+	return t.intake.stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+}
+
+// none asks the stream's leader whether nothing is left of a subject up to a sequence that was there: what did not find it may
+// be a copy that lags.
+func (t *session) none(subject string, upTo uint64) error {
+	ctx, cancel := context.WithTimeout(t.ctx, requestTimeout)
+	defer cancel()
+	info, err := t.intake.stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err == nil && info.State.FirstSeq <= upTo && len(info.State.Subjects) > 0 {
+		err = errors.New("a message that came is not to be found yet")
 	}
-	return m.Data, nil
+	return err
 }
 
 // purge removes from the stream what was taken in, now and then.
@@ -250,8 +281,22 @@ func (t *session) retry() {
 	defer tick.Stop()
 	replay := time.NewTicker(replayEvery)
 	defer replay.Stop()
+	look := time.NewTicker(roomEvery)
+	defer look.Stop()
+	place := t.intake.parking
+	room := func(account string) bool {
+		return place.index.room(place.limits, parkedFrom{account: account, actor: NATSActor}, 0)
+	}
+	looked := uint64(0) // how often room had been made
 	for {
 		select {
+		case <-look.C:
+			if freed := place.index.freed.Load(); freed != looked {
+				looked = freed
+				t.window.retryUnparked(machineTime(), room)
+			} else {
+				t.window.retryUnparked(machineTime(), nil)
+			}
 		case <-replay.C:
 			t.intake.replays.all()
 		case <-tick.C:

@@ -24,8 +24,20 @@ const (
 // ErrTooMany: a batch of more than MaxBatch events. Nothing of it was taken in.
 var ErrTooMany = errors.New("a batch holds at most 1000 events: send several")
 
+// LeftOutError says which events of a batch could not be parked for want of room: all others were taken in or parked. It is an
+// ErrParkedFull, and a *ShareError where there is room for others.
+type LeftOutError struct {
+	Places []int // in the batch, from 0
+	err    error
+}
+
+func (e *LeftOutError) Error() string {
+	return fmt.Sprintf("%d events could not be parked: %v", len(e.Places), e.err)
+}
+func (e *LeftOutError) Unwrap() error { return e.err }
+
 // Take takes in events that came over HTTP, in their order within an account, and parks and answers in the order sent. An error
-// means that not all could be taken in now, for instance engine.ErrUnavailable or ErrParkedFull: the sender sends the
+// means that not all could be taken in now, for instance engine.ErrUnavailable or a *LeftOutError: the sender sends the
 // batch again, and what was taken in is answered as a duplicate then.
 func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string) ([]Outcome, error) {
 	if len(events) > MaxBatch {
@@ -62,6 +74,7 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 	}
 	// Lanes end in any order; what they leave over is listed oldest first, and that is the order sent.
 	left := map[parkedKey][]parkedKey{} // by source and id
+	var out *LeftOutError
 	for n, u := range parked {
 		if u == nil {
 			if outcomes[n].Outcome == OutcomeAccepted {
@@ -70,6 +83,13 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 			continue
 		}
 		outcome, err := i.parkOne(ctx, u)
+		if errors.Is(err, ErrParkedFull) { // of one account, perhaps: others have room
+			if out == nil {
+				out = &LeftOutError{err: err}
+			}
+			out.Places = append(out.Places, n)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("parking billing events: %w", err)
 		}
@@ -77,6 +97,9 @@ func (i *Intake) Take(ctx context.Context, events []jsontext.Value, actor string
 		if outcome.Outcome == OutcomeParked && slots[n] != (parkedKey{}) {
 			left[slots[n]] = append(left[slots[n]], u.key)
 		}
+	}
+	if out != nil {
+		return nil, fmt.Errorf("parking billing events: %w", out)
 	}
 	for _, o := range outcomes {
 		i.metrics.count("http", o.Outcome)

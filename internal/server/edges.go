@@ -44,6 +44,7 @@ func (l *instance) openEdges() error {
 		Head: l.log.Head,
 		Checks: []api.Check{
 			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},
+			{Name: "intake", Look: l.intake.Look},
 			{Name: "secrets", Look: l.secretsCheck},
 			{Name: "log_synced", Look: func(context.Context) (string, error) { return l.config.syncs(), nil }},
 		},

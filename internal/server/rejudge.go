@@ -56,14 +56,11 @@ func (l *instance) reportApps(ctx context.Context) (apps int, err error) {
 func (l *instance) reportParked(ctx context.Context) (events int, err error) {
 	for cursor := ""; ; {
 		var parked []ingest.Parked
-		if parked, cursor, err = l.intake.Parked(ctx, cursor, projections.MaxLimit); err != nil {
+		filter := ingest.ParkedFilter{Code: domain.EffectiveTooFar.Code}
+		if parked, cursor, err = l.intake.Parked(ctx, filter, cursor, projections.MaxLimit); err != nil {
 			return events, err
 		}
-		for i := range parked {
-			if parked[i].Code == domain.EffectiveTooFar.Code {
-				events++
-			}
-		}
+		events += len(parked)
 		if cursor == "" {
 			return events, nil
 		}
