@@ -75,6 +75,10 @@ notices: ## hold the notices of COUNT generated feeds (1000, say) against what w
 model: ## hold the API against the model of what people may do, in COUNT sequences (5000, say)
 	SUNDIAL_MODEL=$(COUNT) go test -run '^TestModel$$' -count=1 -timeout 60m -v ./internal/testing/people
 
+.PHONY: abuse
+abuse: ## send COUNT times as much (10, say) as `make test` does to be in others' way, and print what it does to them
+	SUNDIAL_ABUSE=$(COUNT) go test -run '^TestAbuse' -count=1 -timeout 60m -v ./... 2>&1 | grep -v 'no tests to run\|^testing: warning\|level='
+
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (default 20s) each
 	@scripts/fuzz $(FUZZTIME)

@@ -28,9 +28,10 @@ func abuseCount(t *testing.T, little int) int {
 func TestAbuseParkingFull(t *testing.T) {
 	w := newWorld(t)
 	n := w.node()
-	n.parking.limits = limits{open: 300, bytes: 1 << 20, all: maxParked, account: 30, token: 300, reserved: 0}
-	n.app("globex", shop)
 	count := abuseCount(t, 1305)
+	places := count / 4
+	n.parking.limits = limits{open: places, bytes: 1 << 30, all: maxParked, account: places, token: places, reserved: 0}
+	n.app("globex", shop)
 	begun := time.Now()
 	w.fill(count, func(k int) (string, string) {
 		account := fmt.Sprint("acct-", k)
@@ -39,7 +40,7 @@ func TestAbuseParkingFull(t *testing.T) {
 	w.publish("billing.globex", overdue("e-1", "globex", shop, "inv-1"))
 	n.run()
 	until(t, "the bill of another", func() bool { return n.look("globex", shop).Invoices.Len() == 1 })
-	t.Logf("%d rubbish messages of as many accounts, room for 300: another's bill was taken in %s after them (before: never)", count, time.Since(begun))
+	t.Logf("%d rubbish messages of as many accounts, room for %d: another's bill was taken in after %s (before: never)", count, places, time.Since(begun))
 
 	note, err := n.Look(t.Context())
 	if err != nil || note == "" {
@@ -52,7 +53,7 @@ func TestAbuseParkingFull(t *testing.T) {
 		if stuck, err = other.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		return len(stuck) == count-300
+		return len(stuck) == count-places
 	})
 	if _, isThere := stuck["globex"]; isThere {
 		t.Error("an account is stuck for what others sent")
@@ -196,7 +197,7 @@ func TestAbuseOneID(t *testing.T) {
 	}
 	apart := took(0, func(k int) string { return fmt.Sprint("e-", k) })
 	same := took(1, func(int) string { return "always" })
-	t.Logf("%d events with ids of their own took %s, with one id %s (before: 40 times as long for 2,000)", count, apart, same)
+	t.Logf("%d events with ids of their own took %s, with one id %s (before: 600 took 0.6 s, and 11.8 s; 2,000 took 2.2 s, and 164 s)", count, apart, same)
 	if same > 8*apart+time.Second {
 		t.Errorf("%d events of one id took %s, those with ids of their own %s", count, same, apart)
 	}
