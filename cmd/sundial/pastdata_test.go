@@ -67,6 +67,11 @@ var deviations = []deviation{
 		undo: instead(`("cause":"plan_expired","since":"[^"]+","stop_due":"[^"]+"),"edition":"(?:pro|flagship)"`, `$1`),
 	},
 
+	{
+		why: "readiness says whether the intake stands", past: regexp.MustCompile(`.`), asks: regexp.MustCompile(`^GET /readyz`), shape: true,
+		undo: instead(`\{"name":"intake","fine":true,"detail":""\},`, ``),
+	},
+
 	// An invoice over nothing is no debt. The app that was stopped for one stays so until it is judged anew, on record.
 	{
 		why: "an invoice over nothing is not open", past: v1,
