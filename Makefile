@@ -63,6 +63,10 @@ bench: build ## measure the engine's figures (10 minutes; the machine should hav
 torture: build ## kill the program COUNT times (default 50) under load and look for what it lost
 	SUNDIAL_TORTURE=$(COUNT) go test -run '^TestTorture$$' -count=1 -timeout 60m -v ./cmd/sundial
 
+.PHONY: damage
+damage: build ## damage a data directory in COUNT ways (1000, say), start the program on each, and look for what is wrong and not said
+	SUNDIAL_DAMAGE=$(COUNT) go test -run '^TestDamage$$' -count=1 -timeout 180m -v ./cmd/sundial
+
 .PHONY: powercut
 powercut: ## cut the power 20 times under load (needs root and loop devices)
 	SUNDIAL_POWER_CUTS=20 go test -run '^TestPowerCut' -count=1 -timeout 60m -v ./eventstore
