@@ -373,9 +373,9 @@ func (s *damageStory) questions() (all []damageQuestion) {
 	return all
 }
 
-// makeDamageBases tells the story and has the questions answered from copies of what it left, twice: what differs then could not
-// be asked.
-func makeDamageBases(t *testing.T) (bases map[string]*damageBase, questions []damageQuestion, tokens map[string]pastdata.Token) {
+// makeDamageBases tells the story and has the questions answered from copies of what it left, twice where that is asked for: what
+// differs then could not be asked.
+func makeDamageBases(t *testing.T, twice bool) (bases map[string]*damageBase, questions []damageQuestion, tokens map[string]pastdata.Token) {
 	t.Helper()
 	s := &damageStory{t: t, tokens: map[string]pastdata.Token{}, apps: map[string]string{}, sigs: map[string]string{}}
 	begin := func(dir string, flags ...string) *suspect {
@@ -408,6 +408,9 @@ func makeDamageBases(t *testing.T) (bases map[string]*damageBase, questions []da
 			t.Fatal(err)
 		}
 		for i := range 2 {
+			if i > 0 && !twice {
+				break
+			}
 			dir := filepath.Join(root, fmt.Sprint(name, i))
 			mustCopy(t, b.dir, dir)
 			answers := b.answer(t, dir, questions, s.tokens)
