@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"sundial/domain"
+	"sundial/internal/wholefile"
 )
 
 // Clock tells the time to the engine and the scheduler.
@@ -70,20 +70,10 @@ func (s *Sandbox) set(to domain.Instant) error {
 	return nil
 }
 
-// keep replaces the clock's file whole, so that a crash leaves the old one or the new one.
+// keep replaces the clock's file whole, so that a crash or a power cut leaves the old one or the new one.
 func (s *Sandbox) keep(now domain.Instant) error {
-	fail := func(err error) error { return fmt.Errorf("keeping the sandbox's clock: %w", err) }
-	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone already where the rename succeeded
-	_, err = f.WriteString(now.String())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fail(err)
-	}
-	if err := os.Rename(f.Name(), s.path); err != nil {
-		return fail(err)
+	if err := wholefile.Replace(s.path, []byte(now.String())); err != nil {
+		return fmt.Errorf("keeping the sandbox's clock: %w", err)
 	}
 	return nil
 }

@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -43,6 +45,8 @@ Exit code 1 if a state differs.`
 
 // Run does the job and serves until it is interrupted.
 func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // it ends with its terminal
+	defer stop()
 	f, err := openFeed(v.Feed)
 	if err != nil {
 		return err

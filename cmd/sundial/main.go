@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"reflect"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 
 	"sundial/internal/server"
 )
@@ -30,12 +29,13 @@ const (
 	exitDamaged = 4 // the engine is not ready, or what it keeps is damaged
 )
 
+// onlyOwner takes from what this process makes what others than its owner could do with it: the embedded NATS server and
+// SQLite make files that all may read.
+const onlyOwner = 0o077
+
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe fails, and is reported, instead
-	// The first signal asks everything to end in order; a second one ends the process as usual.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	unix.Umask(onlyOwner)
+	os.Exit(run(untilSignalled(), os.Args[1:], &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // console is where a verb reads and writes.
@@ -45,6 +45,8 @@ type console struct {
 	err io.Writer // logs, progress and what went wrong
 
 	after string // what to know where what was asked for could not be shown; empty: nothing was changed
+
+	last func() // called when all was said; may be nil
 }
 
 // commandLine is the grammar: a field for each verb.
@@ -90,6 +92,11 @@ func run(ctx context.Context, args []string, c *console) int {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	c.out = &output{Writer: c.out, end: end}
+	defer func() {
+		if c.last != nil {
+			c.last()
+		}
+	}()
 	code := c.run(ctx, args)
 	if err := c.unseen(); err != nil {
 		fmt.Fprintf(c.err, "sundial: %v: %v\n  fix: make room for it, or read it to its end\n", errUnseen, err)

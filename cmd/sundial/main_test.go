@@ -257,13 +257,20 @@ type process struct {
 // spawn starts sundial serve on a directory and waits for its ready line.
 func spawn(t testing.TB, dir string, flags ...string) *process {
 	t.Helper()
-	p := &process{logs: &bytes.Buffer{}, directory: dir}
+	logs := &bytes.Buffer{}
+	return spawnSaying(t, logs, logs, dir, flags...)
+}
+
+// spawnSaying is spawn with standard error somewhere; what it said is in logs for who looks, if it comes to be there.
+func spawnSaying(t testing.TB, to io.Writer, logs *bytes.Buffer, dir string, flags ...string) *process {
+	t.Helper()
+	p := &process{logs: logs, directory: dir}
 	p.cmd = sundial(t, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0"}, flags...)...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Stderr = p.logs
+	p.cmd.Stderr = to
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -346,16 +353,6 @@ func TestKilledAndStartedAgainKeepsWhatWasAcknowledged(t *testing.T) {
 func TestAProcessEndsWithTheExitCode(t *testing.T) {
 	if code, said := fails(t, "app", "fly"); code != exitMisused || !strings.Contains(said, "see sundial app --help") {
 		t.Errorf("exit code %d, %s", code, said)
-	}
-}
-
-func TestEndsInOrderOnATerminationSignal(t *testing.T) {
-	p := spawn(t, t.TempDir())
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("ended with %v\n%s", err, p.logs)
 	}
 }
 

@@ -60,7 +60,7 @@ func (f outsideFlags) outside() (*server.OutsideNATS, int, error) {
 
 // Help shows how.
 func (*serveCmd) Help() string {
-	return `When it serves it prints one line on standard output, with the ports that it has: ready http://127.0.0.1:8080 nats://127.0.0.1:4222. Logs go to standard error. SIGINT or SIGTERM ends it in order.
+	return `When it serves it prints one line on standard output, with the ports that it has: ready http://127.0.0.1:8080 nats://127.0.0.1:4222. Logs go to standard error. SIGINT or SIGTERM ends it in order, SIGHUP does nothing.
 
 On its first start it makes the log, and writes an operator's token to DIR/operator.token, which the other verbs find by --data.
 
@@ -116,10 +116,17 @@ func keyFile(flag, given string) (string, error) {
 
 // Run serves until the context ends.
 func (v *serveCmd) Run(ctx context.Context, c *console) error {
+	written := newUnheld(c.err)
+	c.err, c.last = written, written.Close
 	config, err := v.config(c.err)
 	if err != nil {
 		return err
 	}
+	config.LogLost = written.Lost
+	written.whenBack(func(lost uint64) {
+		config.Logger.Warn("lines of this log were lost, as nobody read standard error", "lines", lost)
+	})
+	defer goOn(config.Logger)()
 	defer runtime.KeepAlive(tuneMemory())
 	s := server.New(config)
 	if err := s.Start(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -42,6 +43,25 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := newClient(p.HTTPURL(), trusting.token, http.DefaultTransport).do(t.Context(), request{method: http.MethodGet, path: "/v1/apps"}); err == nil {
 		t.Error("a certificate of nobody was trusted")
+	}
+
+	// Of TLS 1.2 both take what encrypts and authenticates in one, and nothing else.
+	for suite, taken := range map[uint16]bool{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: true, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: true,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: false, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256: false,
+	} {
+		offered := &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}, InsecureSkipVerify: true}
+		c, err := tls.Dial("tcp", strings.TrimPrefix(p.HTTPURL(), "https://"), offered)
+		if err == nil {
+			c.Close()
+		}
+		nc, natsErr := nats.Connect(p.NATSURL(), nats.Token(trusting.token), nats.Secure(offered))
+		if natsErr == nil {
+			nc.Close()
+		}
+		if (err == nil) != taken || (natsErr == nil) != taken {
+			t.Errorf("%s: over HTTP %v, over NATS %v", tls.CipherSuiteName(suite), err, natsErr)
+		}
 	}
 
 	nc, err := nats.Connect(p.NATSURL(), nats.Token(trusting.token), nats.RootCAs(cert))

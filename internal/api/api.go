@@ -206,7 +206,6 @@ func (a *API) answer(x *call) (rep reply) {
 // write sends the answer and says how many bytes its body has.
 func (a *API) write(x *call, rep *reply) int {
 	h := x.w.Header()
-	secured(h, x.r)
 	h[headerRequest] = []string{x.request}
 	rep.headers(h)
 	if rep.status == http.StatusRequestEntityTooLarge { // what is left of the body is not read
@@ -217,27 +216,4 @@ func (a *API) write(x *call, rep *reply) int {
 	return n
 }
 
-// secured sets the headers of every answer.
-func secured(h http.Header, r *http.Request) {
-	for i := range secure {
-		h[secure[i].name] = secure[i].value
-	}
-	if r.TLS != nil {
-		h["Strict-Transport-Security"] = strictTransport
-	}
-}
-
-// The headers of every answer: what is here is for the client that asked, is what it says it is, and is no page.
-var (
-	secure = []struct {
-		name  string
-		value []string
-	}{
-		{"Cache-Control", []string{"no-store"}},
-		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
-		{"X-Content-Type-Options", []string{"nosniff"}},
-		{"Referrer-Policy", []string{"no-referrer"}},
-	}
-	strictTransport = []string{"max-age=31536000"}
-	closeConnection = []string{"close"}
-)
+var closeConnection = []string{"close"}

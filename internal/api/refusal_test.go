@@ -180,9 +180,10 @@ func TestStrangeRequests(t *testing.T) {
 	}
 	for name, value := range map[string]string{
 		"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
-		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Frame-Options": "DENY",
+		"Cross-Origin-Resource-Policy": "same-origin",
 	} {
-		for _, path := range []string{app, "/v1/nowhere", "/livez"} {
+		for _, path := range []string{app, "/v1/nowhere", "/livez", "/metrics", "//", "/openapi.json"} {
 			if got := w.ask("operator", "GET", path, "").header.Get(name); got != value {
 				t.Errorf("%s: %s: %q, want %q", path, name, got, value)
 			}

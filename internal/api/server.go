@@ -17,7 +17,7 @@ func Server(handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *h
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, stopping)
 		},
-		Handler:   handler,
+		Handler:   secured(handler),
 		TLSConfig: tlsConfig,
 		// A client that sends its header in drops holds a connection, not more.
 		ReadHeaderTimeout: 5 * time.Second,

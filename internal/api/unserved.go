@@ -24,7 +24,6 @@ func refused(w http.ResponseWriter, r *http.Request, f fault) {
 
 // alone sends an answer that no API made.
 func alone(w http.ResponseWriter, r *http.Request, rep reply) {
-	secured(w.Header(), r)
 	rep.headers(w.Header())
 	w.WriteHeader(rep.status)
 	_, _ = w.Write(rep.body) // the client is gone if it fails

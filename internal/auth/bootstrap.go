@@ -2,10 +2,10 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"sundial/internal/wholefile"
 )
 
 // TokenFile is the name of the file, in the data directory, that holds an operator's token.
@@ -24,36 +24,11 @@ func Bootstrap(ctx context.Context, s *Store, dir string) (bool, error) {
 	}
 	// First the file, then the token: stopped between the two, the next start finds no operator and does both again.
 	secret := newSecret()
-	if err := writeSecret(filepath.Join(dir, TokenFile), secret); err != nil {
+	if err := wholefile.Replace(filepath.Join(dir, TokenFile), []byte(secret+"\n")); err != nil {
 		return false, fmt.Errorf("auth: writing the operator's token: %w", err)
 	}
 	if _, err := s.create(ctx, NewToken{Role: Operator, Name: "operator"}, secret); err != nil {
 		return false, fmt.Errorf("auth: making the operator's token: %w", err)
 	}
 	return true, nil
-}
-
-// writeSecret replaces a file whole or not at all, also across a power cut.
-func writeSecret(name, secret string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+TokenFile+".*") // made with mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // what counts is why it failed
-		}
-	}()
-	_, err = f.WriteString(secret + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

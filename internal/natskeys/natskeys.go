@@ -68,7 +68,8 @@ func Write(dir string) (err error) {
 		if name == Resolver {
 			mode = 0o644
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), files[name], mode); err != nil {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(file, files[name], mode), os.Chmod(file, mode)); err != nil { // whatever the umask
 			return fmt.Errorf("natskeys: %w", err)
 		}
 	}

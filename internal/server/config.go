@@ -34,7 +34,8 @@ type Config struct {
 	// publishing, the archive, the destruction of keys): who measures one of them runs that one, when it is its turn.
 	Manual bool
 
-	Logger *slog.Logger // nil discards
+	Logger  *slog.Logger  // nil discards
+	LogLost func() uint64 // how many lines of it nobody got; nil where that cannot be known
 }
 
 // OutsideNATS is a NATS cluster that others run.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	"sundial/eventstore"
 	"sundial/internal/auth"
+	"sundial/internal/wholefile"
 )
 
 // What a data directory holds beside the projections' files; the names are those of files and folders in it.
@@ -25,6 +27,7 @@ const (
 	NATSDir      = "nats"          // the embedded server's files, the log among them
 	SandboxFile  = "sandbox.clock" // a sandbox's time
 	socketFile   = "sundial.sock"  // where the serving process takes orders from whoever has the directory
+	lostAndFound = "lost+found"    // in the root of a file system
 )
 
 // directory is a data directory that this process has to itself.
@@ -34,8 +37,9 @@ type directory struct {
 	started bool // it was there before this process, with a log or what goes with one
 }
 
-// openDirectory makes the directory if there is none, and locks it. A directory with other things in it is refused.
-func openDirectory(path string) (*directory, error) {
+// openDirectory makes the directory if there is none, locks it, and closes it to others. A directory with other things in
+// it is refused.
+func openDirectory(path string, log *slog.Logger) (*directory, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -54,6 +58,10 @@ func openDirectory(path string) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := keepPrivate(path, log); err != nil {
+		lock.Close()
+		return nil, err
+	}
 	return &directory{path: path, lock: lock, started: started}, nil
 }
 
@@ -67,7 +75,7 @@ func survey(path string) (strange string, started bool, err error) {
 		switch name := e.Name(); {
 		case name == IdentityFile, name == auth.TokenFile, name == SandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
 			started = true
-		case name == lockFile, name == NATSDir, name == socketFile, name == "lost+found",
+		case name == lockFile, name == NATSDir, name == socketFile, name == lostAndFound,
 			name == RootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, SandboxFile+"."):
 			// What a first start leaves that was cut short, and what is in the root of a file system.
 		default:
@@ -164,25 +172,8 @@ func (d *directory) openLog(ctx context.Context, nc *nats.Conn, config eventstor
 
 // keepIdentity writes the marker whole or not at all, also across a power cut.
 func (d *directory) keepIdentity(identity string) error {
-	fail := func(err error) error { return fmt.Errorf("data directory: keeping the log's identity: %w", err) }
-	f, err := os.CreateTemp(d.path, "."+IdentityFile+".*")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone already where the rename succeeded
-	_, err = f.WriteString(identity + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fail(err)
-	}
-	if err := os.Rename(f.Name(), d.file(IdentityFile)); err != nil {
-		return fail(err)
-	}
-	dir, err := os.Open(d.path)
-	if err != nil {
-		return fail(err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fail(err)
+	if err := wholefile.Replace(d.file(IdentityFile), []byte(identity+"\n")); err != nil {
+		return fmt.Errorf("data directory: keeping the log's identity: %w", err)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"sundial/internal/api"
 )
 
 func ask(t testing.TB, g *gate, method, path string) *http.Response {
@@ -13,7 +15,7 @@ func ask(t testing.TB, g *gate, method, path string) *http.Response {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	r.Header.Set("Idempotency-Key", "k-1")
-	g.ServeHTTP(w, r)
+	api.Server(g, nil, nil).Handler.ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -36,7 +38,7 @@ func TestBetweenTwoInstancesEverythingIsRefusedWithAProblem(t *testing.T) {
 		}
 		if row.status == http.StatusServiceUnavailable {
 			if resp.Header.Get("Retry-After") == "" || resp.Header.Get("Idempotency-Key") != "k-1" ||
-				resp.Header.Get("Content-Type") != "application/problem+json" {
+				resp.Header.Get("Content-Type") != "application/problem+json" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s %s: headers %v", row.method, row.path, resp.Header)
 			}
 		}

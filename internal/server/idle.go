@@ -23,7 +23,7 @@ func OpenIdle(ctx context.Context, config Config) (*Idle, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	dir, err := openDirectory(config.Dir)
+	dir, err := openDirectory(config.Dir, config.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,11 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 		}
 	}()
 	l.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if config.LogLost != nil {
+		l.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sundial_log_lines_lost_total", Help: "Lines of the process's log that nobody got: standard error was closed, or not read.",
+		}, func() float64 { return float64(config.LogLost()) }))
+	}
 	if config.Sandbox {
 		if l.clock, err = scheduler.OpenSandbox(dir.file(SandboxFile), config.SandboxStart); err != nil {
 			return nil, err

@@ -2,14 +2,17 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"golang.org/x/sys/unix"
 
 	"sundial/internal/auth"
 	"sundial/internal/timetravel"
@@ -38,7 +41,7 @@ func (s *Server) openMaintenance() *maintenance {
 		return m
 	}
 	_ = os.Remove(path) // one of a process that was killed: the lock says that nobody else serves
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", path)
+	l, err := listenPrivately(path)
 	if err != nil {
 		s.Config.Logger.Warn("no socket in the data directory: sundial rebuild works only while the engine is stopped", "error", err)
 		return m
@@ -53,6 +56,17 @@ func (s *Server) openMaintenance() *maintenance {
 	m.http = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second}
 	m.background.Go(func() { _ = m.http.Serve(l) }) // ends with Close
 	return m
+}
+
+// listenPrivately makes a socket that nobody but its owner can open, from its first instant on: Linux gives it the mode
+// that it had before it got its name, less the umask.
+func listenPrivately(path string) (net.Listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(err, failed)
+	}}
+	return config.Listen(context.Background(), "unix", path)
 }
 
 // attend names the instance of the engine that orders go to; nil for none.

@@ -70,7 +70,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.dir, err = openDirectory(s.Config.Dir); err != nil {
+	if s.dir, err = openDirectory(s.Config.Dir, s.Config.Logger); err != nil {
 		return err
 	}
 	// Taken before the engine is started, so that a port in use is reported at once.
