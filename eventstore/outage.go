@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var errStuck = errors.New("the NATS server cannot write to its disk: free space, then restart it")
+var errStuck = errors.New("the NATS server cannot write to its disk: make room, or see why it cannot be written; then the server has to be started anew, which an engine does by itself")
 
 // failure is why appends are refused.
 type failure struct {

@@ -137,18 +137,28 @@ func fill(t testing.TB, name string) {
 // smallDisk is a file system of 48 MB of its own, or the test is skipped: making one needs root and a loop device.
 func smallDisk(t testing.TB) string {
 	t.Helper()
+	disk, err := makeDisk(t)
+	if err != nil {
+		t.Skip("no small disk here:", err)
+	}
+	return disk
+}
+
+// makeDisk makes one, which turns read-only after an error, and gives where it is mounted.
+func makeDisk(t testing.TB) (string, error) {
+	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("mounting a small disk needs root")
+		return "", errors.New("mounting one needs root")
 	}
 	image := filepath.Join(t.TempDir(), "disk.img")
 	mount := t.TempDir()
 	for _, command := range [][]string{
 		{"truncate", "-s", "48M", image},
 		{"mkfs.ext4", "-q", "-m", "0", image},
-		{"mount", "-o", "loop", image, mount},
+		{"mount", "-o", "loop,errors=remount-ro", image, mount},
 	} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("no small disk here: %v: %v: %s", command, err, out)
+			return "", fmt.Errorf("%v: %w: %s", command, err, out)
 		}
 	}
 	t.Cleanup(func() {
@@ -156,5 +166,5 @@ func smallDisk(t testing.TB) string {
 			t.Errorf("umount: %v: %s", err, out)
 		}
 	})
-	return mount
+	return mount, nil
 }

@@ -93,7 +93,7 @@ func (f *failures) reset() {
 }
 
 // ErrWrite is what Failure wraps.
-var ErrWrite = errors.New("the NATS server could not write to its disk and stays stuck until it is restarted: free space, then restart it")
+var ErrWrite = errors.New("the NATS server could not write to its disk and stays stuck until it is restarted: make room, or see why it cannot be written, then restart it")
 
 // Failed is closed once a write to the disk has failed; a fresh one stands in after Restart.
 func (s *Server) Failed() <-chan struct{} {

@@ -123,6 +123,26 @@ func (d *directory) file(name string) string { return filepath.Join(d.path, name
 // Close gives the directory up.
 func (d *directory) Close() { d.lock.Close() }
 
+// unwritable tells why nothing can be written into the directory, nil while something can. It tries: a file system that has
+// turned read-only after an error, or a disk that fails, does not say so otherwise.
+func (d *directory) unwritable() error {
+	for _, folder := range []string{d.path, d.file(NATSDir)} {
+		if err := tryWriting(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the data directory cannot be written: %w", err)
+		}
+	}
+	return nil
+}
+
+func tryWriting(folder string) error {
+	f, err := os.CreateTemp(folder, ".writable.*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("?")
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
+}
+
 // identity is the log's that belongs to the directory, "" before the first start is through.
 func (d *directory) identity() (string, error) {
 	text, err := os.ReadFile(d.file(IdentityFile))

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,8 @@ const (
 	// within some seconds.
 	clusterPatience = time.Minute
 
-	// spaceEvery is how often it is looked whether a full disk has room again: serving goes on within 10 s of that.
+	// spaceEvery is how often it is looked whether a full disk has room again, or a read-only one can be written: serving
+	// goes on within 10 s of that.
 	spaceEvery = 500 * time.Millisecond
 
 	// Between two tries to open a new instance; each is logged.
@@ -200,8 +202,18 @@ func (s *Server) retire(l *instance, why string) {
 
 // renew closes an instance and opens another, however often that takes; nil when the context ended first.
 func (s *Server) renew(ctx context.Context, old *instance) *instance {
-	// While the disk is full the old instance still reads; what it cannot write it refuses at once.
-	for old.space() != nil && pause.For(ctx, spaceEvery) {
+	// While nothing can be written the old instance still reads; what it cannot write it refuses at once.
+	for said := false; ; said = true {
+		err := cmp.Or(old.space(), s.dir.unwritable())
+		if err == nil {
+			break
+		}
+		if !said {
+			s.Config.Logger.Error("commands are refused until it can be written again, reads go on", "error", err)
+		}
+		if !pause.For(ctx, spaceEvery) {
+			break
+		}
 	}
 	acknowledged := old.log.Acknowledged()
 	s.retire(old, "The engine is being started anew; nothing was written.")
