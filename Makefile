@@ -45,6 +45,10 @@ lint: ## read the code with golangci-lint (built once, from tools/go.mod)
 	$(LINT) config verify
 	$(LINT) run ./...
 
+.PHONY: vulnerabilities
+vulnerabilities: ## look up what the program is made of in Go's database of vulnerabilities, where that can be reached
+	@scripts/vulnerabilities
+
 .PHONY: generate
 generate: ## write generated files anew
 	go generate ./...
