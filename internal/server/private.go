@@ -13,11 +13,11 @@ const others = fs.FileMode(0o077)
 
 // keepPrivate takes from others whatever they may do with a data directory and what is in it: earlier versions left files
 // that all could read, and a directory may have been made by whoever. Where that cannot be done the directory is refused.
-// What a link in it leads to is left as it is.
+// What a link in it leads to is left as it is, and so is a root key, which the vault refuses then: who has it has everything.
 func keepPrivate(path string, log *slog.Logger) error {
 	mended, first := 0, ""
 	err := filepath.WalkDir(path+string(filepath.Separator), func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
+		if err != nil || entry.Type()&fs.ModeSymlink != 0 || entry.Name() == RootFile || entry.Name() == nextRootFile {
 			return err
 		}
 		if entry.Name() == lostAndFound {
