@@ -171,11 +171,11 @@ func TestClusterLosesItsLeader(t *testing.T) {
 	}
 	for i := range 60 { // reading one account gives what following the whole log gives
 		account, previous := fmt.Sprintf("acct-%d", i), eventstore.Hash{}
-		for m, err := range a.Account(ctx, account, 0, 0) {
+		for m, err := range a.Account(ctx, account, eventstore.Span{}) {
 			must(t, err)
 			c, err := eventstore.DecodeCommit(m.Payload)
 			must(t, err)
-			must(t, eventstore.CheckLink(&m, &c, previous))
+			must(t, eventstore.CheckLink(&m.Message, &c, previous))
 			previous = m.Hash()
 		}
 		last, _, err := b.Last(ctx, account)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -53,35 +52,6 @@ func (l *Log) Get(ctx context.Context, seq uint64) (Message, error) {
 		return Message{}, ErrNotFound
 	}
 	return l.read(ctx, query{Sequence: seq})
-}
-
-// Account gives one account's commits in their order, those in (after, upTo]; upTo 0 means to the end as it is when
-// it is reached. An error ends the sequence.
-func (l *Log) Account(ctx context.Context, account string, after, upTo uint64) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		if err := checkAccount(account); err != nil {
-			yield(Message{}, err)
-			return
-		}
-		l.each(ctx, l.subject(account), after, upTo, yield)
-	}
-}
-
-// All gives the commits of every account in their order, from and to where Account does. It begins behind after,
-// whatever lies before, and asks for no more than what is taken; whoever reads on and on follows instead. A gap is
-// corruption (*GapError).
-func (l *Log) All(ctx context.Context, after, upTo uint64) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		last := after
-		l.each(ctx, "", after, upTo, func(m Message, err error) bool {
-			if err == nil && m.Sequence != last+1 {
-				yield(Message{}, &GapError{Want: last + 1, Got: m.Sequence})
-				return false
-			}
-			last = m.Sequence
-			return yield(m, err)
-		})
-	}
 }
 
 // each gives the commits on a subject, on all where it is empty.
@@ -132,6 +102,10 @@ type query struct {
 	LastFor  string `json:"last_by_subj,omitzero"`
 	NextFor  string `json:"next_by_subj,omitzero"`
 	Batch    int    `json:"batch,omitzero"`
+
+	LastsFor []string `json:"multi_last,omitzero"` // the last ones, up to UpTo
+	UpTo     uint64   `json:"up_to_seq,omitzero"`
+
 	MaxBytes int    `json:"max_bytes,omitzero"`
 }
 

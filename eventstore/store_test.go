@@ -157,7 +157,7 @@ func TestAppendAndRead(t *testing.T) {
 		{0, 2, []uint64{1}},
 	} {
 		var got []uint64
-		for m, err := range l.Account(ctx, "acme", row.after, row.upTo) {
+		for m, err := range l.Account(ctx, "acme", eventstore.Span{After: row.after, UpTo: row.upTo}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,16 +177,17 @@ func TestAccountWithManyCommits(t *testing.T) {
 	ctx := t.Context()
 	// More than a batch of reading by number, and by size; another account's commits between.
 	var want []uint64
-	last := uint64(0)
+	last, previous := uint64(0), eventstore.Hash{}
 	other := &writer{log: l, account: "other"}
 	for n := range 600 {
-		c := commit("acme", fmt.Sprint(n), eventstore.Hash{})
+		c := commit("acme", fmt.Sprint(n), previous)
 		if n%20 == 0 {
 			c.Reason = strings.Repeat("x", 100<<10)
 		}
-		seq, err := l.Append(ctx, "acme", last, encode(t, c), nil)
+		payload := encode(t, c)
+		seq, err := l.Append(ctx, "acme", last, payload, nil)
 		must(t, err)
-		want, last = append(want, seq), seq
+		want, last, previous = append(want, seq), seq, eventstore.HashOf(payload)
 		if n%3 == 0 {
 			must(t, other.append(ctx))
 		}
@@ -196,7 +197,7 @@ func TestAccountWithManyCommits(t *testing.T) {
 		want        []uint64
 	}{{0, 0, want}, {want[299], 0, want[300:]}, {0, want[299], want[:300]}, {want[99], want[399], want[100:400]}} {
 		var got []uint64
-		for m, err := range l.Account(ctx, "acme", row.after, row.upTo) {
+		for m, err := range l.Account(ctx, "acme", eventstore.Span{After: row.after, UpTo: row.upTo}) {
 			must(t, err)
 			got = append(got, m.Sequence)
 		}
@@ -221,18 +222,18 @@ func TestAccountWithManyCommits(t *testing.T) {
 			t.Errorf("all (%d, %d]: %d commits, want %d", row.after, row.upTo, len(got), len(all))
 		}
 	}
-	for _, err := range l.Account(ctx, "acme", 0, 0) {
+	for _, err := range l.Account(ctx, "acme", eventstore.Span{}) {
 		must(t, err)
 		break // leaving early is fine
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	for _, err := range l.Account(ended, "acme", 0, 0) {
+	for _, err := range l.Account(ended, "acme", eventstore.Span{}) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%v, want the context's error", err)
 		}
 	}
-	for _, err := range l.Account(ctx, "a.b", 0, 0) {
+	for _, err := range l.Account(ctx, "a.b", eventstore.Span{}) {
 		if err == nil {
 			t.Error("an invalid account was read")
 		}

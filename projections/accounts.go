@@ -129,6 +129,17 @@ func (s *Store) Account(ctx context.Context, id string) (*domain.Account, bool, 
 	return row.Account, found, err
 }
 
+// Tip gives the last commit of an account that reads can see, false if it has none yet.
+func (s *Store) Tip(ctx context.Context, id string) (tip eventstore.Tip, found bool, err error) {
+	err = s.read(ctx, func(r *reader) error {
+		var row Row
+		row, found, err = r.loadAccount(id)
+		tip = eventstore.Tip{Sequence: row.Sequence, Hash: row.Hash}
+		return err
+	})
+	return tip, found, err
+}
+
 // Accounts lists accounts by id, without their apps. A filter leaves those that have an app which it would list; its
 // query also finds a part of the account's own id.
 func (s *Store) Accounts(ctx context.Context, filter AppFilter, page Page) ([]*domain.Account, string, error) {

@@ -339,15 +339,11 @@ func sealedIn(t *testing.T, log *eventstore.Log, account string) (all []sealedVa
 	if err != nil {
 		t.Fatal(err)
 	}
-	for m, err := range log.Account(t.Context(), account, 0, 0) {
+	for m, err := range log.Account(t.Context(), account, eventstore.Span{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		commit, err := eventstore.DecodeCommit(m.Payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, stored := range commit.Events {
+		for _, stored := range m.Commit.Events {
 			event, err := codec.Decode(stored)
 			if err != nil {
 				t.Fatal(err)

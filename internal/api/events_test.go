@@ -18,7 +18,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/eventstore"
 	"sundial/internal/engine"
 )
 
@@ -482,11 +481,7 @@ func (w *harness) inLog(account string) (ids []string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		commit, err := eventstore.DecodeCommit(m.Payload)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for i := range commit.Events {
+		for i := range m.Commit.Events {
 			if account == "" || account == m.Account {
 				ids = append(ids, fmt.Sprint(m.Sequence, ".", i))
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
+	"sundial/eventstore"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -311,7 +313,13 @@ func errorReply(err error) reply {
 	var refusal *domain.Refusal
 	var wrong *domain.Invalid
 	var wrongToken *auth.InvalidError
+	var damaged *eventstore.CorruptError
+	var gap *eventstore.GapError
 	switch {
+	case errors.As(err, &damaged):
+		return corruptAt(damaged.Sequence).because(err)
+	case errors.As(err, &gap):
+		return corruptAt(gap.Want).because(err)
 	case errors.As(err, &refusal):
 		return refusalReply(refusal)
 	case errors.As(err, &wrong):
@@ -354,6 +362,17 @@ func errorReply(err error) reply {
 		}
 	}
 	return internal.reply().because(err)
+}
+
+// corruptAt names the commit that is not what it was, which a read met; 0: not known.
+func corruptAt(position uint64) reply {
+	f := corrupt
+	f.detail = "The log is damaged, so that this cannot be answered whole."
+	if position > 0 {
+		f.detail = fmt.Sprintf("The log is damaged at position %d, so that this cannot be answered whole.", position)
+	}
+	f.fix = "Ask the operator: sundial rebuild --check and the server's log say what is wrong and what to do; what rests on other positions is answered."
+	return f.reply()
 }
 
 // joined gives the fields of several checks in the order in which they were found.

@@ -88,6 +88,8 @@ func (s *stream) run(ctx context.Context) {
 			if ctx.Err() == nil {
 				s.api.config.Logger.Warn("a stream of events ends: it will be begun again where it was", "request", s.request, "error", err)
 			}
+			s.buffer = append(s.buffer, ": "+errorReply(err).code+"\n\n"...)
+			s.flush()
 			return
 		}
 		if !s.send(page) || !page.More && !s.wait(ctx) {
@@ -133,7 +135,7 @@ func (s *stream) send(page query.FeedPage) bool {
 			return false
 		}
 	}
-	s.feed.After = page.After
+	s.feed.After, s.feed.Before = page.After, page.Before
 	if len(page.Events) == 0 {
 		return true
 	}

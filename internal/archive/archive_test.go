@@ -106,7 +106,7 @@ func (w *harness) catchUp(t testing.TB, a *Archive) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		messages = append(messages, m)
+		messages = append(messages, m.Message)
 	}
 	for some := range slices.Chunk(messages, 3) {
 		if err := a.append(some); err != nil {

@@ -148,14 +148,11 @@ func rewrite(t *testing.T, from *eventstore.Log, to *enginetest.Server) (count i
 	}
 	var last uint64
 	var previous eventstore.Hash
-	for m, err := range from.Account(t.Context(), account, 0, 0) {
+	for m, err := range from.Account(t.Context(), account, eventstore.Span{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		commit, err := eventstore.DecodeCommit(m.Payload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		commit := m.Commit
 		for i, stored := range commit.Events {
 			now, err := events.Decode(stored)
 			if err != nil {

@@ -29,7 +29,7 @@ func committedBefore(t *testing.T, n *enginetest.Node, id, reason string, cmd do
 		RecordedAt: n.Time().UnixMilli(), Events: events,
 	}
 	var latest uint64
-	for m, err := range n.Log.Account(t.Context(), contentAccount, 0, 0) {
+	for m, err := range n.Log.Account(t.Context(), contentAccount, eventstore.Span{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -410,9 +410,9 @@ func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req 
 			return err
 		}
 	}
-	m, err := e.config.Log.Get(ctx, at.position)
+	m, err := e.config.Log.Known(ctx, at.position)
 	if err != nil {
-		return fmt.Errorf("%w (%w)", ErrUnavailable, err)
+		return e.unreadable(err)
 	}
 	commit, events, err := e.decode(&m)
 	if err != nil {
@@ -439,15 +439,15 @@ func (e *Engine) sameAsBefore(ctx context.Context, acc *account, at recent, req 
 func (e *Engine) repeat(ctx context.Context, acc *account, at recent) (Answer, error) {
 	answer := Answer{Outcome: Repeated, Position: at.position}
 	then := domain.NewAccount(acc.id)
-	for m, err := range e.config.Log.Account(ctx, acc.id, 0, at.position) {
+	for m, err := range e.config.Log.Account(ctx, acc.id, eventstore.Span{UpTo: at.position, Tip: eventstore.Tip{Sequence: at.position}}) {
 		if err != nil {
-			return Answer{}, fmt.Errorf("%w (%w)", ErrUnavailable, err)
+			return Answer{}, e.unreadable(err)
 		}
-		commit, events, err := e.decode(&m)
+		events, err := e.events(&m.Commit)
 		if err != nil {
 			return Answer{}, err
 		}
-		then.Apply(domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}, events...)
+		then.Apply(domain.Recorded{At: domain.Instant(m.Commit.RecordedAt), Position: m.Sequence}, events...)
 		answer.Events = events
 	}
 	answer.App, answer.Account = appOf(then, answer.Events), head(then)

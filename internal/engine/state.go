@@ -94,21 +94,21 @@ func (e *Engine) load(ctx context.Context, acc *account) error {
 
 // catchUp folds what the log has of the account beyond the state.
 func (e *Engine) catchUp(ctx context.Context, acc *account) error {
-	for m, err := range e.config.Log.Account(ctx, acc.id, acc.sequence, 0) {
+	for m, err := range e.config.Log.Account(ctx, acc.id, eventstore.Span{After: acc.sequence, Before: acc.hash}) {
 		if err != nil {
+			if errors.As(err, new(*eventstore.CorruptError)) {
+				acc.forget()
+			}
 			return e.unreadable(err)
 		}
-		commit, events, err := e.decode(&m)
-		if err == nil {
-			err = eventstore.CheckLink(&m, &commit, acc.hash)
-		}
+		events, err := e.events(&m.Commit)
 		if err != nil {
 			acc.forget()
 			return err
 		}
-		acc.apply(domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}, events)
+		acc.apply(domain.Recorded{At: domain.Instant(m.Commit.RecordedAt), Position: m.Sequence}, events)
 		acc.sequence, acc.hash = m.Sequence, m.Hash()
-		acc.remember(recent{commit.ID, m.Sequence, commit.Content}, e.config.Store.Position())
+		acc.remember(recent{m.Commit.ID, m.Sequence, m.Commit.Content}, e.config.Store.Position())
 	}
 	acc.latest = true
 	return nil
@@ -145,7 +145,7 @@ func (e *Engine) find(ctx context.Context, acc *account, id string) (recent, boo
 		candidates = append(candidates, at)
 	}
 	for _, position := range candidates {
-		m, err := e.config.Log.Get(ctx, position)
+		m, err := e.config.Log.Known(ctx, position)
 		if err != nil {
 			return recent{}, false, e.unreadable(err)
 		}
@@ -165,13 +165,18 @@ func (e *Engine) decode(m *eventstore.Message) (eventstore.Commit, []domain.Even
 	if err != nil {
 		return commit, nil, err
 	}
-	events := make([]domain.Event, len(commit.Events))
+	events, err := e.events(&commit)
+	return commit, events, err
+}
+
+func (e *Engine) events(commit *eventstore.Commit) (events []domain.Event, err error) {
+	events = make([]domain.Event, len(commit.Events))
 	for i, stored := range commit.Events {
 		if events[i], err = e.codec.Decode(stored); err != nil {
-			return commit, nil, err
+			return nil, err
 		}
 	}
-	return commit, events, nil
+	return events, nil
 }
 
 // unreadable is a log that does not answer: the command can be sent again. Corruption stays what it is.

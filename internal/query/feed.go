@@ -14,7 +14,8 @@ type Feed struct {
 	Account string   // only this one's; empty: every account's
 	Types   []string // only events of these names, as ParseTypes gives them; empty: all
 	After   Place
-	Limit   int // events at most; a page may have fewer, and still more to come
+	Before  eventstore.Hash // of the account's last commit that lies wholly up to After, as the page before gave it; zero: it is looked up
+	Limit   int             // events at most; a page may have fewer, and still more to come
 }
 
 // FeedEvent is an event of the feed.
@@ -27,8 +28,9 @@ type FeedEvent struct {
 // FeedPage is a piece of the feed.
 type FeedPage struct {
 	Events []FeedEvent
-	After  Place // where to go on; it moves on also where nothing was found
-	More   bool  // there is more behind it now
+	After  Place           // where to go on; it moves on also where nothing was found
+	Before eventstore.Hash // what a reader of an account goes on with as well; zero where it is not known
+	More   bool            // there is more behind it now
 }
 
 const (
@@ -44,29 +46,13 @@ const (
 func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 	head := a.Head()
 	if f.After.read() >= head {
-		return FeedPage{After: f.After}, nil
+		return FeedPage{After: f.After, Before: f.Before}, nil
 	}
-	end := head // of what is read; behind it, up to the head, is nothing that is wanted
-	switch {
-	case f.Account != "":
-		// An account in which nothing has happened since costs no reading of the log.
-		account, found, err := a.store.Account(ctx, f.Account)
+	p := piece{Feed: f, reader: a, page: FeedPage{After: f.After, Before: f.Before}}
+	scanned := 0
+	for m, err := range a.commits(ctx, &f, head) {
 		if err != nil {
 			return FeedPage{}, err
-		}
-		if !found || account.Position <= f.After.read() {
-			return FeedPage{After: Behind(head)}, nil
-		}
-		end = min(head, account.Position)
-	case len(f.Types) == 0:
-		// Every commit has an event, so a page is full before this: one may be sent already, and one tells of more.
-		end = min(head, f.After.read()+uint64(f.Limit)+2)
-	}
-	p := piece{Feed: f, reader: a, page: FeedPage{After: f.After}}
-	scanned := 0
-	for m, err := range a.commits(ctx, f.Account, f.After.read(), end) {
-		if err != nil {
-			return FeedPage{}, failed(ctx, err)
 		}
 		if full, err := p.add(&m); err != nil || full {
 			return p.page, err
@@ -80,12 +66,27 @@ func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 	return p.page, nil
 }
 
-// commits reads one account's, or all.
-func (a *Reader) commits(ctx context.Context, account string, after, upTo uint64) iter.Seq2[eventstore.Message, error] {
-	if account == "" {
-		return a.log.All(ctx, after, upTo)
+// commits reads the commits of which a page may be made, of one account or of all.
+func (a *Reader) commits(ctx context.Context, f *Feed, head uint64) iter.Seq2[eventstore.Chained, error] {
+	after := f.After.read()
+	if f.Account != "" {
+		return a.account(ctx, f.Account, eventstore.Span{After: after, UpTo: head, Before: f.Before})
 	}
-	return a.log.Account(ctx, account, after, upTo)
+	end := head
+	if len(f.Types) == 0 {
+		// Every commit has an event, so a page is full before this: one may be sent already, and one tells of more.
+		end = min(head, after+uint64(f.Limit)+2)
+	}
+	return func(yield func(eventstore.Chained, error) bool) {
+		for m, err := range a.log.All(ctx, after, end) {
+			if err != nil {
+				err = failed(ctx, err)
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // piece is a page in the making.
@@ -97,16 +98,13 @@ type piece struct {
 }
 
 // add adds a commit's events; full tells that the page ends here.
-func (p *piece) add(m *eventstore.Message) (full bool, err error) {
-	commit, err := commitOf(m)
-	if err != nil {
-		return false, err
-	}
-	if !wanted(&commit, p.Types) {
-		p.page.After = Behind(m.Sequence)
+func (p *piece) add(m *eventstore.Chained) (full bool, err error) {
+	commit := &m.Commit
+	if !wanted(commit, p.Types) {
+		p.behind(m)
 		return false, nil
 	}
-	events, err := p.reader.events.Events(&commit, m.Sequence)
+	events, err := p.reader.events.Events(commit, m.Sequence)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +117,7 @@ func (p *piece) add(m *eventstore.Message) (full bool, err error) {
 			p.page.More = true
 			return true, nil
 		}
-		body, err := p.reader.events.Append(nil, &commit, e,
+		body, err := p.reader.events.Append(nil, commit, e,
 			cloudevent.Attribute{Name: "command", Value: commit.Command}, cloudevent.Attribute{Name: "reason", Value: commit.Reason})
 		if err != nil {
 			return false, err
@@ -128,8 +126,16 @@ func (p *piece) add(m *eventstore.Message) (full bool, err error) {
 		p.page.Events = append(p.page.Events, FeedEvent{e.ID(), e.Type(), body})
 		p.page.After = Place{e.Position, e.Index}
 	}
-	p.page.After = Behind(m.Sequence)
+	p.behind(m)
 	return false, nil
+}
+
+// behind goes on behind a commit.
+func (p *piece) behind(m *eventstore.Chained) {
+	p.page.After = Behind(m.Sequence)
+	if p.Account != "" {
+		p.page.Before = m.Hash()
+	}
 }
 
 // wanted tells whether a commit has an event of one of the names, before it is decoded.

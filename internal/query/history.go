@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/cloudevent"
+	"sundial/projections"
 )
 
 // History says what part of a history is wanted; what is absent narrows nothing.
@@ -62,7 +64,7 @@ func (a *Reader) AccountHistory(ctx context.Context, account string, h History) 
 }
 
 // history takes from commits, latest first, those that are wanted.
-func (a *Reader) history(ctx context.Context, h History, commits iter.Seq2[eventstore.Message, error]) (HistoryPage, error) {
+func (a *Reader) history(ctx context.Context, h History, commits iter.Seq2[eventstore.Chained, error]) (HistoryPage, error) {
 	leave, err := a.enter(ctx)
 	if err != nil {
 		return HistoryPage{}, err
@@ -78,18 +80,15 @@ func (a *Reader) history(ctx context.Context, h History, commits iter.Seq2[event
 			break
 		}
 		looked, last = looked+1, m.Sequence
-		commit, err := commitOf(&m)
-		if err != nil {
-			return HistoryPage{}, err
-		}
+		commit := &m.Commit
 		recorded := domain.Instant(commit.RecordedAt)
 		if recorded < h.Window.From {
 			break // what is earlier was recorded earlier
 		}
-		if h.Window.To != 0 && recorded >= h.Window.To || !wanted(&commit, h.Types) || !by(commit.Actor, h.Actor) {
+		if h.Window.To != 0 && recorded >= h.Window.To || !wanted(commit, h.Types) || !by(commit.Actor, h.Actor) {
 			continue
 		}
-		shown, err := a.shown(&commit, m.Sequence)
+		shown, err := a.shown(commit, m.Sequence)
 		if err != nil {
 			return HistoryPage{}, err
 		}
@@ -143,12 +142,12 @@ func effectiveAt(data jsontext.Value) domain.Instant {
 }
 
 // appBackwards gives an app's commits, latest first: their positions are a chain in the projections.
-func (a *Reader) appBackwards(ctx context.Context, app domain.AppID, h History) iter.Seq2[eventstore.Message, error] {
-	return func(yield func(eventstore.Message, error) bool) {
+func (a *Reader) appBackwards(ctx context.Context, app domain.AppID, h History) iter.Seq2[eventstore.Chained, error] {
+	return func(yield func(eventstore.Chained, error) bool) {
 		for before, more := h.Before, true; more; {
 			entries, err := a.store.History(ctx, app, before, chainPiece)
 			if err != nil {
-				yield(eventstore.Message{}, err)
+				yield(eventstore.Chained{}, err)
 				return
 			}
 			for _, entry := range entries {
@@ -156,10 +155,7 @@ func (a *Reader) appBackwards(ctx context.Context, app domain.AppID, h History) 
 				if h.Window.To != 0 && entry.RecordedAt >= h.Window.To {
 					continue // it need not be read
 				}
-				m, err := a.log.Get(ctx, entry.Position)
-				if err != nil {
-					err = failed(ctx, err)
-				}
+				m, err := a.entry(ctx, entry)
 				if !yield(m, err) || err != nil {
 					return
 				}
@@ -167,6 +163,22 @@ func (a *Reader) appBackwards(ctx context.Context, app domain.AppID, h History) 
 			more = len(entries) == chainPiece
 		}
 	}
+}
+
+// entry reads a commit that the projections list.
+func (a *Reader) entry(ctx context.Context, at projections.Entry) (eventstore.Chained, error) {
+	m, err := a.log.Known(ctx, at.Position)
+	if err != nil {
+		return eventstore.Chained{}, failed(ctx, err)
+	}
+	commit, err := eventstore.DecodeCommit(m.Payload)
+	if err == nil && (commit.Account != m.Account || domain.Instant(commit.RecordedAt) != at.RecordedAt) {
+		err = errors.New("the commit is not the one that was projected")
+	}
+	if err != nil {
+		return eventstore.Chained{}, eventstore.Changed(at.Position, err)
+	}
+	return eventstore.Chained{Message: m, Commit: commit}, nil
 }
 
 // chainPiece is how many positions of an app's commits are read at a time.
@@ -189,25 +201,23 @@ const (
 
 // accountBackwards gives an account's commits, latest first. The log can be read forward only, so it is read in pieces,
 // each forward, the last piece first.
-func (a *Reader) accountBackwards(ctx context.Context, id string, before uint64) iter.Seq2[eventstore.Message, error] {
-	return func(yield func(eventstore.Message, error) bool) {
-		account, found, err := a.store.Account(ctx, id)
+func (a *Reader) accountBackwards(ctx context.Context, id string, before uint64) iter.Seq2[eventstore.Chained, error] {
+	return func(yield func(eventstore.Chained, error) bool) {
+		end, last, err := a.lastBefore(ctx, id, before)
 		if err != nil {
-			yield(eventstore.Message{}, err)
+			yield(eventstore.Chained{}, err)
 			return
 		}
-		if !found {
-			return
-		}
-		end := account.Position // the latest commit that is wanted
-		if before > 0 {
-			end = min(end, before-1)
-		}
-		for span := uint64(firstSpan); end > 0; {
+		for span := uint64(firstSpan); !last.IsZero(); {
 			begin := end - min(end, span)
 			piece, dropped, err := a.latest(ctx, id, begin, end)
+			switch {
+			case err != nil:
+			case len(piece) > 0 && piece[len(piece)-1].Hash() != last, len(piece) == 0 && begin == 0:
+				err = failed(ctx, a.log.Lost(ctx, id, begin, end))
+			}
 			if err != nil {
-				yield(eventstore.Message{}, err)
+				yield(eventstore.Chained{}, err)
 				return
 			}
 			for _, m := range slices.Backward(piece) {
@@ -218,6 +228,9 @@ func (a *Reader) accountBackwards(ctx context.Context, id string, before uint64)
 			if end = begin; dropped {
 				end = piece[0].Sequence - 1
 			}
+			if len(piece) > 0 {
+				last = piece[0].Commit.Previous // zero: it was the first of all
+			}
 			if len(piece) < fewCommits {
 				span *= widen
 			}
@@ -225,10 +238,38 @@ func (a *Reader) accountBackwards(ctx context.Context, id string, before uint64)
 	}
 }
 
+// lastBefore tells where an account's commits before a position end, 0 for no position: no later than at end, with one of
+// this hash; zero if there are none.
+func (a *Reader) lastBefore(ctx context.Context, id string, before uint64) (end uint64, last eventstore.Hash, err error) {
+	tip, found, err := a.store.Tip(ctx, id)
+	if err != nil || !found {
+		return 0, last, err
+	}
+	if before == 0 || before > tip.Sequence {
+		return tip.Sequence, tip.Hash, nil
+	}
+	// It is a commit of the account, unless somebody made it up.
+	m, found, err := a.log.Successor(ctx, id, before)
+	if err == nil && !found {
+		err = a.log.Lost(ctx, id, before-1, tip.Sequence)
+	}
+	if err != nil {
+		return 0, last, failed(ctx, err)
+	}
+	commit, err := eventstore.DecodeCommit(m.Payload)
+	if err != nil {
+		return 0, last, eventstore.Changed(m.Sequence, err)
+	}
+	return before - 1, commit.Previous, nil
+}
+
 // latest gives the latest of an account's commits in (begin, end], in their order, and tells whether there are more.
-func (a *Reader) latest(ctx context.Context, account string, begin, end uint64) (piece []eventstore.Message, dropped bool, err error) {
+func (a *Reader) latest(ctx context.Context, account string, begin, end uint64) (piece []eventstore.Chained, dropped bool, err error) {
 	held := 0
-	for m, err := range a.log.Account(ctx, account, begin, end) {
+	if end == 0 {
+		return nil, false, nil
+	}
+	for m, err := range a.log.Account(ctx, account, eventstore.Span{After: begin, UpTo: end, Unanchored: true}) {
 		if err != nil {
 			return nil, false, failed(ctx, err)
 		}

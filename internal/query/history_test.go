@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sundial/domain"
+	"sundial/eventstore"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
 	"sundial/internal/query"
@@ -60,7 +61,7 @@ func TestHistoryIsTheLogBackwards(t *testing.T) {
 	}
 	for account, limits := range map[string][]int{"once": {1, 500}, "seldom": {3, 10, 500}, "busy": {500, 333}, "other-7": {7, 500}, "nobody": {5}} {
 		var want []uint64
-		for m, err := range w.Log.Account(t.Context(), account, 0, 0) {
+		for m, err := range w.Log.Account(t.Context(), account, eventstore.Span{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -95,11 +96,28 @@ func (a *Reader) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// commitOf reads a stored commit.
-func commitOf(m *eventstore.Message) (eventstore.Commit, error) {
-	commit, err := eventstore.DecodeCommit(m.Payload)
-	if err != nil {
-		return commit, fmt.Errorf("query: commit %d: %w", m.Sequence, err)
+// account reads a part of an account's commits, up to a position that the projections have, and misses none that these
+// know of. An account in which nothing has happened since costs no reading of the log.
+func (a *Reader) account(ctx context.Context, id string, span eventstore.Span) iter.Seq2[eventstore.Chained, error] {
+	return func(yield func(eventstore.Chained, error) bool) {
+		tip, found, err := a.store.Tip(ctx, id)
+		if err != nil {
+			yield(eventstore.Chained{}, err)
+			return
+		}
+		if !found || min(span.UpTo, tip.Sequence) <= span.After {
+			return
+		}
+		upTo := span.UpTo
+		span.Tip, span.UpTo = tip, tip.Sequence // behind it there is nothing, up to where the projections stand
+		for m, err := range a.log.Account(ctx, id, span) {
+			if err != nil {
+				yield(eventstore.Chained{}, failed(ctx, err))
+				return
+			}
+			if m.Sequence <= upTo && !yield(m, nil) {
+				return
+			}
+		}
 	}
-	return commit, nil
 }

@@ -70,21 +70,14 @@ func (a *Reader) Statement(ctx context.Context, account string, app domain.AppID
 	defer leave()
 	b := newBook(account, app, window)
 	b.statement.Position = a.Head()
-	if b.statement.Position == 0 {
-		return b.close()
-	}
-	for m, err := range a.log.Account(ctx, account, 0, b.statement.Position) {
-		if err != nil {
-			return nil, failed(ctx, err)
-		}
-		commit, err := commitOf(&m)
+	for m, err := range a.account(ctx, account, eventstore.Span{UpTo: b.statement.Position}) {
 		if err != nil {
 			return nil, err
 		}
-		if recorded := domain.Instant(commit.RecordedAt); window.To != 0 && recorded >= window.To {
+		if recorded := domain.Instant(m.Commit.RecordedAt); window.To != 0 && recorded >= window.To {
 			break // time never runs backwards for an account
 		}
-		if err := a.enterFacts(b, m.Sequence, &commit); err != nil {
+		if err := a.enterFacts(b, m.Sequence, &m.Commit); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sundial/domain"
+	"sundial/eventstore"
 	"sundial/internal/search"
 	"sundial/projections"
 )
@@ -53,7 +54,7 @@ func (p *Past) accountLog(ctx context.Context, id string) ([]domain.Past, error)
 		events -= app.Version
 	}
 	if events > 0 {
-		return p.scan(ctx, id)
+		return p.scan(ctx, id, eventstore.Tip{Sequence: present.Sequence, Hash: present.Hash})
 	}
 	var log []domain.Past
 	b := &budget{p.most}
@@ -72,22 +73,22 @@ func (p *Past) accountLog(ctx context.Context, id string) ([]domain.Past, error)
 	return log, nil
 }
 
-// scan reads an account's part of the log from there.
-func (p *Past) scan(ctx context.Context, id string) ([]domain.Past, error) {
+// scan reads an account's part of the log from there. It has what the projections have, at least.
+func (p *Past) scan(ctx context.Context, id string, tip eventstore.Tip) ([]domain.Past, error) {
 	var log []domain.Past
 	b := &budget{p.most}
-	for m, err := range p.config.Log.Account(ctx, id, 0, 0) {
+	for m, err := range p.config.Log.Account(ctx, id, eventstore.Span{Tip: tip}) {
 		if err != nil {
 			return nil, fmt.Errorf("time travel: reading account %s: %w", id, err)
 		}
 		if err := b.spend(1); err != nil {
 			return nil, err
 		}
-		commit, events, err := p.decode(m.Sequence, m.Payload)
+		events, err := p.events(m.Sequence, &m.Commit)
 		if err != nil {
 			return nil, err
 		}
-		at := domain.Recorded{At: domain.Instant(commit.RecordedAt), Position: m.Sequence}
+		at := domain.Recorded{At: domain.Instant(m.Commit.RecordedAt), Position: m.Sequence}
 		for _, e := range events {
 			log = append(log, domain.Past{Recorded: at, Event: e})
 		}

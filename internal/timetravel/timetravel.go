@@ -196,25 +196,34 @@ func (p *Past) commit(ctx context.Context, account string, at projections.Entry)
 			return c, events, nil
 		}
 	}
-	m, err := p.config.Log.Get(ctx, at.Position)
+	m, err := p.config.Log.Known(ctx, at.Position)
 	if err != nil {
 		return eventstore.Commit{}, nil, fmt.Errorf("time travel: reading commit %d: %w", at.Position, err)
 	}
-	return p.decode(at.Position, m.Payload)
+	c, events, err := p.decode(at.Position, m.Payload)
+	if err == nil && (c.Account != account || domain.Instant(c.RecordedAt) != at.RecordedAt) {
+		err = eventstore.Changed(at.Position, errors.New("the commit is not the one that was projected"))
+	}
+	return c, events, err
 }
 
 func (p *Past) decode(position uint64, payload []byte) (eventstore.Commit, []domain.Event, error) {
 	c, err := eventstore.DecodeCommit(payload)
 	if err != nil {
-		return c, nil, fmt.Errorf("time travel: commit %d: %w", position, err)
+		return c, nil, eventstore.Changed(position, err)
 	}
-	events := make([]domain.Event, len(c.Events))
+	events, err := p.events(position, &c)
+	return c, events, err
+}
+
+func (p *Past) events(position uint64, c *eventstore.Commit) (events []domain.Event, err error) {
+	events = make([]domain.Event, len(c.Events))
 	for i, e := range c.Events {
 		if events[i], err = p.codec.Decode(e); err != nil {
-			return c, nil, fmt.Errorf("time travel: commit %d: %w", position, err)
+			return nil, fmt.Errorf("time travel: commit %d: %w", position, err)
 		}
 	}
-	return c, events, nil
+	return events, nil
 }
 
 // policies lists when an account was given a policy of its own by an instant, oldest first.

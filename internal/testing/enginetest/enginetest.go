@@ -41,7 +41,12 @@ type Server struct {
 // Start starts a server that ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	dir := t.TempDir()
+	return StartIn(t, t.TempDir())
+}
+
+// StartIn starts a server on what another has left in a directory, or in an empty one. It ends with the test, or with Stop.
+func StartIn(t testing.TB, dir string) *Server {
+	t.Helper()
 	nd, err := natsd.Start(natsd.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -57,13 +62,22 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	log, err := eventstore.Create(t.Context(), conn, eventstore.Config{})
-	if err != nil {
+	switch {
+	case errors.Is(err, eventstore.ErrExists):
+	case err != nil:
 		t.Fatal(err)
-	}
-	if err := log.Close(t.Context()); err != nil {
-		t.Fatal(err)
+	default:
+		if err := log.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return &Server{dir, nd, conn, js}
+}
+
+// Stop ends the server; its nodes must have ended.
+func (s *Server) Stop() {
+	s.Conn.Close()
+	s.NATS.Shutdown()
 }
 
 // Node is an engine with projections of its own and a clock that stands still.
@@ -197,15 +211,11 @@ func (n *Node) Events(t testing.TB, account string) (events []domain.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for m, err := range n.Log.Account(t.Context(), account, 0, 0) {
+	for m, err := range n.Log.Account(t.Context(), account, eventstore.Span{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		commit, err := eventstore.DecodeCommit(m.Payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, stored := range commit.Events {
+		for _, stored := range m.Commit.Events {
 			event, err := codec.Decode(stored)
 			if err != nil {
 				t.Fatal(err)
@@ -219,7 +229,7 @@ func (n *Node) Events(t testing.TB, account string) (events []domain.Event) {
 // Commits counts the commits of an account in the log.
 func (n *Node) Commits(t testing.TB, account string) (count int) {
 	t.Helper()
-	for _, err := range n.Log.Account(t.Context(), account, 0, 0) {
+	for _, err := range n.Log.Account(t.Context(), account, eventstore.Span{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
