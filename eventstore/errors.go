@@ -54,6 +54,9 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("eventstore: the log is corrupt at sequence %d: %s; %s", e.Sequence, e.Problem, e.Advice)
 }
 
+// DamagedAt is where, 0 if it is the log as a whole.
+func (e *CorruptError) DamagedAt() uint64 { return e.Sequence }
+
 // GapError says that a follower met a sequence that does not follow the one before. No commit is ever deleted, so
 // this is corruption.
 type GapError struct {
@@ -63,6 +66,9 @@ type GapError struct {
 func (e *GapError) Error() string {
 	return fmt.Sprintf("eventstore: the log has a gap: sequence %d is missing, %d came: %s", e.Want, e.Got, adviceRestore)
 }
+
+// DamagedAt is the first sequence that is missing.
+func (e *GapError) DamagedAt() uint64 { return e.Want }
 
 const (
 	adviceRestore = "stop, keep a copy of the data directory, restore the log from the latest backup, and send again what upstream has since then"

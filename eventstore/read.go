@@ -106,7 +106,7 @@ type query struct {
 	LastsFor []string `json:"multi_last,omitzero"` // the last ones, up to UpTo
 	UpTo     uint64   `json:"up_to_seq,omitzero"`
 
-	MaxBytes int    `json:"max_bytes,omitzero"`
+	MaxBytes int `json:"max_bytes,omitzero"`
 }
 
 func (l *Log) subject(account string) string { return l.config.Subject + "." + account }

@@ -12,7 +12,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"sundial/domain"
-	"sundial/eventstore"
 	"sundial/internal/auth"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
@@ -313,13 +312,10 @@ func errorReply(err error) reply {
 	var refusal *domain.Refusal
 	var wrong *domain.Invalid
 	var wrongToken *auth.InvalidError
-	var damaged *eventstore.CorruptError
-	var gap *eventstore.GapError
+	var damaged damage
 	switch {
 	case errors.As(err, &damaged):
-		return corruptAt(damaged.Sequence).because(err)
-	case errors.As(err, &gap):
-		return corruptAt(gap.Want).because(err)
+		return corruptAt(damaged.DamagedAt()).because(err)
 	case errors.As(err, &refusal):
 		return refusalReply(refusal)
 	case errors.As(err, &wrong):
@@ -362,6 +358,12 @@ func errorReply(err error) reply {
 		}
 	}
 	return internal.reply().because(err)
+}
+
+// damage is an error of a log that is not what it was.
+type damage interface {
+	error
+	DamagedAt() uint64 // the position; 0: not known
 }
 
 // corruptAt names the commit that is not what it was, which a read met; 0: not known.

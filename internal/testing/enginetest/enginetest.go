@@ -3,9 +3,11 @@
 package enginetest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -78,6 +80,25 @@ func StartIn(t testing.TB, dir string) *Server {
 func (s *Server) Stop() {
 	s.Conn.Close()
 	s.NATS.Shutdown()
+}
+
+// Flip flips a bit of the commit that holds a text, in the files of a server that was stopped: a server that was stopped in
+// order does not look at its messages again before it is asked for them.
+func Flip(t testing.TB, dir, text string) {
+	t.Helper()
+	block := filepath.Join(dir, "jetstream", "$G", "streams", "SUNDIAL_EVENTS", "msgs", "1.blk")
+	b, err := os.ReadFile(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte(text))
+	if at < 0 {
+		t.Fatalf("%s is not in the log", text)
+	}
+	b[at] ^= 1
+	if err := os.WriteFile(block, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Node is an engine with projections of its own and a clock that stands still.
