@@ -34,6 +34,9 @@ func check(c *server.Config) error {
 			return err
 		}
 	}
+	if c.ConnectionsPerAddress < 0 || c.ConnectionsPerToken < 0 {
+		return misused("--connections-per-address, --connections-per-token: want a number, 0 for no limit")
+	}
 	if c.Sandbox && (domain.InstantOf(c.SandboxStart) <= 0 || domain.InstantOf(c.SandboxStart) > domain.MaxInstant) {
 		return misused("--sandbox-start: want a time between 1970 and 9999, such as 2020-01-01T00:00:00Z")
 	}

@@ -31,6 +31,9 @@ type serveCmd struct {
 	TLSKey   string `help:"Its key (PEM)." name:"tls-key" env:"SUNDIAL_TLS_KEY" placeholder:"FILE"`
 	Insecure bool   `help:"Listen beyond this machine without TLS." env:"SUNDIAL_INSECURE"`
 
+	ConnectionsPerAddress int `help:"How many connections one address may have, of HTTP and of NATS each; 0 for any number, as where all clients come through one proxy." name:"connections-per-address" default:"256" env:"SUNDIAL_CONNECTIONS_PER_ADDRESS" placeholder:"N"`
+	ConnectionsPerToken   int `help:"How many connections may show one token, of HTTP and of NATS each; 0 for any number." name:"connections-per-token" default:"64" env:"SUNDIAL_CONNECTIONS_PER_TOKEN" placeholder:"N"`
+
 	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info" env:"SUNDIAL_LOG_LEVEL" placeholder:"LEVEL"`
 	LogFormat string     `help:"text or json." enum:"text,json" default:"text" env:"SUNDIAL_LOG_FORMAT" placeholder:"FORMAT"`
 }
@@ -98,6 +101,7 @@ func (v *serveCmd) config(errs io.Writer) (server.Config, error) {
 		Dir: v.Data, Listen: v.Listen, NATSListen: v.NATSListen,
 		Sandbox: v.Sandbox, SandboxStart: v.SandboxStart,
 		Outside: outside, Replicas: replicas,
+		ConnectionsPerAddress: v.ConnectionsPerAddress, ConnectionsPerToken: v.ConnectionsPerToken,
 		TLS: tls, Insecure: v.Insecure, RootKeys: rootKeys,
 		Policy: policy,
 		Logger: newLogger(errs, v.LogLevel, v.LogFormat),

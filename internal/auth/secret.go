@@ -73,8 +73,8 @@ func wellFormed(text string) bool {
 // can work out too. It does not tell whether there is such a token.
 func ID(secret string) string { return digestOf(secret).id() }
 
-// InboxPrefix is where a NATS client with this secret receives answers and acknowledgements: nats.CustomInboxPrefix
-// takes it. Without it the client asks for answers where it may not listen, never sees one, and sends again.
+// InboxPrefix is an inbox of this secret's own for a NATS client to receive answers and acknowledgements in, as
+// nats.CustomInboxPrefix takes it. The embedded server needs no such setting; earlier ones did.
 func InboxPrefix(secret string) string { return inbox(ID(secret)) }
 
 func inbox(id string) string { return "_INBOX." + id }

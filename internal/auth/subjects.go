@@ -1,17 +1,27 @@
 package auth
 
 // Doors give the subjects by which token holders and the program meet at all, whatever the role: those on which the
-// program answers each message once, those that many services may answer, and those on which it only tells. A server
-// keeps everything else apart, because permissions judge what a client publishes and not where it wants the answer.
-func Doors() (answered, discovered, heard []string) {
-	return []string{"command.>", "billing.>"}, []string{discovery}, []string{"lifecycle.>"}
+// program answers each message once, and those on which it only tells. A server keeps everything else apart, and the
+// holders of different tokens from one another, because permissions judge what a client publishes and not where it wants
+// the answer.
+func Doors() (answered, heard []string) {
+	return []string{"command.>", "billing.>", discovery}, []string{"lifecycle.>"}
 }
 
-// Grants are the NATS subjects that somebody may publish and subscribe; nothing else.
-type Grants struct{ Publish, Subscribe []string }
+// Grants are the NATS subjects that somebody may publish and subscribe, and nothing else; and how much.
+type Grants struct {
+	Publish, Subscribe []string
 
-// GrantsOf gives what a connection may do that showed a token. A client subscribes its answers below
-// InboxPrefix(secret), to which its library has to be set; acknowledgements of JetStream come there as well.
+	// Rate is how many operations a second all connections with the token may send together; 0 leaves it to the server.
+	Rate int
+}
+
+// tenantRate is how many operations a second a token of one account may send. One account's commands are decided one
+// after the other, and no faster than this: what comes beyond would only wait before others.
+const tenantRate = 1000
+
+// GrantsOf gives what a connection may do that showed a token. Whatever inbox a client takes for its answers, nobody else
+// hears them, since the server has a space of subjects for each token.
 //
 // Whoever may send commands may send every one of its account: that a command is not for its role it learns from an
 // answer, as over HTTP, where the server would leave it waiting. Nobody gets the API of JetStream: a consumer made by a
@@ -20,12 +30,14 @@ func GrantsOf(p Principal) Grants {
 	if p.TokenID == "" {
 		return Grants{}
 	}
-	g := Grants{Subscribe: []string{inbox(p.TokenID) + ".>"}}
+	g := Grants{Subscribe: []string{"_INBOX.>"}}
+	if p.Role.OfOneAccount() {
+		g.Rate = tenantRate
+	}
 	switch p.Role {
 	case Operator:
 		g.Publish = []string{"command.>", "billing.>", discovery}
-		// Any inbox: an operator's tools, such as the nats command, need no setting for the one trusted with everything.
-		g.Subscribe = append(g.Subscribe, "lifecycle.>", "_INBOX.>")
+		g.Subscribe = append(g.Subscribe, "lifecycle.>")
 	case Auditor:
 		g.Publish = []string{discovery}
 		g.Subscribe = append(g.Subscribe, "lifecycle.>")

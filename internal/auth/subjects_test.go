@@ -20,10 +20,10 @@ func startWithTokens(t *testing.T) (*natsd.Server, *Store) {
 	var store *Store
 	var srv *natsd.Server
 	ready := make(chan struct{})
-	answered, discovered, heard := Doors()
+	answered, heard := Doors()
 	srv = startServer(t, natsd.Config{
 		Listen: "127.0.0.1:0",
-		Doors:  natsd.Doors{Answered: answered, Discovered: discovered, Heard: heard},
+		Doors:  natsd.Doors{Answered: answered, Heard: heard},
 		Authenticate: func(c natsd.Credentials) (natsd.Permissions, bool) {
 			<-ready
 			p, err := store.Authenticate(c.Token)
@@ -35,14 +35,11 @@ func startWithTokens(t *testing.T) (*natsd.Server, *Store) {
 				User:      p.TokenID,
 				Publish:   natsd.Subjects{Allow: g.Publish},
 				Subscribe: natsd.Subjects{Allow: g.Subscribe},
+				Rate:      g.Rate,
 			}, true
 		},
 	})
-	store = openStore(t, srv, Config{Now: newClock().Now, Ended: func(id string) {
-		if _, err := srv.Disconnect(id); err != nil {
-			t.Error(err)
-		}
-	}})
+	store = openStore(t, srv, Config{Now: newClock().Now, Ended: func(id string) { srv.Disconnect(id) }})
 	close(ready)
 	return srv, store
 }
@@ -114,7 +111,7 @@ func TestSubjects(t *testing.T) {
 		{"subscribe", "command.>", nil},
 		{"subscribe", "events.>", nil},
 		{"subscribe", "$KV.>", nil},
-		{"subscribe", "_INBOX.>", []Role{Operator}},
+		{"subscribe", "_INBOX.>", Roles()},
 		{"subscribe", ">", nil},
 	} {
 		for _, role := range Roles() {

@@ -16,14 +16,15 @@ type Credentials struct {
 
 // Permissions are what a user may do. A list that allows nothing allows nothing; subjects may hold wildcards.
 type Permissions struct {
-	// User names the connection in the server's statistics and for Disconnect; empty: the user shown.
+	// User is who it is: it names the connection for Disconnect, and connections of the same user share a room and
+	// limits. Empty: the user shown.
 	User string
 
 	Publish   Subjects
 	Subscribe Subjects
 
-	// Reply lets a service answer requests that it received, on whatever reply subject they carry.
-	Reply bool
+	// Rate is how many operations a second all connections of the user may send together; 0 is DefaultRate.
+	Rate int
 }
 
 // Subjects are lists of subjects; what is denied is denied though it be allowed.
@@ -43,10 +44,7 @@ var reserved = []string{
 }
 
 // authentication is asked by the server for every connection, also for those inside the process.
-type authentication struct {
-	server  *Server
-	clients *outside
-}
+type authentication struct{ server *Server }
 
 func (a *authentication) Check(c server.ClientAuthentication) bool {
 	s := a.server
@@ -70,28 +68,14 @@ func (a *authentication) Check(c server.ClientAuthentication) bool {
 	if s.config.Open {
 		return true
 	}
-	if s.config.Authenticate == nil {
+	if s.front == nil {
 		return false
 	}
-	address := ""
-	if r := c.RemoteAddress(); r != nil {
-		address = r.String()
-	}
-	permissions, ok := s.config.Authenticate(Credentials{
-		User: shown.Username, Password: shown.Password, Token: shown.Token, Address: address,
-	})
-	if !ok {
+	v := s.front.announced(shown.Username)
+	if v == nil {
 		return false
 	}
-	account := a.clients.await()
-	if account == nil {
-		return false
-	}
-	name := permissions.User
-	if name == "" {
-		name = shown.Username
-	}
-	c.RegisterUser(&server.User{Username: name, Account: account, Permissions: s.permissions(permissions)})
+	c.RegisterUser(&server.User{Username: v.permissions.User, Account: v.room.account, Permissions: s.permissions(v.permissions)})
 	return true
 }
 
@@ -107,16 +91,10 @@ func (s *Server) permissions(p Permissions) *server.Permissions {
 		}
 		return r
 	}
-	out := &server.Permissions{
+	return &server.Permissions{
 		Publish:   rule(p.Publish, reserved, s.config.Reserved),
 		Subscribe: rule(p.Subscribe, []string{"$SYS.>"}),
 	}
-	if p.Reply {
-		out.Response = &server.ResponsePermission{
-			MaxMsgs: server.DEFAULT_ALLOW_RESPONSE_MAX_MSGS, Expires: server.DEFAULT_ALLOW_RESPONSE_EXPIRATION,
-		}
-	}
-	return out
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 )
 
 // logger hands the server's log to slog and listens for the lines that tell of failed writes: a publisher gets no
@@ -15,8 +16,10 @@ type logger struct {
 	log    *slog.Logger
 	failed *failures
 
-	mu    sync.Mutex
-	first error // what Fatalf said first
+	mu       sync.Mutex // guards what follows
+	first    error      // what Fatalf said first
+	refusals int        // of clients, since that was last told
+	told     time.Time
 }
 
 // signs of a failed write in what the server logs (stream.go, consumer.go and filestore.go of nats-server).
@@ -35,6 +38,9 @@ func (l *logger) Errorf(format string, v ...any) {
 
 func (l *logger) listen(level slog.Level, text string) {
 	l.write(level, text)
+	if strings.Contains(text, ofClient) {
+		return // it can hold whatever a client likes
+	}
 	for _, sign := range signs {
 		if strings.Contains(text, sign) {
 			l.failed.set(errors.New("nats-server: " + text))
@@ -59,10 +65,42 @@ func (l *logger) fatal() error {
 	return l.first
 }
 
+// ofClient is in every line that the server writes about a connection.
+const ofClient = " - cid:"
+
 func (l *logger) write(level slog.Level, text string) {
-	if l.log != nil {
-		l.log.Log(context.Background(), level, "nats: "+text)
+	if l.log == nil {
+		return
 	}
+	// Only a part of the program can be slow for the server; clients are in front of it.
+	if _, said, is := strings.Cut(text, ofClient); is && !strings.Contains(said, "Slow Consumer") {
+		l.refused(said)
+		return
+	}
+	l.log.Log(context.Background(), level, "nats: "+text)
+}
+
+// refused tells, now and then, that clients were refused something. What exactly a client wanted is the client's own text:
+// it may be of any length and hold secrets that were put in the wrong place, and as many lines may come as it likes. The
+// client itself was told.
+func (l *logger) refused(said string) {
+	const seldom = 10 * time.Second
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refusals++
+	now := time.Now() //nolint:forbidigo // how often something is told
+	if now.Sub(l.told) < seldom {
+		return
+	}
+	kind := "other"
+	for _, known := range []string{"Publish Violation", "Subscription Violation", "maximum", "Authorization", "authorization"} {
+		if strings.Contains(said, known) {
+			kind = known
+			break
+		}
+	}
+	l.log.Info("nats: clients were refused something, as they were told", "times", l.refusals, "last", kind)
+	l.refusals, l.told = 0, now
 }
 
 // failures remembers that writes to the disk failed, until the server is restarted.

@@ -35,20 +35,17 @@ const (
 	// maxMemory bounds streams and consumers kept in memory. Sundial keeps consumer states there, kilobytes each.
 	maxMemory = int64(256) << 20
 
-	// maxConnections, maxSubscriptions: far above what a node's billing systems and consoles need, far below
-	// what would exhaust its memory.
-	maxConnections   = 4096
-	maxSubscriptions = 4096
+	// maxOwnConnections and maxOwnSubscriptions are the program's own: one connection for each part, at most, and far
+	// more subscriptions than they have together.
+	maxOwnConnections   = 64
+	maxOwnSubscriptions = 4096
 
 	// maxPayload equals the limit of the HTTP API on a body, with room for headers.
 	maxPayload = 1<<20 + 64<<10
 
-	// maxPending bounds what the server holds for one slow reader. The fastest reader, a rebuild, asks for
-	// windows of this size.
+	// maxPending bounds what the server holds for one slow reader within the program. The fastest reader, a rebuild,
+	// asks for windows of this size. What waits for clients waits in front of the server, and is bounded there.
 	maxPending = 64 << 20
-
-	// authTimeout is the time that a connection has to say who it is.
-	authTimeout = 5 * time.Second
 )
 
 // Config says how the embedded server runs.
@@ -74,7 +71,10 @@ type Config struct {
 	// Doors are the subjects by which those whom Authenticate lets in reach the program; there is no other way.
 	Doors Doors
 
-	// Open lets everybody in with all rights. For tests.
+	// Limits keep clients from taking connections from others.
+	Limits Limits
+
+	// Open lets everybody in with all rights, past all limits. For tests.
 	Open bool
 
 	// Reserved lists subjects on which nobody but the program itself may publish, whatever Authenticate allows:
@@ -105,10 +105,19 @@ type Server struct {
 	system   string // user of the system account; the password is the same
 
 	failed *failures
+	front  *front // nil without a listener
 
-	mu     sync.RWMutex // guards srv and listen, which Restart replaces
-	srv    *server.Server
-	listen string // the address that the first start really got
+	mu     sync.RWMutex // guards what follows, which Restart replaces
+	run    *run
+	up     chan struct{} // closed when there is a run
+	listen string        // the address that the first start really got
+}
+
+// run is a server between two restarts.
+type run struct {
+	srv      *server.Server
+	rooms    *rooms
+	greeting []byte
 }
 
 // Start starts a server and waits until it serves.
@@ -122,24 +131,37 @@ func Start(config Config) (*Server, error) {
 		password: rand.Text(),
 		system:   "system-" + rand.Text(),
 		failed:   newFailures(),
+		up:       make(chan struct{}),
 		listen:   config.Listen,
 	}
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("natsd: data directory: %w", err)
 	}
+	if config.Listen != "" && !config.Open {
+		var err error
+		if s.front, err = listen(s, config.Listen); err != nil {
+			return nil, err
+		}
+		s.listen = s.front.address()
+	}
 	if err := s.start(); err != nil {
+		if s.front != nil {
+			s.front.close()
+		}
 		return nil, err
+	}
+	if s.front != nil {
+		s.front.work.Go(s.front.accept)
 	}
 	return s, nil
 }
 
 func (s *Server) start() error {
-	clients := newOutside()
 	options, err := s.options()
 	if err != nil {
 		return err
 	}
-	options.CustomClientAuthentication = &authentication{server: s, clients: clients}
+	options.CustomClientAuthentication = &authentication{s}
 	srv, err := server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("natsd: %w", err)
@@ -156,19 +178,28 @@ func (s *Server) start() error {
 		stop(srv)
 		return fmt.Errorf("natsd: the server was not ready within %s: %w", startTimeout, err)
 	}
-	if err := clients.make(srv, s.config.Doors); err != nil {
+	r := &run{srv: srv}
+	if r.rooms, err = openRooms(srv, s.config.Doors); err == nil {
+		r.greeting, err = greeting(srv, s.config.TLS != nil)
+	}
+	if err != nil {
 		stop(srv)
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.srv = srv
-	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
+	s.run = r
+	close(s.up)
+	if addr, ok := srv.Addr().(*net.TCPAddr); ok && s.config.Open {
 		// Kept so that a restart listens where clients know it to be.
-		host, _, _ := net.SplitHostPort(s.config.Listen)
-		s.listen = net.JoinHostPort(host, strconv.Itoa(addr.Port))
+		s.listen = withPort(s.config.Listen, addr)
 	}
 	return nil
+}
+
+func withPort(address string, got *net.TCPAddr) string {
+	host, _, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, strconv.Itoa(got.Port))
 }
 
 func (s *Server) options() (*server.Options, error) {
@@ -176,24 +207,22 @@ func (s *Server) options() (*server.Options, error) {
 		ServerName:             "sundial",
 		NoLog:                  true,
 		NoSigs:                 true,
-		DontListen:             s.listen == "",
+		DontListen:             !s.config.Open || s.listen == "",
 		JetStream:              true,
 		DisableJetStreamBanner: true,
 		StoreDir:               s.config.Dir,
 		SyncAlways:             !s.config.NoSync,
 		JetStreamMaxStore:      maxStore,
 		JetStreamMaxMemory:     maxMemory,
-		MaxConn:                maxConnections,
-		MaxSubs:                maxSubscriptions,
+		MaxConn:                maxConnections + maxOwnConnections,
+		MaxSubs:                maxOwnSubscriptions,
 		MaxPayload:             maxPayload,
 		MaxPending:             maxPending,
-		TLSConfig:              s.config.TLS,
-		TLSTimeout:             5,
 		AuthTimeout:            authTimeout.Seconds(),
 		// A producer that is faster than the disk is held back by acknowledgements, not by stalling its reads.
 		NoFastProducerStall: true,
 	}
-	if s.listen != "" {
+	if s.config.Open && s.listen != "" {
 		host, port, err := hostPort(s.listen)
 		if err != nil {
 			return nil, fmt.Errorf("natsd: address to listen on: %w", err)
@@ -237,10 +266,18 @@ func hostPort(address string) (string, int, error) {
 	return host, int(port), nil
 }
 
+// running gives the server, nil while it is restarted.
 func (s *Server) running() *server.Server {
+	if r := s.present(); r != nil {
+		return r.srv
+	}
+	return nil
+}
+
+func (s *Server) present() *run {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.srv
+	return s.run
 }
 
 // ClientURL is where clients connect, nats://host:port with the port it really has, or "" without a listener.
@@ -300,46 +337,38 @@ func (s *Server) connect(user string, options []nats.Option) (*nats.Conn, error)
 
 // Disconnect closes the connections of a user, after its credentials were revoked; it connects again only if
 // Authenticate lets it. It returns how many there were.
-func (s *Server) Disconnect(user string) (int, error) {
-	srv := s.running()
-	if srv == nil {
-		return 0, nil
+func (s *Server) Disconnect(user string) int {
+	if s.front == nil {
+		return 0
 	}
-	list, err := srv.Connz(&server.ConnzOptions{Username: true, User: user, Limit: maxConnections})
-	if err != nil {
-		return 0, fmt.Errorf("natsd: listing connections: %w", err)
-	}
-	n := 0
-	for _, c := range list.Conns {
-		if srv.DisconnectClientByID(c.Cid) == nil {
-			n++
-		}
-	}
-	return n, nil
+	return s.front.disconnect(user)
 }
 
 // Restart stops the server and starts it again on the same directory and address. After a write error (a full
 // disk) the server's publishing stays stuck until then, though it says that it is enabled.
 func (s *Server) Restart() error {
-	s.mu.Lock()
-	srv := s.srv
-	s.srv = nil
-	s.mu.Unlock()
-	if srv != nil {
-		stop(srv)
-	}
+	s.halt()
 	s.failed.reset()
 	return s.start()
 }
 
+func (s *Server) halt() {
+	s.mu.Lock()
+	r := s.run
+	if r != nil {
+		s.run, s.up = nil, make(chan struct{})
+	}
+	s.mu.Unlock()
+	if r != nil {
+		stop(r.srv)
+	}
+}
+
 // Shutdown stops the server and waits until its files are closed.
 func (s *Server) Shutdown() {
-	s.mu.Lock()
-	srv := s.srv
-	s.srv = nil
-	s.mu.Unlock()
-	if srv != nil {
-		stop(srv)
+	s.halt()
+	if s.front != nil {
+		s.front.close()
 	}
 }
 

@@ -22,6 +22,11 @@ type Config struct {
 
 	Outside *OutsideNATS // nil: the NATS server is embedded
 
+	// ConnectionsPerAddress and ConnectionsPerToken bound the connections of clients, each of HTTP's and of NATS's by
+	// itself; 0 is no limit.
+	ConnectionsPerAddress int
+	ConnectionsPerToken   int
+
 	TLS      *tls.Config // of both listeners; nil: none
 	Insecure bool        // listening beyond loopback without TLS is wanted
 

@@ -88,13 +88,16 @@ func openStorage(ctx context.Context, config *Config, dir *directory) (_ *storag
 
 // embed starts the embedded server. What was sent to it is on disk when it is acknowledged.
 func (s *storage) embed() (err error) {
-	answered, discovered, heard := auth.Doors()
+	answered, heard := auth.Doors()
 	s.server, err = natsd.Start(natsd.Config{
 		Dir: s.dir.file(NATSDir), Listen: s.config.NATSListen, TLS: s.config.TLS,
 		Authenticate: s.authenticate,
-		Doors:        natsd.Doors{Answered: answered, Discovered: discovered, Heard: heard},
-		Reserved:     []string{"events.>", "$KV.>"},
-		Logger:       s.config.Logger,
+		Doors:        natsd.Doors{Answered: answered, Heard: heard},
+		Limits: natsd.Limits{
+			ConnectionsPerAddress: s.config.ConnectionsPerAddress, ConnectionsPerToken: s.config.ConnectionsPerToken,
+		},
+		Reserved: []string{"events.>", "$KV.>"},
+		Logger:   s.config.Logger,
 	})
 	if err != nil {
 		return err
@@ -127,6 +130,7 @@ func (s *storage) authenticate(c natsd.Credentials) (natsd.Permissions, bool) {
 		User:      who.TokenID,
 		Publish:   natsd.Subjects{Allow: grants.Publish},
 		Subscribe: natsd.Subjects{Allow: grants.Subscribe},
+		Rate:      grants.Rate,
 	}, true
 }
 
@@ -138,11 +142,8 @@ func (s *storage) admit(tokens *auth.Store) {
 
 // disconnect ends the NATS connections of a token that has stopped to work.
 func (s *storage) disconnect(tokenID string) {
-	if s.server == nil {
-		return
-	}
-	if _, err := s.server.Disconnect(tokenID); err != nil {
-		s.config.Logger.Error("a token's connections could not be closed", "token", tokenID, "error", err)
+	if s.server != nil {
+		s.server.Disconnect(tokenID)
 	}
 }
 

@@ -18,9 +18,8 @@ func TestAnswersStayOutside(t *testing.T) {
 	s := start(t, natsd.Config{
 		Listen: "127.0.0.1:0",
 		Doors: natsd.Doors{
-			Answered:   []string{"billing.>", "command.>"},
-			Discovered: []string{"$SRV.>"},
-			Heard:      []string{"lifecycle.>"},
+			Answered: []string{"billing.>", "command.>", "$SRV.>"},
+			Heard:    []string{"lifecycle.>"},
 		},
 		Authenticate: func(natsd.Credentials) (natsd.Permissions, bool) {
 			return natsd.Permissions{

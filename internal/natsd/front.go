@@ -1,0 +1,573 @@
+package natsd
+
+import (
+	"bufio"
+	"cmp"
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// maxConnections is how many clients may be connected: far above what a node's billing systems and consoles need,
+	// far below what would exhaust its memory. One takes some 60 kB.
+	maxConnections = 4096
+
+	// maxStrangers bounds the connections that have not said yet who they are. The one that has hesitated longest
+	// makes room for the next: who has a token shows it within milliseconds.
+	maxStrangers = 512
+
+	// authTimeout is the time that a connection has to say who it is.
+	authTimeout = 5 * time.Second
+
+	// closePatience is how long clients may take to read what was said last.
+	closePatience = time.Second
+
+	// connectOperations is as how many operations it counts to connect, so that nobody keeps the server busy with that.
+	connectOperations = 20
+
+	// maxConnect bounds the line by which a client says who it is. The server's own limit on lines is the same.
+	maxConnect = 4 << 10
+
+	// readAhead is what is read of a client at once, and counted.
+	readAhead = 8 << 10
+
+	// DefaultRate is how many operations a second a token may send where Permissions do not say: more than the engine
+	// takes, so that a loop gone wild is held back and nobody else.
+	DefaultRate = 50_000
+
+	// bytesAnOperation is how large a message may be to count as one operation; a larger one counts as several.
+	bytesAnOperation = 4 << 10
+)
+
+// Limits keep a client from taking connections from others; 0 is no limit.
+type Limits struct {
+	// ConnectionsPerAddress is how many there may be from one address, whoever they are: an IPv4 address, or the /64 of an
+	// IPv6 address, which is what one customer of a network has.
+	ConnectionsPerAddress int
+
+	// ConnectionsPerToken is how many there may be that show the same token.
+	ConnectionsPerToken int
+}
+
+// What a client is told before its connection is closed; libraries know these texts.
+const (
+	refusedConnections = "maximum connections exceeded"
+	refusedOfToken     = "maximum account active connections exceeded"
+	refusedToken       = "Authorization Violation"
+	refusedLate        = "Authentication Timeout"
+)
+
+// front takes the connections of clients, and gives the server those that have shown a token: nobody else reaches it.
+//
+// The server's own listener would let anybody take all connections that it has, since it counts those that have not
+// said who they are, and would hold as much for a client that does not read as for the program itself.
+type front struct {
+	server   *Server
+	listener net.Listener
+	config   *Config
+	log      *slog.Logger
+
+	ctx    context.Context // ends with the front
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	backlogs atomic.Int64 // bytes that wait for all clients
+
+	mu        sync.Mutex // guards what follows
+	addresses map[netip.Prefix]int
+	strangers *list.List // of *visit, the oldest first
+	guests    map[string]*guest
+	admitted  int
+	tickets   map[string]*visit // by the user name under which it is announced to the server
+	cuts      int               // slow readers since this was last told
+	told      time.Time         // when
+}
+
+// guest is everybody who showed the same token.
+type guest struct {
+	token   string
+	visits  map[*visit]struct{}
+	rate    *rate.Limiter
+	backlog atomic.Int64
+}
+
+// visit is one connection.
+type visit struct {
+	front   *front
+	address netip.Prefix
+	waiting *list.Element // among the strangers, nil once it is known
+
+	socket  net.Conn // to the client
+	conn    net.Conn // over it: itself, or TLS
+	backlog *backlog // what waits to be sent to it
+	ended   chan struct{}
+
+	mu    sync.Mutex // guards the two
+	inner net.Conn   // to the server, once there is one
+	over  bool
+
+	guest       *guest
+	room        *room
+	permissions Permissions
+	ticket      string // the name under which it was announced
+}
+
+// listen opens the listener; whoever comes waits there until accept is called.
+func listen(s *Server, address string) (*front, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("natsd: address to listen on: %w", err)
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, fmt.Errorf("natsd: listening for clients: %w", err)
+	}
+	f := &front{
+		server: s, listener: listener, config: &s.config, log: cmp.Or(s.config.Logger, slog.New(slog.DiscardHandler)),
+		addresses: map[netip.Prefix]int{}, strangers: list.New(), guests: map[string]*guest{}, tickets: map[string]*visit{},
+	}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	return f, nil
+}
+
+// address is where it listens, with the port that it really has.
+func (f *front) address() string {
+	if got, ok := f.listener.Addr().(*net.TCPAddr); ok {
+		return withPort(f.config.Listen, got)
+	}
+	return f.config.Listen
+}
+
+// close ends all connections and waits for that. Where the server has ended before, what it said last is still sent.
+func (f *front) close() {
+	f.listener.Close()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		f.work.Wait()
+	}()
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	select {
+	case <-sent:
+	case <-patience.C:
+	}
+	f.cancel()
+	<-sent
+}
+
+func (f *front) accept() {
+	for {
+		conn, err := f.listener.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			// Out of files, say: what others give back is waited for.
+			f.log.Warn("NATS: a client could not be taken", "error", err)
+			rest := time.NewTimer(100 * time.Millisecond)
+			select {
+			case <-f.ctx.Done():
+			case <-rest.C:
+			}
+			rest.Stop()
+			continue
+		}
+		v := &visit{
+			front: f, socket: conn, conn: conn, address: prefixOf(conn.RemoteAddr()),
+			backlog: newBacklog(), ended: make(chan struct{}),
+		}
+		pushed, fine := f.enter(v)
+		if !fine {
+			// In place, since a goroutine for each would be what the limit spares: it fits into the connection's buffer.
+			if server := f.server.present(); server != nil {
+				_, _ = conn.Write(server.greeting) // without it libraries do not understand the rest
+			}
+			v.say(refusedConnections)
+			v.end()
+			continue
+		}
+		if pushed != nil {
+			pushed.end()
+		}
+		f.work.Go(v.serve)
+	}
+}
+
+// prefixOf is what is counted of an address.
+func prefixOf(a net.Addr) netip.Prefix {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := at.Addr().Unmap().WithZone("")
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, _ := ip.Prefix(bits) // the number of bits is one that there is
+	return prefix
+}
+
+// enter counts a stranger in, and gives the one that has to make room for it.
+func (f *front) enter(v *visit) (pushed *visit, fine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if most := f.config.Limits.ConnectionsPerAddress; most > 0 && f.addresses[v.address] >= most {
+		return nil, false
+	}
+	if f.strangers.Len() >= maxStrangers {
+		oldest := f.strangers.Front()
+		pushed = oldest.Value.(*visit)
+		f.strangers.Remove(oldest)
+		pushed.waiting = nil
+	}
+	f.addresses[v.address]++
+	v.waiting = f.strangers.PushBack(v)
+	return pushed, true
+}
+
+// leave counts a connection out.
+func (f *front) leave(v *visit) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.addresses[v.address]--; f.addresses[v.address] == 0 {
+		delete(f.addresses, v.address)
+	}
+	if v.waiting != nil {
+		f.strangers.Remove(v.waiting)
+		v.waiting = nil
+	}
+	delete(f.tickets, v.ticket)
+	if g := v.guest; g != nil {
+		f.admitted--
+		if delete(g.visits, v); len(g.visits) == 0 {
+			delete(f.guests, g.token)
+		}
+	}
+}
+
+// admit makes a stranger a guest; why it may not be is what the client is told.
+func (f *front) admit(v *visit, p Permissions) (why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v.waiting == nil {
+		return refusedLate // it had to make room
+	}
+	g := f.guests[p.User]
+	if most := f.config.Limits.ConnectionsPerToken; g != nil && most > 0 && len(g.visits) >= most {
+		return refusedOfToken
+	}
+	if f.admitted >= maxConnections {
+		return refusedConnections
+	}
+	if g == nil {
+		perSecond := cmp.Or(p.Rate, DefaultRate)
+		// A second's worth at once: clients send in bursts.
+		g = &guest{token: p.User, visits: map[*visit]struct{}{}, rate: rate.NewLimiter(rate.Limit(perSecond), perSecond)}
+		f.guests[p.User] = g
+	}
+	f.strangers.Remove(v.waiting)
+	v.waiting = nil
+	f.admitted++
+	g.visits[v] = struct{}{}
+	v.guest, v.permissions = g, p
+	return ""
+}
+
+// disconnect ends the connections of a token and gives how many there were.
+func (f *front) disconnect(token string) int {
+	f.mu.Lock()
+	var all []*visit
+	if g := f.guests[token]; g != nil {
+		for v := range g.visits {
+			all = append(all, v)
+		}
+	}
+	f.mu.Unlock()
+	for _, v := range all {
+		v.end()
+	}
+	return len(all)
+}
+
+// announce keeps a visit for the moment at which it comes to the server, under a name that nobody else knows.
+func (f *front) announce(v *visit, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.ticket = name
+	f.tickets[name] = v
+}
+
+// announced gives the visit that comes under this name, once.
+func (f *front) announced(name string) *visit {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v := f.tickets[name]
+	delete(f.tickets, name)
+	return v
+}
+
+// grow counts memory that is held for a guest that has not read yet. Where it is too much, the connection that holds
+// most of it is given: of this guest, or if all of them together hold too much, of the one that holds most.
+func (f *front) grow(v *visit, n int64) (slow *visit) {
+	own, all := v.guest.backlog.Add(n), f.backlogs.Add(n)
+	if n == 0 || (v.backlog.held.Load() <= maxBacklog && own <= maxTokenBacklog && all <= maxBacklogs) {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := v.guest
+	if own <= maxTokenBacklog && all > maxBacklogs {
+		for _, other := range f.guests {
+			if other.backlog.Load() > g.backlog.Load() {
+				g = other
+			}
+		}
+	}
+	for other := range g.visits {
+		if slow == nil || other.backlog.held.Load() > slow.backlog.held.Load() {
+			slow = other
+		}
+	}
+	const seldom = 10 * time.Second
+	f.cuts++
+	if now := time.Now(); now.Sub(f.told) > seldom { //nolint:forbidigo // how often something is told
+		f.log.Warn("NATS: a client that does not read what it subscribed to was disconnected", "token", g.token, "clients", f.cuts)
+		f.cuts, f.told = 0, now
+	}
+	return slow
+}
+
+func (f *front) shrink(v *visit, n int64) {
+	v.guest.backlog.Add(-n)
+	f.backlogs.Add(-n)
+}
+
+// end closes both sides; whatever works for the visit then ends.
+func (v *visit) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.over {
+		return
+	}
+	v.over = true
+	close(v.ended)
+	v.socket.Close()
+	if v.inner != nil {
+		v.inner.Close()
+	}
+}
+
+// reach keeps the connection to the server; false if the visit has ended.
+func (v *visit) reach(inner net.Conn) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.over {
+		inner.Close()
+		return false
+	}
+	v.inner = inner
+	return true
+}
+
+// say tells a client to which nothing was sent by the server why it is not let in.
+func (v *visit) say(why string) {
+	_ = v.conn.SetWriteDeadline(time.Now().Add(time.Second)) //nolint:forbidigo // a deadline of the network
+	_, _ = v.conn.Write([]byte("-ERR '" + why + "'\r\n"))    // who has gone need not be told
+}
+
+// serve goes with a connection from its beginning to its end.
+func (v *visit) serve() {
+	defer v.front.leave(v)
+	defer v.end()
+	defer context.AfterFunc(v.front.ctx, v.end)()
+	_ = v.conn.SetDeadline(time.Now().Add(authTimeout)) //nolint:forbidigo // a deadline of the network
+	input, shown, err := v.greet()
+	if err != nil {
+		var late net.Error
+		if errors.As(err, &late) && late.Timeout() {
+			v.say(refusedLate)
+		}
+		return
+	}
+	if why := v.introduce(shown); why != "" {
+		v.say(why)
+		return
+	}
+	defer func() { v.room.leave(time.Now()) }() //nolint:forbidigo // since when a room is empty
+	if err := v.conn.SetDeadline(time.Time{}); err != nil {
+		return
+	}
+	v.carry(input)
+}
+
+// shown is what a client says of itself when it connects: who it is, and how it wants to be spoken to. The rest, such as
+// its name, is for nobody.
+type shown struct {
+	User  string `json:"user,omitzero"`
+	Pass  string `json:"pass,omitzero"`
+	Token string `json:"auth_token,omitzero"`
+
+	Verbose      bool  `json:"verbose"`
+	Pedantic     bool  `json:"pedantic"`
+	Protocol     int   `json:"protocol"`
+	Echo         *bool `json:"echo,omitzero"` // absent is true
+	Headers      bool  `json:"headers"`
+	NoResponders bool  `json:"no_responders"`
+}
+
+var errProtocol = errors.New("natsd: a client does not speak NATS")
+
+// greet says what the server is, and hears who the client is.
+func (v *visit) greet() (*bufio.Reader, shown, error) {
+	server, err := v.front.server.await(v.ended)
+	if err != nil {
+		return nil, shown{}, err
+	}
+	if _, err := v.conn.Write(server.greeting); err != nil {
+		return nil, shown{}, err
+	}
+	if v.front.config.TLS != nil {
+		secured := tls.Server(v.socket, v.front.config.TLS)
+		if err := secured.HandshakeContext(v.front.ctx); err != nil {
+			return nil, shown{}, err
+		}
+		v.conn = secured
+	}
+	input := bufio.NewReaderSize(v.conn, readAhead)
+	line, err := input.ReadSlice('\n')
+	if err != nil {
+		return nil, shown{}, err
+	}
+	text := strings.TrimSpace(string(line))
+	verb, said, _ := strings.Cut(text, " ")
+	if len(line) > maxConnect || !strings.EqualFold(verb, "CONNECT") {
+		return nil, shown{}, errProtocol
+	}
+	var s shown
+	if err := json.Unmarshal([]byte(said), &s, json.MatchCaseInsensitiveNames(true)); err != nil {
+		return nil, shown{}, errProtocol
+	}
+	return input, s, nil
+}
+
+// introduce asks whether the client may come in, and opens its connection to the server.
+func (v *visit) introduce(s shown) (why string) {
+	f := v.front
+	judge := func() (Permissions, bool) {
+		if f.config.Authenticate == nil {
+			return Permissions{}, false
+		}
+		return f.config.Authenticate(Credentials{
+			User: s.User, Password: s.Pass, Token: s.Token, Address: v.conn.RemoteAddr().String(),
+		})
+	}
+	permissions, ok := judge()
+	if !ok {
+		return refusedToken
+	}
+	permissions.User = cmp.Or(permissions.User, s.User)
+	if why := f.admit(v, permissions); why != "" {
+		return why
+	}
+	if !v.pause(connectOperations) {
+		return refusedLate
+	}
+	// Once more: a token that was revoked a moment ago was not among those whose connections were ended then.
+	if _, ok := judge(); !ok {
+		return refusedToken
+	}
+	s.User, s.Pass, s.Token = "", "", ""
+	server, err := f.server.await(v.ended)
+	if err == nil {
+		err = server.receive(v, s)
+	}
+	if err != nil {
+		f.log.Warn("NATS: a client could not be let in", "error", err)
+		return refusedConnections
+	}
+	return ""
+}
+
+// carry takes what the client sends to the server, and what the server sends to the client, until one of them ends.
+func (v *visit) carry(input *bufio.Reader) {
+	var both sync.WaitGroup
+	both.Go(func() {
+		v.backlog.send(v.conn, func(n int64) { v.front.shrink(v, n) })
+		v.end()
+	})
+	both.Go(v.outward)
+	v.inward(input)
+	both.Wait()
+}
+
+// outward takes what the server sends. It always reads on, so that nothing waits within the server.
+func (v *visit) outward() {
+	defer v.backlog.end()
+	buffer := make([]byte, 4<<10)
+	for {
+		n, err := v.inner.Read(buffer)
+		if err != nil {
+			return
+		}
+		if slow := v.front.grow(v, v.backlog.put(buffer[:n])); slow != nil {
+			slow.end()
+		}
+	}
+}
+
+// inward takes what the client sends, no faster than its token may send.
+func (v *visit) inward(input *bufio.Reader) {
+	var m meter
+	for {
+		_, err := input.Peek(1)
+		if said, _ := input.Peek(input.Buffered()); len(said) > 0 { // never more than there is
+			if !v.pause(m.count(said) + len(said)/bytesAnOperation) {
+				return
+			}
+			if _, err := v.inner.Write(said); err != nil {
+				<-v.ended // what the server said last is still to be sent
+				return
+			}
+			_, _ = input.Discard(len(said)) // it is there
+		}
+		if err != nil {
+			v.end() // who does not send any more does not listen either: clients of NATS close both
+			return
+		}
+	}
+}
+
+// pause waits until the token may send so many operations; false if the visit ends before.
+func (v *visit) pause(operations int) bool {
+	for operations > 0 {
+		n := min(operations, v.guest.rate.Burst())
+		operations -= n
+		wait := v.guest.rate.ReserveN(time.Now(), n).Delay() //nolint:forbidigo // how fast a client sends
+		if wait <= 0 {
+			continue
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-v.ended:
+			t.Stop()
+			return false
+		case <-t.C:
+		}
+	}
+	return true
+}
