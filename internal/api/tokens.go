@@ -34,7 +34,7 @@ type Token struct {
 type MadeToken struct {
 	Token
 	Secret string `json:"token" doc:"The token itself, only here: it cannot be had again" example:"sundial_0123456789ABCDEFGHIJKLMNOPQRSTUVW"`
-	Inbox  string `json:"inbox_prefix" doc:"Where a NATS client with this token receives answers: set it as the client's inbox prefix" example:"_INBOX.tok_0123456789abcdef0123"`
+	Inbox  string `json:"inbox_prefix" doc:"An inbox prefix of this token's own, for a NATS client that wants to set one; the embedded server needs no such setting" example:"_INBOX.tok_0123456789abcdef0123"`
 }
 
 func shown(t auth.Token) Token {

@@ -16,8 +16,8 @@ var advised = regexp.MustCompile(`(?m)^nats (.*--token .*) (sub|pub|request|req)
 // jetStream are commands that take the API of JetStream, which no role has.
 var jetStream = regexp.MustCompile("nats (?:stream|consumer|kv|object) ")
 
-// TestDocumentsAdviseWhatRolesMay does on a real server, with the inbox that each line sets, what documents advise; for every
-// line there is a role that may.
+// TestDocumentsAdviseWhatRolesMay does on a real server what documents advise, with the inbox that libraries make up; for
+// every line there is a role that may.
 func TestDocumentsAdviseWhatRolesMay(t *testing.T) {
 	srv, store := startWithTokens(t)
 	pages, err := filepath.Glob("../../docs/*.md")
@@ -36,9 +36,6 @@ func TestDocumentsAdviseWhatRolesMay(t *testing.T) {
 		for _, line := range advised.FindAllStringSubmatch(string(text), -1) {
 			lines++
 			subject := strings.NewReplacer("$ACCOUNT", "acme", "$APP", "1400000001").Replace(line[3])
-			if !strings.Contains(line[1], `--inbox-prefix "_INBOX.$id"`) {
-				t.Errorf("%s: %s sets no inbox prefix", page, line[0])
-			}
 			if mayDo(t, srv.ClientURL(), store, line[2], subject) == 0 {
 				t.Errorf("%s: no role may %s %s", page, line[2], subject)
 			}
@@ -62,7 +59,7 @@ func mayDo(t *testing.T, url string, store *Store, verb, subject string) (roles 
 		{Role: Auditor, Name: "x"}, {Role: Reader, Account: "acme", Name: "x"},
 	} {
 		_, secret := create(t, store, one)
-		nc, err := nats.Connect(url, nats.Token(secret), nats.CustomInboxPrefix(InboxPrefix(secret)), nats.ErrorHandler(nil))
+		nc, err := nats.Connect(url, nats.Token(secret), nats.ErrorHandler(nil))
 		if err != nil {
 			t.Fatal(err)
 		}

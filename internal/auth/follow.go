@@ -101,17 +101,24 @@ func (s *Store) follow(ctx context.Context, f *following) {
 		if f != nil {
 			updates = f.watcher.Updates()
 		}
+		alarm := time.NewTimer(s.untilExpiry())
 		select {
 		case <-ctx.Done():
+			alarm.Stop()
 			return
+		case <-alarm.C:
+			tended = s.endExpired(tended)
+			continue
 		case update, open := <-updates:
 			if !open {
 				f = nil
 			} else if update != nil {
 				s.applyChange(f, update)
 			}
+			alarm.Stop()
 			continue
 		case <-tick.C:
+			alarm.Stop()
 		}
 		tended = s.endExpired(tended)
 		if f != nil && s.keepsUp(ctx, f) {
@@ -158,19 +165,44 @@ func (s *Store) keepsUp(ctx context.Context, f *following) bool {
 	return true
 }
 
+// untilExpiry is how long it takes until the next token expires, tendEvery at the most.
+func (s *Store) untilExpiry() time.Duration {
+	s.mu.RLock()
+	next := s.expiry
+	s.mu.RUnlock()
+	if next.IsZero() {
+		return s.config.tendEvery
+	}
+	// The timer goes by another clock than tokens do: where it is ahead by a little it goes off once more.
+	const least = time.Millisecond
+	return min(s.config.tendEvery, max(next.Sub(s.config.Now()), least))
+}
+
 // endExpired reports the tokens that have expired since it was last called, and gives the time up to which it looked.
 func (s *Store) endExpired(since time.Time) time.Time {
 	now := s.config.Now()
 	var expired []string
-	s.mu.RLock()
+	s.mu.Lock()
+	s.expiry = time.Time{}
 	for id, e := range s.byID {
-		if e.works(since) && !e.works(now) {
+		switch {
+		case e.works(now):
+			s.expiry = sooner(s.expiry, e.ExpiresAt)
+		case e.works(since):
 			expired = append(expired, id)
 		}
 	}
-	s.mu.RUnlock()
+	s.mu.Unlock()
 	for _, id := range expired {
 		s.ended(id)
 	}
 	return now
+}
+
+// sooner is the earlier of two times; zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }

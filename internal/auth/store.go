@@ -23,8 +23,8 @@ const (
 	// is is a revocation, so the second try already finds it done.
 	maxConflicts = 5
 
-	// tendEvery is how often the store looks whether it still follows, and which tokens have expired. It bounds how
-	// long a revocation made elsewhere can go unseen when the subscription died without a word: twice this.
+	// tendEvery is how often the store looks whether it still follows. It bounds how long a revocation made elsewhere
+	// can go unseen when the subscription died without a word: twice this.
 	tendEvery = 15 * time.Second
 
 	// askTimeout bounds what the store asks of JetStream on its own account.
@@ -57,6 +57,7 @@ type Store struct {
 	mu     sync.RWMutex // guards what follows
 	byID   map[string]*entry
 	byHash map[digest]*entry
+	expiry time.Time // before which no token expires; zero if none does
 
 	stop context.CancelFunc
 	done chan struct{} // closed when nothing follows any more
@@ -269,6 +270,7 @@ func (s *Store) put(e *entry) {
 	if old == nil || old.revision < e.revision {
 		s.byID[e.ID] = e
 		s.byHash[e.hash] = e
+		s.expiry = sooner(s.expiry, e.ExpiresAt)
 	}
 	s.mu.Unlock()
 	if !e.RevokedAt.IsZero() && (old == nil || old.RevokedAt.IsZero()) {

@@ -183,6 +183,24 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestExpiryIsNoticedAtOnce, and not when the store looks after itself the next time.
+func TestExpiryIsNoticedAtOnce(t *testing.T) {
+	ended := make(chan time.Time, 10)
+	s := openStore(t, startServer(t, natsd.Config{}), Config{
+		Now: time.Now, tendEvery: time.Hour, Ended: func(string) { ended <- time.Now() },
+	})
+	create(t, s, NewToken{Role: Auditor, Name: "later", ExpiresAt: time.Now().Add(time.Hour)})
+	token, _ := create(t, s, NewToken{Role: Auditor, Name: "soon", ExpiresAt: time.Now().Add(200 * time.Millisecond)})
+	select {
+	case at := <-ended:
+		if late := at.Sub(token.ExpiresAt); late < 0 || late > 5*time.Second {
+			t.Errorf("told %s after the token expired", late)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("not told in 20 s")
+	}
+}
+
 func TestInvalid(t *testing.T) {
 	now := newClock()
 	s := openStore(t, startServer(t, natsd.Config{}), Config{Now: now.Now})

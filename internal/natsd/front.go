@@ -2,16 +2,17 @@ package natsd
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,11 @@ const (
 
 	// closePatience is how long clients may take to read what was said last.
 	closePatience = time.Second
+
+	// maxRefusals bounds the connections beyond a limit that are told so at once, for at most refusalPatience each; the
+	// others are closed without a word.
+	maxRefusals     = 32
+	refusalPatience = 500 * time.Millisecond
 
 	// connectOperations is as how many operations it counts to connect, so that nobody keeps the server busy with that.
 	connectOperations = 20
@@ -84,7 +90,8 @@ type front struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	backlogs atomic.Int64 // bytes that wait for all clients
+	refusals chan struct{} // a place for each connection that is being refused
+	backlogs atomic.Int64  // bytes that wait for all clients
 
 	mu        sync.Mutex // guards what follows
 	addresses map[netip.Prefix]int
@@ -137,7 +144,7 @@ func listen(s *Server, address string) (*front, error) {
 	}
 	f := &front{
 		server: s, listener: listener, config: &s.config, log: cmp.Or(s.config.Logger, slog.New(slog.DiscardHandler)),
-		addresses: map[netip.Prefix]int{}, strangers: list.New(), guests: map[string]*guest{}, tickets: map[string]*visit{},
+		refusals: make(chan struct{}, maxRefusals), addresses: map[netip.Prefix]int{}, strangers: list.New(), guests: map[string]*guest{}, tickets: map[string]*visit{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
@@ -192,12 +199,7 @@ func (f *front) accept() {
 		}
 		pushed, fine := f.enter(v)
 		if !fine {
-			// In place, since a goroutine for each would be what the limit spares: it fits into the connection's buffer.
-			if server := f.server.present(); server != nil {
-				_, _ = conn.Write(server.greeting) // without it libraries do not understand the rest
-			}
-			v.say(refusedConnections)
-			v.end()
+			f.refuse(v)
 			continue
 		}
 		if pushed != nil {
@@ -205,6 +207,28 @@ func (f *front) accept() {
 		}
 		f.work.Go(v.serve)
 	}
+}
+
+// refuse tells a connection beyond the limit of its address so, and closes it.
+func (f *front) refuse(v *visit) {
+	select {
+	case f.refusals <- struct{}{}:
+	default:
+		v.cut()
+		return
+	}
+	f.work.Go(func() {
+		defer func() { <-f.refusals }()
+		defer v.end()
+		defer context.AfterFunc(f.ctx, v.end)()
+		if server := f.server.present(); server != nil {
+			_, _ = v.conn.Write(server.greeting) // without it libraries do not understand the rest
+		}
+		v.say(refusedConnections)
+		// Closed while it still sends, it would never read this.
+		_ = v.conn.SetReadDeadline(time.Now().Add(refusalPatience)) //nolint:forbidigo // a deadline of the network
+		_, _ = io.Copy(io.Discard, io.LimitReader(v.conn, maxConnect))
+	})
 }
 
 // prefixOf is what is counted of an address.
@@ -299,7 +323,7 @@ func (f *front) disconnect(token string) int {
 	}
 	f.mu.Unlock()
 	for _, v := range all {
-		v.end()
+		v.cut()
 	}
 	return len(all)
 }
@@ -370,6 +394,14 @@ func (v *visit) end() {
 	if v.inner != nil {
 		v.inner.Close()
 	}
+}
+
+// cut ends a visit at once: what the system still holds for the client is thrown away.
+func (v *visit) cut() {
+	if socket, ok := v.socket.(*net.TCPConn); ok {
+		_ = socket.SetLinger(0) // it fails only on a connection that is gone
+	}
+	v.end()
 }
 
 // reach keeps the connection to the server; false if the visit has ended.
@@ -453,16 +485,21 @@ func (v *visit) greet() (*bufio.Reader, shown, error) {
 	if err != nil {
 		return nil, shown{}, err
 	}
-	text := strings.TrimSpace(string(line))
-	verb, said, _ := strings.Cut(text, " ")
-	if len(line) > maxConnect || !strings.EqualFold(verb, "CONNECT") {
-		return nil, shown{}, errProtocol
+	who, err := introduction(line)
+	return input, who, err
+}
+
+// introduction reads the line by which a client says who it is.
+func introduction(line []byte) (shown, error) {
+	verb, said, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+	if len(line) > maxConnect || !bytes.EqualFold(verb, []byte("CONNECT")) {
+		return shown{}, errProtocol
 	}
 	var s shown
-	if err := json.Unmarshal([]byte(said), &s, json.MatchCaseInsensitiveNames(true)); err != nil {
-		return nil, shown{}, errProtocol
+	if err := json.Unmarshal(said, &s, json.MatchCaseInsensitiveNames(true)); err != nil {
+		return shown{}, errProtocol
 	}
-	return input, s, nil
+	return s, nil
 }
 
 // introduce asks whether the client may come in, and opens its connection to the server.
@@ -525,7 +562,7 @@ func (v *visit) outward() {
 			return
 		}
 		if slow := v.front.grow(v, v.backlog.put(buffer[:n])); slow != nil {
-			slow.end()
+			slow.cut()
 		}
 	}
 }

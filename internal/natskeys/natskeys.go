@@ -49,8 +49,9 @@ func newKeys(create func() (nkeys.KeyPair, error)) (keys, error) {
 // Write makes all keys and writes them into dir, which it makes if it is not there. It refuses to replace any, with an
 // error that is fs.ErrExist: servers and clients with the old ones would be locked out.
 //
-// Sundial's account holds its streams. Clients are in an account of their own, from which only bills and commands lead
-// to Sundial and only lifecycle events back: permissions alone would let a client have answers written into the log.
+// Sundial's account holds its streams. Billing systems are in an account of their own, from which only bills lead to
+// Sundial and nothing but acknowledgements back; each customer that AddTenant makes credentials for is in another.
+// Permissions alone would let a client have answers written into the log, or where another customer listens.
 func Write(dir string) (err error) {
 	if _, err := os.Stat(filepath.Join(dir, Resolver)); err == nil {
 		return fmt.Errorf("natskeys: %s holds keys already; remove them to make new ones: %w", dir, fs.ErrExist)
@@ -87,7 +88,7 @@ func generate() (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	system, sundial, clients := accounts[0], accounts[1], accounts[2]
+	system, sundial, billing := accounts[0], accounts[1], accounts[2]
 
 	claims := jwt.NewOperatorClaims(operator.public)
 	claims.Name = "sundial"
@@ -100,20 +101,21 @@ func generate() (map[string][]byte, error) {
 	fmt.Fprintf(&resolver, "# Made by sundial cluster-keys.\noperator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: {\n",
 		operatorToken, system.public)
 	for _, a := range []*jwt.AccountClaims{
-		systemAccount(system.public), sundialAccount(sundial.public), clientsAccount(clients.public, sundial.public),
+		systemAccount(system.public), sundialAccount(sundial.public),
+		clientsAccount(billing.public, "BILLING", sundial.public, door{"billing.>", jwt.Service}),
 	} {
-		token, err := a.Encode(operator.pair)
+		entry, err := preloaded(a, operator)
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&resolver, "  # %s\n  %s: %s\n", a.Name, a.Subject, token)
+		resolver.WriteString(entry)
 	}
-	resolver.WriteString("}\n")
+	resolver.WriteString(preloadEnd)
 
 	out := map[string][]byte{
 		Resolver: []byte(resolver.String()),
-		Seeds: fmt.Appendf(nil, "operator %s\nsystem %s\nsundial %s\nclients %s\n",
-			operator.seed, system.seed, sundial.seed, clients.seed),
+		Seeds: fmt.Appendf(nil, "operator %s\nsystem %s\nsundial %s\nbilling %s\n",
+			operator.seed, system.seed, sundial.seed, billing.seed),
 	}
 	var failed []error
 	user := func(file, name string, account keys, limit func(*jwt.UserClaims)) {
@@ -127,7 +129,7 @@ func generate() (map[string][]byte, error) {
 		u.Pub.Allow.Add("$SYS.REQ.SERVER.PING.>", "$SYS.REQ.SERVER.*.VARZ", "$SYS.REQ.SERVER.*.JSZ")
 		u.Sub.Allow.Add("_INBOX.>")
 	})
-	user(BillingCreds, "billing", clients, func(u *jwt.UserClaims) {
+	user(BillingCreds, "billing", billing, func(u *jwt.UserClaims) {
 		u.Pub.Allow.Add("billing.>")
 		u.Sub.Allow.Add(BillingInbox + ".>")
 	})
@@ -140,16 +142,30 @@ func systemAccount(public string) *jwt.AccountClaims {
 	return c
 }
 
-// doors are the subjects between clients and Sundial.
-var doors = []struct {
+// preloadEnd ends the accounts in the resolver's file, and the file.
+const preloadEnd = "}\n"
+
+// preloaded is an account as the resolver's file has it.
+func preloaded(a *jwt.AccountClaims, operator keys) (string, error) {
+	token, err := a.Encode(operator.pair)
+	return fmt.Sprintf("  # %s\n  %s: %s\n", a.Name, a.Subject, token), err
+}
+
+// door is a subject between clients and Sundial.
+type door struct {
 	subject jwt.Subject
 	kind    jwt.ExportType
-	answers jwt.ResponseType
-}{
-	{"billing.>", jwt.Service, jwt.ResponseTypeSingleton},
-	{"command.>", jwt.Service, jwt.ResponseTypeSingleton},
-	{"lifecycle.>", jwt.Stream, ""},
 }
+
+// doors are all that Sundial has.
+var doors = []door{{"billing.>", jwt.Service}, {"command.>", jwt.Service}, {"lifecycle.>", jwt.Stream}}
+
+const (
+	// connections and subscriptions are what an account of clients may have, the second each connection: as many as the
+	// embedded server lets a token have.
+	connections   = 64
+	subscriptions = 16
+)
 
 func sundialAccount(public string) *jwt.AccountClaims {
 	c := jwt.NewAccountClaims(public)
@@ -158,15 +174,20 @@ func sundialAccount(public string) *jwt.AccountClaims {
 		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
 	}
 	for _, d := range doors {
-		c.Exports.Add(&jwt.Export{Name: string(d.subject), Subject: d.subject, Type: d.kind, ResponseType: d.answers})
+		e := &jwt.Export{Name: string(d.subject), Subject: d.subject, Type: d.kind}
+		if d.kind == jwt.Service {
+			e.ResponseType = jwt.ResponseTypeSingleton
+		}
+		c.Exports.Add(e)
 	}
 	return c
 }
 
-func clientsAccount(public, sundial string) *jwt.AccountClaims {
+func clientsAccount(public, name, sundial string, opened ...door) *jwt.AccountClaims {
 	c := jwt.NewAccountClaims(public)
-	c.Name = "CLIENTS"
-	for _, d := range doors {
+	c.Name = name
+	c.Limits.Conn, c.Limits.Subs = connections, subscriptions
+	for _, d := range opened {
 		c.Imports.Add(&jwt.Import{Name: string(d.subject), Subject: d.subject, Account: sundial, Type: d.kind})
 	}
 	return c

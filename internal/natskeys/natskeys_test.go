@@ -99,6 +99,11 @@ func TestDeployedCluster(t *testing.T) {
 	if err := natskeys.Write(keys); err != nil {
 		t.Fatal(err)
 	}
+	for _, account := range []string{"acme", "globex"} {
+		if err := natskeys.AddTenant(keys, account); err != nil {
+			t.Fatal(err)
+		}
+	}
 	servers := startCluster(t, keys)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -162,13 +167,67 @@ func TestDeployedCluster(t *testing.T) {
 	if _, err := outside.Publish(ctx, "billing.acme", []byte("{}")); err != nil {
 		t.Errorf("a bill after that: %v", err)
 	}
-	for name, want := range map[string]uint64{"LOG": 1, "BILLS": 3} {
+	tenantsAreApart(ctx, t, servers, keys, own)
+	for name, want := range map[string]uint64{"LOG": 1, "BILLS": 5} {
 		info, err := streams[name].Info(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if info.State.Msgs != want {
 			t.Errorf("%s holds %d messages, want %d", name, info.State.Msgs, want)
+		}
+	}
+}
+
+// tenantsAreApart: a customer's clients give their commands and hear what happens to their apps, and nobody can have
+// anything written where another listens.
+func tenantsAreApart(ctx context.Context, t *testing.T, servers []*server.Server, keys string, own *nats.Conn) {
+	t.Helper()
+	if _, err := own.Subscribe("command.*.stop_app", func(m *nats.Msg) { _ = m.Respond([]byte("forged")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.FlushWithContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	acme := connect(t, servers[0], filepath.Join(keys, natskeys.TenantCreds("acme")))
+	globex := connect(t, servers[1], filepath.Join(keys, natskeys.TenantCreds("globex")))
+	heard, err := globex.SubscribeSync("lifecycle.globex.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := globex.FlushWithContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for { // until the other servers know of the service
+		if _, err := acme.Request("command.acme.stop_app", nil, time.Second); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("a customer's command is not answered")
+		}
+	}
+	billing := connect(t, servers[2], filepath.Join(keys, natskeys.BillingCreds), nats.CustomInboxPrefix(natskeys.BillingInbox))
+	for nc, subject := range map[*nats.Conn]string{acme: "command.acme.stop_app", billing: "billing.acme"} {
+		if err := nc.PublishRequest(subject, "lifecycle.globex.7", []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := nc.RequestWithContext(ctx, subject, []byte("{}")); err != nil { // answered behind it
+			t.Fatal(err)
+		}
+	}
+	for { // until the program's server knows who listens
+		if err := own.Publish("lifecycle.globex.7", []byte("told")); err != nil {
+			t.Fatal(err)
+		}
+		m, err := heard.NextMsg(time.Second)
+		if err == nil {
+			if string(m.Data) != "told" {
+				t.Errorf("a customer hears %s", m.Data)
+			}
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal("a customer does not hear what is told")
 		}
 	}
 }
@@ -204,5 +263,43 @@ func TestWrite(t *testing.T) {
 	}
 	if strings.Contains(string(before), "SEED") || strings.Contains(string(before), "\nSO") {
 		t.Error("the servers' file holds a seed")
+	}
+}
+
+func TestAddTenant(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := natskeys.AddTenant(dir, "acme"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without keys: %v", err)
+	}
+	if err := natskeys.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := natskeys.AddTenant(dir, "acme"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, natskeys.Resolver))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := natskeys.AddTenant(dir, "acme"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("again: %v, want that it exists", err)
+	}
+	for _, name := range []string{"", "Acme", "a.b", "../x", "a>"} {
+		if err := natskeys.AddTenant(dir, name); err == nil {
+			t.Errorf("%q is taken for an account", name)
+		}
+	}
+	after, err := os.ReadFile(filepath.Join(dir, natskeys.Resolver))
+	if err != nil || string(after) != string(before) {
+		t.Errorf("the accounts were changed: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, natskeys.TenantCreds("acme"))); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("credentials: %v, %v, want mode 0600", info, err)
+	}
+	if err := os.Remove(filepath.Join(dir, natskeys.Seeds)); err != nil {
+		t.Fatal(err)
+	}
+	if err := natskeys.AddTenant(dir, "globex"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without the seeds: %v", err)
 	}
 }

@@ -55,13 +55,6 @@ type Reply struct {
 const HeaderStatus = "Sundial-Status"
 
 const (
-	// maxUnderWay bounds the commands under way: enough for the log's group commit to pay, and with bodies of 1 MB at
-	// worst what a node has to spare.
-	maxUnderWay = 512
-
-	// maxWaiting bounds the requests that wait for one of these places, in the memory of the process.
-	maxWaiting = 4096
-
 	// stopPatience is how long Stop waits for commands under way before it ends them.
 	stopPatience = 10 * time.Second
 
@@ -75,14 +68,13 @@ type Service struct {
 	config Config
 	svc    micro.Service
 	names  map[string]*counts
-	places chan struct{}
+	turns  *turns
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu       sync.Mutex // guards stopping, so that no request is begun once it is waited for
 	stopping bool
 	underWay sync.WaitGroup
-	waiting  atomic.Int64
 }
 
 // counts are what micro cannot know of an endpoint, since its handlers only hand over.
@@ -99,7 +91,7 @@ func Start(config Config) (*Service, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{config: config, names: map[string]*counts{unknown: {}}, places: make(chan struct{}, maxUnderWay)}
+	s := &Service{config: config, names: map[string]*counts{unknown: {}}, turns: newTurns()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, name := range config.Commands {
 		s.names[name] = &counts{}
@@ -151,28 +143,23 @@ func split(subject string) (account, name string) {
 
 // handle takes a request and hands it over: micro runs one handler at a time for each endpoint.
 func (s *Service) handle(r micro.Request) {
-	if s.waiting.Add(1) > maxWaiting {
-		s.waiting.Add(-1)
-		s.answer(r, refuse("overloaded", "The server has as many commands waiting as it takes.",
-			"Wait as long as Retry-After says, and send it again with the same Idempotency-Key."))
-		return
-	}
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
-		s.waiting.Add(-1)
 		s.answer(r, refuse("stopping", "The server is being stopped.", "Send it again with the same Idempotency-Key."))
 		return
 	}
 	s.underWay.Add(1)
 	s.mu.Unlock()
-	go func() {
+	account, _ := split(r.Subject())
+	if !s.turns.enter(account, len(r.Data()), func() {
 		defer s.underWay.Done()
-		s.places <- struct{}{} // those that have them give them back: Do ends with its context
-		s.waiting.Add(-1)
-		defer func() { <-s.places }()
 		s.do(r)
-	}()
+	}) {
+		s.underWay.Done()
+		s.answer(r, refuse("overloaded", "The server has as many commands waiting as it takes, on this account or on all.",
+			"Wait as long as Retry-After says, and send it again with the same Idempotency-Key."))
+	}
 }
 
 func (s *Service) do(r micro.Request) {
@@ -245,12 +232,13 @@ func (s *Service) stats(e *micro.Endpoint) any {
 	if c == nil {
 		return nil
 	}
+	waiting, underWay := s.turns.counts()
 	return struct {
 		Problems   int64 `json:"problems"`
 		Processing int64 `json:"processing_ns"`
-		Waiting    int64 `json:"waiting"`
+		Waiting    int   `json:"waiting"`
 		UnderWay   int   `json:"under_way"`
-	}{c.Problems.Load(), c.Processing.Load(), s.waiting.Load(), len(s.places)}
+	}{c.Problems.Load(), c.Processing.Load(), waiting, underWay}
 }
 
 // Stop takes no more commands and waits for those under way; after ten seconds it ends them, and waits for that.
