@@ -54,6 +54,10 @@ const (
 	// takes, so that a loop gone wild is held back and nobody else.
 	DefaultRate = 50_000
 
+	// systemBuffer is what the system may hold for a connection, each way, before the program reads or after it wrote; by
+	// itself it would take megabytes. It is enough for some megabytes a second to the other end of the world.
+	systemBuffer = 256 << 10
+
 	// bytesAnOperation is how large a message may be to count as one operation; a larger one counts as several.
 	bytesAnOperation = 4 << 10
 )
@@ -204,6 +208,10 @@ func (f *front) accept() {
 		}
 		if pushed != nil {
 			pushed.end()
+		}
+		if socket, ok := conn.(*net.TCPConn); ok { // what cannot be set stays as the system has it
+			_ = socket.SetReadBuffer(systemBuffer)
+			_ = socket.SetWriteBuffer(systemBuffer)
 		}
 		f.work.Go(v.serve)
 	}

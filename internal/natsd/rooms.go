@@ -37,9 +37,9 @@ const (
 	// before can be under way.
 	vacant = 2*answerWithin + 30*time.Second
 
-	// maxRooms is twice the connections that there may be, so that as many may stand empty as can be in use. A room
-	// takes some 30 kB.
-	maxRooms = 2 * maxConnections
+	// maxRooms is half as many again as the connections that there may be, so that some may stand empty. A room takes
+	// some 20 kB, and the server goes through all of them to make one more.
+	maxRooms = maxConnections + maxConnections/2
 )
 
 var errNoRoom = errors.New("natsd: more tokens have come and gone in the last minutes than the server keeps apart")

@@ -97,7 +97,7 @@ type named string
 func (named) Network() string  { return "tcp" }
 func (n named) String() string { return string(n) }
 
-// TestAbuseRooms prints what it would cost to have a room for each of 100,000 tenants at once, which maxRooms forbids.
+// TestAbuseRooms prints what it costs to have as many rooms as there may be.
 func TestAbuseRooms(t *testing.T) {
 	s, err := Start(Config{Dir: t.TempDir(), NoSync: true, Doors: Doors{Answered: []string{"command.>", "billing.>", "$SRV.>"}, Heard: []string{"lifecycle.>"}}})
 	if err != nil {
@@ -110,9 +110,9 @@ func TestAbuseRooms(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapInuse + m.StackInuse
 	}
-	steps := []int{100, 1000}
+	steps := []int{100}
 	if os.Getenv("SUNDIAL_ABUSE") != "" {
-		steps = append(steps, maxRooms, 20_000, 100_000)
+		steps = append(steps, 1000, maxRooms)
 	}
 	r := s.present().rooms
 	before, made := inUse(), 0

@@ -19,9 +19,10 @@ import (
 // TestAbuseOverNATS: one tenant sends as fast as it can on every subject that its role has, and otherwise. What another
 // one waits for its answers stays within the larger of twice what it waits alone and 50 ms.
 func TestAbuseOverNATS(t *testing.T) {
-	trial, alone := time.Second, 200
+	// In short only that nobody is starved: what else runs on the machine at that time keeps answers waiting as well.
+	trial, alone, least := 500*time.Millisecond, 100, 2*time.Second
 	if os.Getenv("SUNDIAL_ABUSE") != "" {
-		trial, alone = 20*time.Second, 2000
+		trial, alone, least = 20*time.Second, 2000, 50*time.Millisecond
 	}
 	s := start(t)
 	operator := operatorOf(t, s)
@@ -41,7 +42,7 @@ func TestAbuseOverNATS(t *testing.T) {
 	defer nc.Close()
 	quiet.measure(nc, alone/4) // the first of all warm up
 	before := quiet.measure(nc, alone)
-	limit := max(2*before, 50*time.Millisecond)
+	limit := max(2*before, least)
 	t.Logf("alone: p99 %s", before)
 
 	for _, abuse := range []struct {
@@ -59,7 +60,7 @@ func TestAbuseOverNATS(t *testing.T) {
 			said := make(chan string, 1)
 			go func() { said <- abuse.do(stop) }()
 			var all []time.Duration
-			for end := time.Now().Add(trial); time.Now().Before(end) || len(all) < 100; {
+			for end := time.Now().Add(trial); time.Now().Before(end) || len(all) < 20; {
 				all = append(all, quiet.ask(nc))
 			}
 			close(stop)
@@ -98,7 +99,7 @@ func (o *tenant) order() *nats.Msg {
 func (o *tenant) ask(nc *nats.Conn) time.Duration {
 	o.t.Helper()
 	began := time.Now()
-	m, err := nc.RequestMsg(o.order(), 30*time.Second)
+	m, err := nc.RequestMsg(o.order(), 10*time.Second)
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -121,6 +122,10 @@ func (o *tenant) measure(nc *nats.Conn, times int) time.Duration {
 func (o *tenant) raw() (net.Conn, error) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(o.url, "nats://"))
 	if err != nil {
+		return nil, err
+	}
+	// What the system holds for it is sent as well; it must not take the trial's whole time to fill that.
+	if err := conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
 		return nil, err
 	}
 	_, err = fmt.Fprintf(conn, "CONNECT {\"auth_token\":%q,\"verbose\":false,\"headers\":true}\r\n", o.owner)
@@ -176,8 +181,18 @@ func written(m *nats.Msg) []byte {
 	return fmt.Appendf(nil, "HPUB %s _INBOX.x %d %d\r\n%s%s\r\n", m.Subject, len(head), len(head)+len(m.Data), head, m.Data)
 }
 
+// orders gives commands that change the app, one after the other, without work of its own for each.
+func (o *tenant) orders() func() []byte {
+	var all [8][]byte
+	for i := range all {
+		all[i] = written(o.order())
+	}
+	var n atomic.Uint64
+	return func() []byte { return all[n.Add(1)%uint64(len(all))] }
+}
+
 func (o *tenant) commands(stop <-chan struct{}) string {
-	sent, _ := o.flood(stop, 64, "SUB _INBOX.> 1\r\n", func() []byte { return written(o.order()) })
+	sent, _ := o.flood(stop, 64, "SUB _INBOX.> 1\r\n", o.orders())
 	return fmt.Sprintf("%d commands", sent)
 }
 
@@ -186,7 +201,7 @@ func (o *tenant) listens(stop <-chan struct{}) string {
 	for i := range 15 {
 		subscribed += fmt.Sprintf("SUB lifecycle.%s.> %d\r\n", o.account, i+1)
 	}
-	sent, received := o.flood(stop, 64, subscribed, func() []byte { return written(o.order()) })
+	sent, received := o.flood(stop, 64, subscribed, o.orders())
 	return fmt.Sprintf("%d commands and %d MB heard", sent, received>>20)
 }
 
