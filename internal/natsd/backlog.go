@@ -109,7 +109,7 @@ func (b *backlog) send(to net.Conn, shrunk func(int64)) {
 				buffers[i] = block[:]
 			}
 			buffers[len(taken)-1] = buffers[len(taken)-1][:last]
-			if failed = to.SetWriteDeadline(time.Now().Add(writePatience)); failed == nil { //nolint:forbidigo // a deadline of the network
+			if failed = to.SetWriteDeadline(time.Now().Add(writePatience)); failed == nil {
 				_, failed = buffers.WriteTo(to)
 			}
 			if failed != nil {

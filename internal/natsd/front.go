@@ -234,7 +234,7 @@ func (f *front) refuse(v *visit) {
 		}
 		v.say(refusedConnections)
 		// Closed while it still sends, it would never read this.
-		_ = v.conn.SetReadDeadline(time.Now().Add(refusalPatience)) //nolint:forbidigo // a deadline of the network
+		_ = v.conn.SetReadDeadline(time.Now().Add(refusalPatience))
 		_, _ = io.Copy(io.Discard, io.LimitReader(v.conn, maxConnect))
 	})
 }
@@ -377,7 +377,7 @@ func (f *front) grow(v *visit, n int64) (slow *visit) {
 	}
 	const seldom = 10 * time.Second
 	f.cuts++
-	if now := time.Now(); now.Sub(f.told) > seldom { //nolint:forbidigo // how often something is told
+	if now := time.Now(); now.Sub(f.told) > seldom {
 		f.log.Warn("NATS: a client that does not read what it subscribed to was disconnected", "token", g.token, "clients", f.cuts)
 		f.cuts, f.told = 0, now
 	}
@@ -426,7 +426,7 @@ func (v *visit) reach(inner net.Conn) bool {
 
 // say tells a client to which nothing was sent by the server why it is not let in.
 func (v *visit) say(why string) {
-	_ = v.conn.SetWriteDeadline(time.Now().Add(time.Second)) //nolint:forbidigo // a deadline of the network
+	_ = v.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = v.conn.Write([]byte("-ERR '" + why + "'\r\n"))    // who has gone need not be told
 }
 
@@ -435,7 +435,7 @@ func (v *visit) serve() {
 	defer v.front.leave(v)
 	defer v.end()
 	defer context.AfterFunc(v.front.ctx, v.end)()
-	_ = v.conn.SetDeadline(time.Now().Add(authTimeout)) //nolint:forbidigo // a deadline of the network
+	_ = v.conn.SetDeadline(time.Now().Add(authTimeout))
 	input, shown, err := v.greet()
 	if err != nil {
 		var late net.Error
@@ -448,7 +448,7 @@ func (v *visit) serve() {
 		v.say(why)
 		return
 	}
-	defer func() { v.room.leave(time.Now()) }() //nolint:forbidigo // since when a room is empty
+	defer func() { v.room.leave(time.Now()) }()
 	if err := v.conn.SetDeadline(time.Time{}); err != nil {
 		return
 	}
@@ -602,7 +602,7 @@ func (v *visit) pause(operations int) bool {
 	for operations > 0 {
 		n := min(operations, v.guest.rate.Burst())
 		operations -= n
-		wait := v.guest.rate.ReserveN(time.Now(), n).Delay() //nolint:forbidigo // how fast a client sends
+		wait := v.guest.rate.ReserveN(time.Now(), n).Delay()
 		if wait <= 0 {
 			continue
 		}

@@ -88,7 +88,7 @@ func (l *logger) refused(said string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refusals++
-	now := time.Now() //nolint:forbidigo // how often something is told
+	now := time.Now()
 	if now.Sub(l.told) < seldom {
 		return
 	}

@@ -68,7 +68,7 @@ func greeting(srv *server.Server, secure bool) ([]byte, error) {
 
 // hear reads the line with which the server begins; it sends nothing more before it is answered.
 func hear(conn net.Conn) (info string, err error) {
-	if err := conn.SetReadDeadline(time.Now().Add(authTimeout)); err != nil { //nolint:forbidigo // a deadline of the connection
+	if err := conn.SetReadDeadline(time.Now().Add(authTimeout)); err != nil {
 		return "", fmt.Errorf("natsd: connecting to the server: %w", err)
 	}
 	line, err := bufio.NewReader(conn).ReadString('\n')
@@ -84,12 +84,12 @@ func hear(conn net.Conn) (info string, err error) {
 
 // receive connects a visit to the server, in its room.
 func (r *run) receive(v *visit, as shown) (err error) {
-	if v.room, err = r.rooms.enter(v.guest.token, time.Now()); err != nil { //nolint:forbidigo // since when rooms are empty
+	if v.room, err = r.rooms.enter(v.guest.token, time.Now()); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			v.room.leave(time.Now()) //nolint:forbidigo // since when it is empty
+			v.room.leave(time.Now())
 		}
 	}()
 	inner, err := r.srv.InProcessConn()

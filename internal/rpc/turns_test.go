@@ -39,7 +39,7 @@ func TestAccountsTakeTurns(t *testing.T) {
 	}
 	close(hold)
 	done.Wait()
-	for waiting, underWay := q.counts(); waiting+underWay > 0; waiting, underWay = q.counts() { //nolint:revive // done a moment later
+	for waiting, underWay := q.counts(); waiting+underWay > 0; waiting, underWay = q.counts() {
 	}
 	if len(q.lines) > 0 {
 		t.Errorf("%d accounts are remembered that have nothing", len(q.lines))
