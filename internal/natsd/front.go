@@ -427,7 +427,7 @@ func (v *visit) reach(inner net.Conn) bool {
 // say tells a client to which nothing was sent by the server why it is not let in.
 func (v *visit) say(why string) {
 	_ = v.conn.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = v.conn.Write([]byte("-ERR '" + why + "'\r\n"))    // who has gone need not be told
+	_, _ = v.conn.Write([]byte("-ERR '" + why + "'\r\n")) // who has gone need not be told
 }
 
 // serve goes with a connection from its beginning to its end.
