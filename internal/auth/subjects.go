@@ -16,9 +16,9 @@ type Grants struct {
 	Rate int
 }
 
-// tenantRate is how many operations a second a token of one account may send. One account's commands are decided one
-// after the other, and no faster than this: what comes beyond would only wait before others.
-const tenantRate = 1000
+// tenantRate is how many operations a second a token of one account may send: half of the commands on one account that
+// the engine decides, one after the other. What came faster would only wait before others, and be refused in the end.
+const tenantRate = 200
 
 // GrantsOf gives what a connection may do that showed a token. Whatever inbox a client takes for its answers, nobody else
 // hears them, since the server has a space of subjects for each token.

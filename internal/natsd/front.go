@@ -42,7 +42,7 @@ const (
 	refusalPatience = 500 * time.Millisecond
 
 	// connectOperations is as how many operations it counts to connect, so that nobody keeps the server busy with that.
-	connectOperations = 20
+	connectOperations = 5
 
 	// maxConnect bounds the line by which a client says who it is. The server's own limit on lines is the same.
 	maxConnect = 4 << 10
