@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -99,6 +100,7 @@ type Log struct {
 	js       jetstream.JetStream
 	identity string
 	replicas int
+	epochs   atomic.Pointer[Epochs]
 
 	appender *appender
 
@@ -152,6 +154,11 @@ func Open(ctx context.Context, nc *nats.Conn, config Config) (*Log, error) {
 	}
 	l.identity = info.Config.Metadata[identityKey]
 	l.replicas = info.Config.Replicas
+	epochs, err := epochsOf(info.Config.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	l.epochs.Store(&epochs)
 	if err := l.ensureProbe(ctx); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 	config := server.Config{
 		Dir: dir, Listen: preferring(v.Listen, "127.0.0.1:8080"), NATSListen: preferring(v.NATSListen, "127.0.0.1:4222"),
 		Sandbox: true, SandboxStart: all[0].at.Time().Truncate(24 * time.Hour),
-		Policy: domain.DefaultPolicy(), Replicas: 1, Logger: newLogger(c.err, v.LogLevel, "text"),
+		Policy: domain.DefaultPolicy(), Replicas: 1, Version: version, Logger: newLogger(c.err, v.LogLevel, "text"),
 	}
 	if err := check(&config); err != nil {
 		return err

@@ -103,7 +103,7 @@ func (v *serveCmd) config(errs io.Writer) (server.Config, error) {
 		Outside: outside, Replicas: replicas,
 		ConnectionsPerAddress: v.ConnectionsPerAddress, ConnectionsPerToken: v.ConnectionsPerToken,
 		TLS: tls, Insecure: v.Insecure, RootKeys: rootKeys,
-		Policy: policy,
+		Policy: policy, Version: version,
 		Logger: newLogger(errs, v.LogLevel, v.LogFormat),
 	}
 	return config, check(&config)

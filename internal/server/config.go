@@ -39,6 +39,8 @@ type Config struct {
 	// publishing, the archive, the destruction of keys): who measures one of them runs that one, when it is its turn.
 	Manual bool
 
+	Version string // of the program, for what it writes to say
+
 	Logger  *slog.Logger  // nil discards
 	LogLost func() uint64 // how many lines of it nobody got; nil where that cannot be known
 }

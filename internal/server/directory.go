@@ -11,18 +11,17 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
 
 	"sundial/eventstore"
 	"sundial/internal/auth"
-	"sundial/internal/wholefile"
+	"sundial/internal/datadir"
 )
 
 // What a data directory holds beside the projections' files; the names are those of files and folders in it.
 const (
-	lockFile     = "lock"          // held by the process that has the directory
-	IdentityFile = "log.identity"  // names the log that belongs here; there since the first start
+	lockFile     = "lock" // held by the process that has the directory
+	IdentityFile = datadir.RecordFile
 	archiveDir   = "archive"       // a copy of the log's commits, for reading the past
 	NATSDir      = "nats"          // the embedded server's files, the log among them
 	SandboxFile  = "sandbox.clock" // a sandbox's time
@@ -73,7 +72,7 @@ func survey(path string) (strange string, started bool, err error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == IdentityFile, name == auth.TokenFile, name == SandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
+		case name == IdentityFile, name == datadir.MarksFile, name == auth.TokenFile, name == SandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
 			started = true
 		case name == lockFile, name == NATSDir, name == socketFile, name == lostAndFound,
 			name == RootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, SandboxFile+"."):
@@ -143,57 +142,95 @@ func tryWriting(folder string) error {
 	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
 }
 
-// identity is the log's that belongs to the directory, "" before the first start is through.
-func (d *directory) identity() (string, error) {
-	text, err := os.ReadFile(d.file(IdentityFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("data directory: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
-}
-
 // openLog opens the log that belongs to the directory. On the very first start it creates it; a directory that was
-// started before never gets a new, empty log in the place of one that was lost.
-func (d *directory) openLog(ctx context.Context, nc *nats.Conn, config eventstore.Config) (*eventstore.Log, error) {
-	known, err := d.identity()
+// started before never gets a new, empty log in the place of one that was lost. restoring takes what is found as it is, but for
+// another log.
+func (d *directory) openLog(ctx context.Context, s *storage, restoring bool) (*eventstore.Log, error) {
+	known, err := datadir.ReadRecord(d.file(IdentityFile))
 	if err != nil {
 		return nil, err
 	}
-	log, err := eventstore.Open(ctx, nc, config)
+	if known.Restoring && !restoring {
+		return nil, cutShort(d.file(IdentityFile))
+	}
+	log, err := eventstore.Open(ctx, s.nc, s.logConfig)
 	if errors.Is(err, eventstore.ErrMissing) {
-		if d.started {
+		switch {
+		case known.Server == datadir.Outside && s.config.Outside == nil:
+			return nil, fmt.Errorf("%s was started with its log on a NATS cluster: %w\n  fix: name the cluster with --nats", d.path, err)
+		case d.started:
 			return nil, fmt.Errorf("%s was started before, and its log is gone: %w\n"+
 				"  fix: restore the log (the directory, or the stream of the cluster) from a backup; only if nothing of it is wanted, start with an empty directory",
 				d.path, err)
 		}
-		log, err = eventstore.Create(ctx, nc, config)
+		log, err = eventstore.Create(ctx, s.nc, s.logConfig)
 		if errors.Is(err, eventstore.ErrExists) { // another node was first
-			log, err = eventstore.Open(ctx, nc, config)
+			log, err = eventstore.Open(ctx, s.nc, s.logConfig)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if known == "" {
-		err = d.keepIdentity(log.Identity())
-	} else if known != log.Identity() {
-		err = fmt.Errorf("%s belongs to another log than the one that was found\n"+
-			"  fix: check --data and --nats; if the log was replaced on purpose, start with an empty directory", d.path)
-	}
-	if err != nil {
+	if err := d.reconcile(ctx, s, log, &known, restoring); err != nil {
 		return nil, errors.Join(err, log.Close(ctx))
 	}
 	d.started = true
 	return log, nil
 }
 
-// keepIdentity writes the marker whole or not at all, also across a power cut.
-func (d *directory) keepIdentity(identity string) error {
-	if err := wholefile.Replace(d.file(IdentityFile), []byte(identity+"\n")); err != nil {
-		return fmt.Errorf("data directory: keeping the log's identity: %w", err)
+// reconcile compares the log with what the directory's record says, and that of the cluster, and brings those up to date.
+func (d *directory) reconcile(ctx context.Context, s *storage, log *eventstore.Log, known *datadir.Record, restoring bool) error {
+	belongs := func(r *datadir.Record, where string) error {
+		switch {
+		case r.Log == "":
+			return nil
+		case r.Log != log.Identity():
+			return damaged(datadir.LogForeign, where, d.path+" belongs to another log than the one that was found",
+				"check --data and --nats; if the log was replaced on purpose, start with an empty directory")
+		case restoring:
+			return nil
+		case r.Restoring:
+			return cutShort(where)
+		case r.Epochs.Number() > log.Epochs().Number(), r.Epochs.Number() == log.Epochs().Number() && r.Epochs.String() != log.Epochs().String():
+			return damaged(datadir.StreamForeign, where,
+				fmt.Sprintf("the log is of the epochs %s, and %s says %s: it is a copy from before a restore", log.Epochs(), where, r.Epochs),
+				"stop, keep a copy, and put the newest copy of the log back; if there is nothing newer, sundial restored goes on with this one, in a new epoch")
+		}
+		return nil
 	}
-	return nil
+	if err := belongs(known, d.file(IdentityFile)); err != nil {
+		return err
+	}
+	now := s.record(log)
+	if s.config.Outside != nil {
+		shared, err := datadir.OpenShared(ctx, s.js, s.config.Replicas)
+		if err != nil {
+			return err
+		}
+		theirs, revision, err := shared.Read(ctx)
+		if err == nil {
+			err = belongs(&theirs, "the record of the cluster")
+		}
+		if err == nil && !restoring && !theirs.Same(&now) {
+			_, err = shared.Write(ctx, &now, revision) // whoever was first has written the same, or says so at its next start
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if restoring || known.Same(&now) {
+		return nil
+	}
+	if known.Log == "" && d.started {
+		s.config.Logger.Warn("the record of the data directory was gone, and is made anew from the log", "file", d.file(IdentityFile))
+	}
+	return now.Write(d.file(IdentityFile))
+}
+
+func cutShort(where string) error {
+	return damaged(datadir.RestoreUnfinished, where, where+" says that sundial restored was begun and cut short", "give sundial restored again")
+}
+
+func damaged(code, where, problem, fix string) error {
+	return &datadir.DamageError{Findings: []datadir.Finding{{Code: code, Where: where, Problem: problem}}, Fix: fix}
 }

@@ -89,6 +89,7 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 		return nil, err
 	}
 	l.run("the watch over the log", l.stuck)
+	l.run("the marks of the streams", l.keepMarks)
 
 	// What was in the log can be read from the first answer on.
 	if err := l.engine.Settle(ctx); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"sundial/eventstore"
 	"sundial/internal/auth"
+	"sundial/internal/datadir"
 	"sundial/internal/natsd"
 	"sundial/projections"
 )
@@ -43,6 +44,7 @@ type storage struct {
 	log *eventstore.Log
 
 	logConfig eventstore.Config
+	marks     *datadir.Marks
 
 	tokens atomic.Pointer[auth.Store] // judges NATS clients, once it is there
 	known  chan struct{}              // closed when it is
@@ -50,8 +52,13 @@ type storage struct {
 	ending []func() // what was opened, to be closed in reverse
 }
 
-// openStorage starts or reaches the NATS server and opens the directory's log.
-func openStorage(ctx context.Context, config *Config, dir *directory) (_ *storage, err error) {
+// openStorage starts or reaches the NATS server, opens the directory's log, and holds every stream against what is known of it.
+func openStorage(ctx context.Context, config *Config, dir *directory) (*storage, error) {
+	return openStorageAs(ctx, config, dir, false)
+}
+
+// openStorageAs is openStorage; restoring takes the streams as they are.
+func openStorageAs(ctx context.Context, config *Config, dir *directory, restoring bool) (_ *storage, err error) {
 	s := &storage{
 		config: config, dir: dir, known: make(chan struct{}),
 		logConfig: eventstore.Config{Replicas: config.Replicas},
@@ -73,8 +80,11 @@ func openStorage(ctx context.Context, config *Config, dir *directory) (_ *storag
 	if s.js, err = jetstream.New(s.nc); err != nil {
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
-	if s.log, err = dir.openLog(ctx, s.nc, s.logConfig); err != nil {
+	if s.log, err = dir.openLog(ctx, s, restoring); err != nil {
 		return nil, err
+	}
+	if err := s.openMarks(ctx, restoring); err != nil {
+		return nil, errors.Join(err, s.log.Close(ctx))
 	}
 	s.onClose(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"sundial/eventstore"
+	"sundial/internal/datadir"
+	"sundial/internal/pause"
+)
+
+const (
+	// marksFirst leaves the start alone; marksEvery is how old marks are at most when the process is killed. A look costs the
+	// server a millisecond, and what was written since the last one a sync of a small file.
+	marksFirst = time.Second
+	marksEvery = 10 * time.Second
+
+	// marksPatience is how long an orderly end waits for the last marks: those before stay, which are not wrong.
+	marksPatience = 2 * time.Second
+)
+
+// openMarks reads the marks of the streams and holds the streams against them.
+func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
+	s.marks, err = datadir.OpenMarks(datadir.MarksConfig{
+		Path: s.dir.file(datadir.MarksFile), Servers: []datadir.Server{{Name: s.serverName(), JetStream: s.js}},
+		Log: s.log, Logger: s.config.Logger,
+		Now: time.Now, //nolint:forbidigo // for people who compare backups; a sandbox's time says nothing of them
+	})
+	if err != nil || restoring {
+		return err
+	}
+	if err := s.marks.Check(ctx); err != nil {
+		return err
+	}
+	s.onClose(func() { // when nothing writes any more
+		ctx, cancel := context.WithTimeout(context.Background(), marksPatience)
+		defer cancel()
+		if err := s.marks.Take(ctx); err != nil {
+			s.config.Logger.Warn("how far the streams have come could not be written down; the marks from before stay", "error", err)
+		}
+	})
+	return nil
+}
+
+// keepMarks takes marks until the context ends.
+func (l *instance) keepMarks(ctx context.Context) error {
+	for wait := marksFirst; pause.For(ctx, wait); wait = marksEvery {
+		if err := l.marks.Tend(ctx); err != nil && ctx.Err() == nil {
+			l.config.Logger.Warn("how far the streams have come could not be written down; trying again", "error", err, "in", marksEvery)
+		}
+	}
+	return nil
+}
+
+// serverName is what records and marks call the NATS server.
+func (s *storage) serverName() string {
+	if s.config.Outside != nil {
+		return datadir.Outside
+	}
+	return datadir.Embedded
+}
+
+// record is what the directory says of itself now.
+func (s *storage) record(log *eventstore.Log) datadir.Record {
+	return datadir.Record{
+		Format: datadir.Format, Log: log.Identity(), Server: s.serverName(), Stream: log.Stream(),
+		Epochs: log.Epochs(), Writer: s.config.Version,
+	}
+}
