@@ -24,6 +24,9 @@ type Config struct {
 	Logger     *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil: no metrics
 
+	// Building, if given, is told how far it is in commits while Open builds the projections.
+	Building func(done, total uint64)
+
 	projections []projection // nil: registered; tests have others
 }
 
@@ -101,7 +104,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	if !usable {
-		if err := rebuild(ctx, s.config, s.codec, nil); err != nil {
+		if err := rebuild(ctx, s.config, s.codec, s.config.Building); err != nil {
 			return err
 		}
 		s.built = true

@@ -35,7 +35,7 @@ const onlyOwner = 0o077
 
 func main() {
 	unix.Umask(onlyOwner)
-	os.Exit(run(untilSignalled(), os.Args[1:], &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(untilSignalled(), os.Args[1:], &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, self: itself()}))
 }
 
 // console is where a verb reads and writes.
@@ -43,6 +43,8 @@ type console struct {
 	in  io.Reader
 	out io.Writer // what was asked for
 	err io.Writer // logs, progress and what went wrong
+
+	self string // the file of this program, to run it again; empty: not known
 
 	after string // what to know where what was asked for could not be shown; empty: nothing was changed
 
@@ -81,6 +83,8 @@ type commandLine struct {
 	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
 	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`
 	Version     versionCmd     `cmd:"" help:"Print the version." group:"Maintenance"`
+
+	RehearseRecovery rehearseRecoveryCmd `cmd:"" hidden:"" help:"Recover the streams of the embedded NATS server; the program calls it itself."`
 }
 
 const description = `Sundial turns what a billing system reports, and the passing of time, into the lifecycle of apps: active, expired, stopped, deleted.

@@ -98,6 +98,7 @@ func (f outsideFlags) openIdle(ctx context.Context, c *console, data string) (*s
 	}
 	return server.OpenIdle(ctx, server.Config{
 		Dir: data, Outside: outside, Replicas: replicas, Policy: domain.DefaultPolicy(), Version: version, Logger: newLogger(c.err, slog.LevelWarn, "text"),
+		Rehearsal: c.rehearsal(),
 	})
 }
 

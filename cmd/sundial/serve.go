@@ -126,6 +126,7 @@ func (v *serveCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	config.Rehearsal = c.rehearsal()
 	config.LogLost = written.Lost
 	written.whenBack(func(lost uint64) {
 		config.Logger.Warn("lines of this log were lost, as nobody read standard error", "lines", lost)

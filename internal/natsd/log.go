@@ -15,6 +15,7 @@ import (
 type logger struct {
 	log    *slog.Logger
 	failed *failures
+	heard  *recovery
 
 	mu       sync.Mutex // guards what follows
 	first    error      // what Fatalf said first
@@ -26,7 +27,9 @@ type logger struct {
 var signs = []string{"ritical write error", "failed to store a msg", "disabling JetStream"}
 
 func (l *logger) Noticef(format string, v ...any) {
-	l.write(slog.LevelDebug, fmt.Sprintf(format, v...))
+	text := fmt.Sprintf(format, v...)
+	l.heard.hear(text)
+	l.write(slog.LevelDebug, text)
 }
 func (l *logger) Debugf(string, ...any) {}
 func (l *logger) Tracef(string, ...any) {}
@@ -37,6 +40,7 @@ func (l *logger) Errorf(format string, v ...any) {
 }
 
 func (l *logger) listen(level slog.Level, text string) {
+	l.heard.hear(text)
 	l.write(level, text)
 	if strings.Contains(text, ofClient) {
 		return // it can hold whatever a client likes

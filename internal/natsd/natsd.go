@@ -7,6 +7,7 @@
 package natsd
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -85,6 +86,10 @@ type Config struct {
 	// Cluster joins several servers, in tests.
 	Cluster *Cluster
 
+	// Worthless are streams that hold nothing of value. Their files are removed before the server starts, so that no damage to
+	// them keeps it from starting; their owners make them anew.
+	Worthless []string
+
 	// Logger receives the server's own log; nil discards it.
 	Logger *slog.Logger
 }
@@ -120,8 +125,11 @@ type run struct {
 	greeting []byte
 }
 
-// Start starts a server and waits until it serves.
-func Start(config Config) (*Server, error) {
+// Start starts a server and waits until it serves. *RecoveryError if it does not come back on its files: then it may still be
+// at them, and this process had better end.
+func Start(config Config) (*Server, error) { return start(config, nil) }
+
+func start(config Config, told func(line string)) (*Server, error) {
 	if config.Dir == "" {
 		return nil, errors.New("natsd: a directory for JetStream's files is needed")
 	}
@@ -137,6 +145,9 @@ func Start(config Config) (*Server, error) {
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("natsd: data directory: %w", err)
 	}
+	if err := discard(config.Dir, config.Worthless); err != nil {
+		return nil, err
+	}
 	if config.Listen != "" && !config.Open {
 		var err error
 		if s.front, err = listen(s, config.Listen); err != nil {
@@ -144,7 +155,7 @@ func Start(config Config) (*Server, error) {
 		}
 		s.listen = s.front.address()
 	}
-	if err := s.start(); err != nil {
+	if err := s.start(&recovery{told: told}); err != nil {
 		if s.front != nil {
 			s.front.close()
 		}
@@ -156,7 +167,7 @@ func Start(config Config) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) start() error {
+func (s *Server) start(heard *recovery) error {
 	options, err := s.options()
 	if err != nil {
 		return err
@@ -166,9 +177,18 @@ func (s *Server) start() error {
 	if err != nil {
 		return fmt.Errorf("natsd: %w", err)
 	}
-	log := &logger{log: s.config.Logger, failed: s.failed}
+	log := &logger{log: s.config.Logger, failed: s.failed, heard: heard}
 	srv.SetLoggerV2(log, false, false, false)
-	srv.Start()
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		srv.Start()
+	}()
+	if heard.told != nil { // whoever rehearses it watches
+		<-started
+	} else if err := watch(heard, s.config.Dir, os.Getpid(), s.config.Logger).until(context.Background(), started); err != nil {
+		return err
+	}
 	if err := log.fatal(); err != nil {
 		stop(srv)
 		return fmt.Errorf("natsd: the server did not start: %w", err)
@@ -349,7 +369,10 @@ func (s *Server) Disconnect(user string) int {
 func (s *Server) Restart() error {
 	s.halt()
 	s.failed.reset()
-	return s.start()
+	if err := discard(s.config.Dir, s.config.Worthless); err != nil {
+		return err
+	}
+	return s.start(&recovery{})
 }
 
 func (s *Server) halt() {

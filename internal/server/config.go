@@ -35,6 +35,10 @@ type Config struct {
 	Policy   domain.Policy
 	Replicas int // of every stream
 
+	// Rehearsal is a command that recovers the streams of the embedded server, in the directory that it gets as its last argument,
+	// in a process of its own (see natsd.Rehearsal). None: damage that keeps them from being recovered ends this process unnamed.
+	Rehearsal []string
+
 	// Manual leaves it to whoever started the server to run what works by itself (the intake of bills, the scheduler,
 	// publishing, the archive, the destruction of keys): who measures one of them runs that one, when it is its turn.
 	Manual bool

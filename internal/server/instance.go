@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,11 +56,19 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 	if err != nil {
 		return nil, err
 	}
+	ctx, wait := watchStart(ctx, config.Logger, startPatience)
+	defer wait.end()
 	l := &instance{storage: log, metrics: prometheus.NewRegistry(), clock: scheduler.System{}, faults: make(chan error, 16)}
 	defer func() {
-		if err != nil {
-			l.close()
+		if err == nil {
+			return
 		}
+		if stuck := (*WaitError)(nil); errors.As(context.Cause(ctx), &stuck) && config.Outside == nil {
+			err = stuck
+			l.abandon()
+			return
+		}
+		l.close()
 	}()
 	l.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if config.LogLost != nil {
@@ -72,19 +81,30 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 			return nil, err
 		}
 	}
+	await := func(what, stream string, progress func() uint64) {
+		if config.Outside == nil { // a cluster is waited for by whoever opens an instance
+			wait.await(what, cmp.Or(advice[stream], adviceRestore), progress)
+		}
+	}
+	await("the tokens", "KV_SUNDIAL_TOKENS", nil)
 	if err := l.openAccess(ctx); err != nil {
 		return nil, err
 	}
+	await("the keys of the apps' secrets", "SUNDIAL_KEYS", nil)
 	if err := l.openVault(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.openProjections(ctx); err != nil {
+	var built atomic.Uint64
+	await("the projections to be opened", "SUNDIAL_EVENTS", built.Load)
+	if err := l.openProjections(ctx, built.Store); err != nil {
 		return nil, err
 	}
 	l.readers = len(l.ending)
+	await("what is published", "LIFECYCLE", nil)
 	if err := l.openPublisher(ctx); err != nil {
 		return nil, err
 	}
+	await("the bills, and what was parked", "BILLING", nil)
 	if err := l.openWriters(ctx); err != nil {
 		return nil, err
 	}
@@ -92,6 +112,7 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 	l.run("the marks of the streams", l.keepMarks)
 
 	// What was in the log can be read from the first answer on.
+	await("the projections to have what is in the log", "SUNDIAL_EVENTS", l.store.Position)
 	if err := l.engine.Settle(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for the projections: %w", err)
 	}
@@ -120,8 +141,9 @@ func (l *instance) openAccess(ctx context.Context) (err error) {
 	return err
 }
 
-func (l *instance) openProjections(ctx context.Context) (err error) {
+func (l *instance) openProjections(ctx context.Context, built func(commits uint64)) (err error) {
 	rows := l.projections()
+	rows.Building = func(done, _ uint64) { built(done) }
 	rows.Registerer = l.metrics
 	if l.store, err = projections.Open(ctx, rows); err != nil {
 		return err
@@ -183,6 +205,19 @@ func (l *instance) openPublisher(ctx context.Context) error {
 		return err
 	}
 	return l.workLed("the publishing of what happens", "publish", publisher.Run)
+}
+
+// abandon closes what can be closed in a while, where a part may not end at all: the process is about to.
+func (l *instance) abandon() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		l.close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(shutdownGrace):
+	}
 }
 
 // workLed runs a part that works by itself on one node at a time; two at once would do no harm, and all the work twice.

@@ -69,8 +69,8 @@ func openStorageAs(ctx context.Context, config *Config, dir *directory, restorin
 		}
 	}()
 	if config.Outside == nil {
-		if err := s.embed(); err != nil {
-			return nil, err
+		if err := s.embed(ctx); err != nil {
+			return nil, s.advised(err)
 		}
 		s.logConfig.Space, s.logConfig.Failed = s.server.Space, s.server.Failed
 	} else if err := s.reach(ctx); err != nil {
@@ -97,7 +97,10 @@ func openStorageAs(ctx context.Context, config *Config, dir *directory, restorin
 }
 
 // embed starts the embedded server. What was sent to it is on disk when it is acknowledged.
-func (s *storage) embed() (err error) {
+func (s *storage) embed(ctx context.Context) (err error) {
+	if err := s.rehearse(ctx); err != nil {
+		return err
+	}
 	answered, heard := auth.Doors()
 	s.server, err = natsd.Start(natsd.Config{
 		Dir: s.dir.file(NATSDir), Listen: s.config.NATSListen, TLS: s.config.TLS,
@@ -106,8 +109,9 @@ func (s *storage) embed() (err error) {
 		Limits: natsd.Limits{
 			ConnectionsPerAddress: s.config.ConnectionsPerAddress, ConnectionsPerToken: s.config.ConnectionsPerToken,
 		},
-		Reserved: []string{"events.>", "$KV.>"},
-		Logger:   s.config.Logger,
+		Reserved:  []string{"events.>", "$KV.>"},
+		Worthless: worthless,
+		Logger:    s.config.Logger,
 	})
 	if err != nil {
 		return err
