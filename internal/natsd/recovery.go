@@ -155,7 +155,7 @@ func watch(r *recovery, dir string, pid int, log *slog.Logger) *watched {
 func (w *watched) until(ctx context.Context, over <-chan struct{}) error {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	start := time.Now() //nolint:forbidigo // measures a duration
+	start := time.Now()
 	moved, told := start, start
 	var lines, read uint64
 	for {
@@ -168,7 +168,7 @@ func (w *watched) until(ctx context.Context, over <-chan struct{}) error {
 		}
 		underWay, done, heard := w.state()
 		u := usageOf(w.pid)
-		now := time.Now() //nolint:forbidigo // measures a duration
+		now := time.Now()
 		if heard != lines || u.read > read+readAtLeast {
 			lines, read, moved = heard, u.read, now
 		}
