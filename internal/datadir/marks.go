@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/eventstore"
+	"sundial/internal/wholefile"
 )
 
 // MarksFile is the name of the file of marks in a directory.
@@ -357,7 +358,7 @@ func (m *Marks) write() error {
 	m.mu.Unlock()
 	body, err := json.Marshal(form, json.Deterministic(true))
 	if err == nil {
-		err = writeFile(m.config.Path, seal(body))
+		err = wholefile.Replace(m.config.Path, seal(body))
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"sundial/eventstore"
 	"sundial/internal/jserror"
 	"sundial/internal/streams"
+	"sundial/internal/wholefile"
 )
 
 // RecordFile is the name of the record in a directory. Its first form was the log's identity alone.
@@ -102,7 +103,7 @@ func (r *Record) sealed() ([]byte, error) {
 func (r *Record) Write(path string) error {
 	text, err := r.sealed()
 	if err == nil {
-		err = writeFile(path, text)
+		err = wholefile.Replace(path, text)
 	}
 	if err != nil {
 		return fmt.Errorf("data directory: keeping its record: %w", err)
