@@ -54,6 +54,26 @@ who did it, why and when it was recorded; the data is what is listed here. Times
 money is in minor units of its currency. ` + "`?`" + ` marks a member that may be absent.
 `
 
+// aboutRestores tells whoever follows the events what a restore does to them.
+const aboutRestores = `
+## After a restore
+
+The log only grows, but for one case: somebody restores it from a backup. What was recorded after the backup is gone then, and new commits get
+the positions of lost ones. So that nobody takes one for the other, the restore (` + "`sundial restored`" + `) begins a new **epoch**, and from the second
+epoch on its name stands in the ` + "`id`" + ` of each event that is recorded in it: ` + "`1234.0`" + ` is of the first epoch, ` + "`1234.0@2-k7qfxz4m`" + ` of a second. What
+the restore kept has the ids that it had. Two different events never share ` + "`source` and `id`" + `.
+
+Whoever follows the events ([the feed](query.md#the-feed), its stream, or [downstream](publishing.md)):
+
+1. Keep the ` + "`id`" + ` of the event that you took in last, or the ` + "`after`" + ` of a page, as a text, and go on with that (` + "`after`, `Last-Event-ID`" + `). A mere number
+   (` + "`1234`" + `) is taken as well, and cannot tell: when the log has grown past it again, you would miss what stands before it.
+2. 409 ` + "`position_unknown`" + ` says that the log never had this place, or lost it; it stays so, however far the log grows. ` + "`head`" + ` is the position at which the
+   log ends.
+3. Step back through the ids that you have kept until one is taken: what you took in behind it is lost to the log. Undo it, or start from
+   nothing (without ` + "`after`" + `) if you cannot, and go on from there. Keep as many ids as backups are old, one for each hour, say.
+4. What the billing system sends again after a restore comes with new ids: know orders and invoices by their own.
+`
+
 func eventsForPeople(t *testing.T) string {
 	t.Helper()
 	set := token.NewFileSet()
@@ -72,6 +92,7 @@ func eventsForPeople(t *testing.T) string {
 		d.members(reflect.TypeOf(e))
 		d.line("\n```json\n%s\n```", golden(t, e.Type()))
 	}
+	d.line(strings.TrimSuffix(aboutRestores, "\n"))
 	d.line("\n## What events are made of")
 	for _, name := range slices.Sorted(maps.Keys(d.parts)) {
 		d.line("\n### %s\n\n%s\n", name, d.text(d.parts[name]))

@@ -17,7 +17,7 @@ const FirstEpoch = "1"
 // Epoch is what was appended to a log from one restore to the next: after a restore the positions behind the log's end
 // are given a second time, and only the epoch tells the two commits of one position apart.
 type Epoch struct {
-	Name string `json:"name"` // such as 2-k7q9xz4m: its number, and letters that no other restore draws
+	Name string `json:"name"` // such as 2-k7qfxz4m: its number, and letters that no other restore draws
 	From uint64 `json:"from"` // the first position in it
 }
 
@@ -97,7 +97,7 @@ func (e Epochs) Next(behind uint64, number int) (Epochs, error) {
 	return append(next, Epoch{strconv.Itoa(number) + "-" + letters, behind + 1}), nil
 }
 
-// String writes the epochs with the position at which each begins: 1,2-k7q9xz4m:4.
+// String writes the epochs with the position at which each begins: 1,2-k7qfxz4m:4.
 func (e Epochs) String() string {
 	var b strings.Builder
 	b.WriteString(FirstEpoch)
@@ -107,7 +107,7 @@ func (e Epochs) String() string {
 	return b.String()
 }
 
-var errEpochs = errors.New("eventstore: want epochs, such as 1,2-k7q9xz4m:4")
+var errEpochs = errors.New("eventstore: want epochs, such as 1,2-k7qfxz4m:4")
 
 // ParseEpochs reads what String writes.
 func ParseEpochs(text string) (Epochs, error) {

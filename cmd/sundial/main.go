@@ -80,6 +80,7 @@ type commandLine struct {
 	WhatIf      whatIfCmd      `cmd:"" name:"whatif" help:"Replay history under another grace, and tell which stops would have been others." group:"Maintenance"`
 	Vault       vaultCmd       `cmd:"" help:"Look after the root key that opens secrets." group:"Maintenance"`
 	Rebuild     rebuildCmd     `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
+	Restored    restoredCmd    `cmd:"" help:"Begin a new epoch after a restore from a backup." group:"Maintenance"`
 	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
 	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`
 	Version     versionCmd     `cmd:"" help:"Print the version." group:"Maintenance"`

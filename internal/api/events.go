@@ -31,13 +31,13 @@ type Event struct {
 // eventPage describes a page of the feed.
 type eventPage struct {
 	Items []Event `json:"items"`
-	After string  `json:"after" doc:"Where to go on, also where nothing came" example:"1234"`
+	After string  `json:"after" doc:"Where to go on, also where nothing came: the id of an event, or a position and its epoch" example:"1234.0"`
 	Next  string  `json:"next_cursor,omitempty" doc:"The same, if there is more now"`
 }
 
 const (
 	headerLastEvent = "Last-Event-Id"
-	placePattern    = `^[0-9]{1,19}(\.[0-9]{1,6})?$`
+	placePattern    = `^[0-9]{1,19}(\.[0-9]{1,6})?(@[0-9]{1,6}(-[a-z2-7]{8})?)?$`
 
 	// maxTypes is more than the names of all events take.
 	maxTypes = 4096
@@ -75,9 +75,9 @@ func (a *API) readEvents(x *call) reply {
 		}
 		b = append(b, page.Events[i].Body...)
 	}
-	b = appendString(append(b, `],"after":`...), page.After.String())
+	b = appendString(append(b, `],"after":`...), page.Told)
 	if page.More {
-		b = appendString(append(b, `,"next_cursor":`...), page.After.String())
+		b = appendString(append(b, `,"next_cursor":`...), page.Told)
 	}
 	return x.written(append(b, '}'))
 }
@@ -90,7 +90,7 @@ func (a *API) feedOf(x *call, streams bool) (f query.Feed, wrong []domain.FieldE
 	place := func(name, text string) {
 		at, err := query.ParsePlace(text)
 		if err != nil {
-			wrong = append(wrong, field(name, "invalid_place", "must be a position, such as 1234, or the id of an event, such as 1234.0"))
+			wrong = append(wrong, field(name, "invalid_place", "must be a position, such as 1234, the id of an event, such as 1234.0, or what a page gave as after"))
 		}
 		f.After = at
 	}

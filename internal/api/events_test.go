@@ -42,23 +42,23 @@ func TestEventPages(t *testing.T) {
 		`{"name":"b","order":{"id":"o-1","edition":"pro","paid_until":"2021-02-01T00:00:00.000Z","amount":{"currency":"CNY","minor":1}},"reason":"a \"test\""}`)
 	w.must(200, "operator", "PUT", "/v1/accounts/acme/quota", `{"apps":7}`)
 	for query, want := range map[string]string{
-		"":                         "[1.0 sundial.app.created 2.0 sundial.app.created 2.1 sundial.app.order_recorded 2.2 sundial.app.edition_changed 2.3 sundial.app.term_scheduled 3.0 sundial.account.quota_set] 3 ",
+		"":                         "[1.0 sundial.app.created 2.0 sundial.app.created 2.1 sundial.app.order_recorded 2.2 sundial.app.edition_changed 2.3 sundial.app.term_scheduled 3.0 sundial.account.quota_set] 3.0 ",
 		"limit=2":                  "[1.0 sundial.app.created 2.0 sundial.app.created] 2.0 2.0",
 		"after=2.0&limit=2":        "[2.1 sundial.app.order_recorded 2.2 sundial.app.edition_changed] 2.2 2.2",
-		"cursor=2.2&after=1":       "[2.3 sundial.app.term_scheduled 3.0 sundial.account.quota_set] 3 ",
-		"cursor=2.2&limit=1":       "[2.3 sundial.app.term_scheduled] 2 2",
-		"after=2":                  "[3.0 sundial.account.quota_set] 3 ",
-		"after=2.9":                "[3.0 sundial.account.quota_set] 3 ",
-		"after=3":                  "[] 3 ",
-		"after=3.0":                "[] 3 ",
-		"after=4.1":                "[] 4.1 ",
-		"account=acme":             "[1.0 sundial.app.created 3.0 sundial.account.quota_set] 3 ",
-		"account=nobody":           "[] 3 ",
-		"account=globex&after=2.2": "[2.3 sundial.app.term_scheduled] 3 ",
-		"types=app.created,sundial.account.quota_set":                 "[1.0 sundial.app.created 2.0 sundial.app.created 3.0 sundial.account.quota_set] 3 ",
-		"types=app.created,sundial.account.quota_set&limit=1":         "[1.0 sundial.app.created] 1 1",
-		"types=app.created,sundial.account.quota_set&limit=1&after=1": "[2.0 sundial.app.created] 2 2",
-		"types=app.deleted": "[] 3 ",
+		"cursor=2.2&after=1":       "[2.3 sundial.app.term_scheduled 3.0 sundial.account.quota_set] 3.0 ",
+		"cursor=2.2&limit=1":       "[2.3 sundial.app.term_scheduled] 2.3 2.3",
+		"after=2":                  "[3.0 sundial.account.quota_set] 3.0 ",
+		"after=2.9":                "[3.0 sundial.account.quota_set] 3.0 ",
+		"after=3":                  "[] 3@1 ",
+		"after=3.0":                "[] 3.0 ",
+		"after=3@1":                "[] 3@1 ",
+		"account=acme":             "[1.0 sundial.app.created 3.0 sundial.account.quota_set] 3.0 ",
+		"account=nobody":           "[] 3@1 ",
+		"account=globex&after=2.2": "[2.3 sundial.app.term_scheduled] 3@1 ",
+		"types=app.created,sundial.account.quota_set":                 "[1.0 sundial.app.created 2.0 sundial.app.created 3.0 sundial.account.quota_set] 3.0 ",
+		"types=app.created,sundial.account.quota_set&limit=1":         "[1.0 sundial.app.created] 1.0 1.0",
+		"types=app.created,sundial.account.quota_set&limit=1&after=1": "[2.0 sundial.app.created] 2@1 2@1",
+		"types=app.deleted": "[] 3@1 ",
 	} {
 		ids, after, next := w.feedPage("auditor", query)
 		if got := fmt.Sprint(ids, " ", after, " ", next); got != want {
@@ -75,6 +75,14 @@ func TestEventPages(t *testing.T) {
 	w.must(404, "owner", "GET", "/v1/events?account=nobody", "")
 	w.must(403, "billing", "GET", "/v1/events", "")
 
+	for _, query := range []string{"after=4", "after=4.1", "after=4@1", "cursor=9223372036854775807", "after=3.0@2-k7qfxz4m", "after=1@2-k7qfxz4m", "account=globex&after=4"} {
+		a := w.must(409, "auditor", "GET", "/v1/events?"+query, "")
+		if a.no.Code != "position_unknown" || a.no.Head == nil || *a.no.Head != 3 {
+			t.Errorf("?%s: %s", query, a.body)
+		}
+	}
+	w.must(409, "owner", "GET", "/v1/events?after=4", "")
+
 	number := number(made.app.App)
 	body := w.must(200, "stranger", "GET", "/v1/events?limit=1", "").body
 	want := `{"items":[{"specversion":"1.0","id":"2.0","source":"/sundial/` + w.node.Log.Identity() + `","type":"sundial.app.created","subject":"` + number +
@@ -86,7 +94,7 @@ func TestEventPages(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"after=x": "after invalid_place", "after=-1": "after invalid_place", "after=01": "after invalid_place", "after=": "after invalid_place",
-		"after=1.": "after invalid_place", "after=0.0": "after invalid_place", "after=9223372036854775808": "after invalid_place",
+		"after=1.": "after invalid_place", "after=1@": "after invalid_place", "after=1.0@1": "after invalid_place", "after=0.0": "after invalid_place", "after=9223372036854775808": "after invalid_place",
 		"cursor=1.-1": "cursor invalid_place", "types=": "types unknown_type", "types=app.stopped.v1": "types unknown_type",
 		"types=app.created,": "types unknown_type", "limit=0": "limit out_of_range", "account=A": "account invalid_account",
 	} {
@@ -190,8 +198,11 @@ func TestEventStream(t *testing.T) {
 	w.must(200, "owner", "PATCH", app, `{"name":"mall"}`)
 	next("3.0 sundial.app.info_edited")
 
-	// Ahead of the head it waits, and passes over what it was told to.
-	ahead, err := w.listen(t.Context(), "auditor", "4.0", "?after=1&types=app.info_edited")
+	if a := w.must(409, "auditor", "GET", "/v1/events?after=1", "", "Accept", streamType, headerLastEvent, "4.0"); a.no.Code != "position_unknown" {
+		t.Errorf("ahead of the head: %+v", a.no)
+	}
+	// It passes over what it was told to.
+	ahead, err := w.listen(t.Context(), "auditor", "3.0", "?after=1&types=app.info_edited")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +210,8 @@ func TestEventStream(t *testing.T) {
 	for i := range 3 {
 		w.must(200, "owner", "PATCH", app, `{"name":"mall `+strconv.Itoa(i)+`"}`)
 	}
-	if f, err := ahead.next(); err != nil || f.id != "5.0" {
-		t.Errorf("ahead of the head: %+v, %v", f, err)
+	if f, err := ahead.next(); err != nil || f.id != "4.0" {
+		t.Errorf("behind the head: %+v, %v", f, err)
 	}
 	for _, want := range []string{"4.0", "5.0", "6.0"} {
 		next(want + " sundial.app.info_edited")
@@ -232,7 +243,7 @@ func TestAStreamTellsHowFarItCame(t *testing.T) {
 	defer l.close()
 	for i := range 3 {
 		w.create(`{"name":"shop"}`)
-		for want, id := strconv.Itoa(i+1), ""; id != want; {
+		for want, id := strconv.Itoa(i+1)+"@1", ""; id != want; {
 			f, err := l.next()
 			if err != nil || f.data != "" {
 				t.Fatalf("%+v, %v", f, err)

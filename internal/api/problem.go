@@ -29,6 +29,7 @@ type Problem struct {
 	Fix    string              `json:"fix,omitzero" doc:"What would make it possible" example:"Check the SDKAppID and the account."`
 	Errors []domain.FieldError `json:"errors,omitzero" doc:"What is wrong with which field, parameter or header"`
 	Losses []string            `json:"losses,omitzero" doc:"What will be lost, where it takes a confirmation"`
+	Head   *uint64             `json:"head,omitzero" doc:"The position of the log's last commit, where the place that was given is not in it" example:"1234"`
 }
 
 // fault is a problem of this edge: what the domain's refusals are for rules.
@@ -115,6 +116,11 @@ var (
 	clockBackwards = fault{
 		http.StatusConflict, "clock_backwards", "The sandbox's clock moves forward only.",
 		"Give a time that is not before the one that GET /v1/clock shows.",
+	}
+	positionUnknown = fault{
+		http.StatusConflict, "position_unknown",
+		"The log has no such place: it never reached that position, or a restore from a backup lost the event. Head is where it ends.",
+		"Step back through the ids that you have until one is taken, undo what came behind it, and go on from there; docs/events.md tells more.",
 	}
 	sumOverflow = fault{
 		http.StatusConflict, "sum_overflow", "A sum is beyond 9007199254740991 minor units, which is more than can be told exactly.",
@@ -218,7 +224,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, malformedForm, malformedEncoding, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, parkingShareFull, internal, busy, overloaded, stopping,
+		clockBackwards, positionUnknown, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, parkingShareFull, internal, busy, overloaded, stopping,
 		unavailable, corrupt, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }
@@ -313,6 +319,7 @@ func errorReply(err error) reply {
 	var wrong *domain.Invalid
 	var wrongToken *auth.InvalidError
 	var damaged damage
+	var place *query.UnknownPlaceError
 	switch {
 	case errors.As(err, &damaged):
 		return corruptAt(damaged.DamagedAt()).because(err)
@@ -326,6 +333,9 @@ func errorReply(err error) reply {
 			fields = append(fields, field(f.Field, "invalid_"+f.Field, f.Reason))
 		}
 		return invalid.with(fields...)
+	case errors.As(err, &place):
+		f := positionUnknown
+		return problemReply(Problem{Status: f.status, Code: f.code, Detail: f.detail, Fix: f.fix, Head: &place.Head})
 	}
 	for _, known := range []struct {
 		err   error

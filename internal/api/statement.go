@@ -126,7 +126,7 @@ func shownSums(sums []query.Sums) []Sums {
 }
 
 func lineID(l *query.Line) string {
-	return query.Place{Position: l.Position, Index: l.Index}.String()
+	return query.Place{Position: l.Position, Index: l.Index, Epoch: l.Epoch}.String()
 }
 
 // statementColumns name the columns of a statement as CSV.

@@ -35,6 +35,9 @@ const streamBegin = "retry: 1000\n\n"
 // streamEvents answers with the feed as server-sent events, and goes on until the client leaves or is too slow, the
 // token ends, or the server stops.
 func (a *API) streamEvents(x *call, feed query.Feed) reply {
+	if err := a.config.Query.Reached(x.r.Context(), feed.After); err != nil {
+		return errorReply(err)
+	}
 	rep := reply{status: http.StatusOK, contentType: streamType}
 	if x.r.Method == http.MethodHead {
 		return rep
@@ -69,6 +72,7 @@ type stream struct {
 	stopping <-chan struct{}
 	beats    *time.Ticker
 	buffer   []byte
+	come     string // how far the stream has come, as a client is told
 	told     string // the place that the client knows
 }
 
@@ -76,7 +80,8 @@ func (s *stream) run(ctx context.Context) {
 	// The server's timeouts are those of requests. Reading goes on only to notice that the client left.
 	_ = s.control.SetReadDeadline(time.Time{}) // a writer without deadlines has none to lift
 	s.buffer = append(s.buffer, streamBegin...)
-	s.told = s.feed.After.String()
+	s.come = s.feed.After.String()
+	s.told = s.come
 	s.beats = time.NewTicker(s.api.streamHeartbeat)
 	defer s.beats.Stop()
 	if !s.flush() {
@@ -135,7 +140,7 @@ func (s *stream) send(page query.FeedPage) bool {
 			return false
 		}
 	}
-	s.feed.After, s.feed.Before = page.After, page.Before
+	s.feed.After, s.feed.Before, s.come = page.After, page.Before, page.Told
 	if len(page.Events) == 0 {
 		return true
 	}
@@ -175,9 +180,9 @@ func (s *stream) wait(ctx context.Context) bool {
 // and is what the client comes again with.
 func (s *stream) beat() bool {
 	s.buffer = append(s.buffer, ":\n"...)
-	if after := s.feed.After.String(); s.told != after {
-		s.told = after
-		s.buffer = append(s.buffer, "id: "+after+"\n"...)
+	if s.told != s.come {
+		s.told = s.come
+		s.buffer = append(s.buffer, "id: "+s.come+"\n"...)
 	}
 	s.buffer = append(s.buffer, '\n')
 	return s.flush()

@@ -64,11 +64,12 @@ var rooms = map[string][]string{
 		"domain", "eventstore", "projections", "internal/codec", "internal/engine", "internal/natsd",
 		"internal/secrets", "internal/vault", "internal/archive", "internal/timetravel",
 	}, // for tests only
+	"internal/datadir": {"eventstore"},
 	"internal/server": {
 		"domain", "eventstore", "projections", "scheduler",
 		"internal/engine", "internal/ingest", "internal/publish", "internal/api", "internal/rpc",
 		"internal/archive", "internal/timetravel", "internal/query", "internal/secrets", "internal/vault",
-		"internal/auth", "internal/lease", "internal/natsd", "internal/pause",
+		"internal/auth", "internal/datadir", "internal/lease", "internal/natsd", "internal/pause",
 	}, // puts all parts together
 	"internal/bench": {
 		"domain", "eventstore", "projections", "internal/codec",

@@ -24,6 +24,9 @@ const (
 	schemaPrefix = "urn:sundial:event:"
 	sourcePrefix = "/sundial/"
 
+	// EpochMark stands in an event's id before the name of its epoch; an event of the first has neither.
+	EpochMark = "@"
+
 	// ContentType is that of an event in structured mode.
 	ContentType = "application/cloudevents+json"
 )
@@ -37,20 +40,21 @@ type Veiled interface{ Shown() any }
 type Translator struct {
 	codec  *eventstore.Codec[domain.Event]
 	source string // of all events: this log
+	epochs eventstore.Epochs
 	names  []string
 }
 
-// New makes a translator for the log of this identity.
-func New(log string) (*Translator, error) {
+// New makes a translator for the log of this identity, with its epochs.
+func New(log string, epochs eventstore.Epochs) (*Translator, error) {
 	codec, err := codec.New()
 	if err != nil {
 		return nil, fmt.Errorf("cloudevent: %w", err)
 	}
-	return newTranslator(log, codec), nil
+	return newTranslator(log, epochs, codec), nil
 }
 
-func newTranslator(log string, codec *eventstore.Codec[domain.Event]) *Translator {
-	t := &Translator{codec: codec, source: sourcePrefix + log}
+func newTranslator(log string, epochs eventstore.Epochs, codec *eventstore.Codec[domain.Event]) *Translator {
+	t := &Translator{codec: codec, source: sourcePrefix + log, epochs: epochs}
 	for _, name := range codec.Types() {
 		t.names = append(t.names, NameOf(name))
 	}
@@ -75,14 +79,23 @@ type Event struct {
 	Position uint64 // of its commit
 	Index    int    // within its commit
 	Last     bool   // the commit has no event behind it
+	Epoch    string // in which the commit was made
 	Stored   string // its name in today's version
 	App      domain.AppID
 	Data     jsontext.Value
 }
 
-// ID is the position and the index: with the source it is unique for ever.
-func (e *Event) ID() string {
-	return strconv.FormatUint(e.Position, 10) + "." + strconv.Itoa(e.Index)
+// ID is the position and the index, with the epoch from the second on: with the source it is unique for ever, also where a
+// restore has taken events back and others stand at their positions.
+func (e *Event) ID() string { return ID(e.Epoch, e.Position, e.Index) }
+
+// ID is that of the event at a place of the log: 1234.0, or 1234.0@2-k7qfxz4m.
+func ID(epoch string, position uint64, index int) string {
+	id := strconv.FormatUint(position, 10) + "." + strconv.Itoa(index)
+	if epoch == eventstore.FirstEpoch {
+		return id
+	}
+	return id + EpochMark + epoch
 }
 
 // Type is the CloudEvent's type.
@@ -91,6 +104,7 @@ func (e *Event) Type() string { return TypePrefix + NameOf(e.Stored) }
 // Events gives the events of a commit in their order. Those stored in an old shape are given in today's.
 func (t *Translator) Events(commit *eventstore.Commit, position uint64) ([]Event, error) {
 	events := make([]Event, len(commit.Events))
+	epoch := t.epochs.At(position)
 	for i, stored := range commit.Events {
 		event, err := t.codec.Decode(stored)
 		if err != nil {
@@ -100,7 +114,7 @@ func (t *Translator) Events(commit *eventstore.Commit, position uint64) ([]Event
 			return nil, fmt.Errorf("cloudevent: commit %d: %w", position, err)
 		}
 		events[i] = Event{
-			Position: position, Index: i, Last: i == len(commit.Events)-1,
+			Position: position, Index: i, Last: i == len(commit.Events)-1, Epoch: epoch,
 			Stored: stored.Type, App: event.Subject(), Data: stored.Data,
 		}
 	}

@@ -36,7 +36,7 @@ func TestWhatIsSealedIsNotShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := newTranslator("log", codec)
+	tr := newTranslator("log", nil, codec)
 	commit := eventstore.Commit{
 		Account: "acme", ID: "c-1", Command: "rotate_key", Actor: "owner:ann", Reason: `it "leaked"`, RecordedAt: 1612137600000,
 		Events: []eventstore.Event{
@@ -79,7 +79,7 @@ func TestWhatIsSealedIsNotShown(t *testing.T) {
 // TestEveryReadingIsTheSame shows every golden event a hundred times: consumers compare and hash what they are told, and
 // a map in a random order would be another event to them.
 func TestEveryReadingIsTheSame(t *testing.T) {
-	tr, err := New("log")
+	tr, err := New("log", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ type structured struct {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	tr, err := New("log")
+	tr, err := New("log", nil)
 	if err != nil {
 		b.Fatal(err)
 	}

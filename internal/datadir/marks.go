@@ -260,11 +260,20 @@ func (m *Marks) Take(ctx context.Context) error {
 	return m.take(found)
 }
 
+// ErrEpoch says that a new epoch was begun since the log was opened: it is to be opened again.
+var ErrEpoch = errors.New("data directory: a new epoch was begun")
+
 // Tend takes marks, and stamps streams that do not say yet which epoch they are of.
 func (m *Marks) Tend(ctx context.Context) error {
 	found, err := m.look(ctx)
 	if err != nil {
 		return err
+	}
+	for name, info := range found {
+		_, bare, _ := strings.Cut(name, "/")
+		if stamp, has := info.Config.Metadata[eventstore.EpochsKey]; bare == m.config.Log.Stream() && has && stamp != m.config.Log.Epochs().String() {
+			return ErrEpoch
+		}
 	}
 	return errors.Join(m.take(found), m.stampAll(ctx, found))
 }

@@ -35,8 +35,8 @@ const metaSubject = "subject"
 // translator makes messages from commits.
 type translator struct{ events *cloudevent.Translator }
 
-func newTranslator(log string) (*translator, error) {
-	events, err := cloudevent.New(log)
+func newTranslator(log string, epochs eventstore.Epochs) (*translator, error) {
+	events, err := cloudevent.New(log, epochs)
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}

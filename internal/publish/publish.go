@@ -63,11 +63,11 @@ func Open(ctx context.Context, config Config) (*Publisher, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	translator, err := newTranslator(config.Log.Identity())
+	translator, err := newTranslator(config.Log.Identity(), config.Log.Epochs())
 	if err != nil {
 		return nil, err
 	}
-	out := newStream(config.JetStream, max(config.Replicas, 1), config.Log.Identity())
+	out := newStream(config.JetStream, max(config.Replicas, 1), config.Log.Identity(), config.Log.Epochs())
 	if err := out.open(ctx); err != nil {
 		return nil, err
 	}

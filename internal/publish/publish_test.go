@@ -351,7 +351,7 @@ func TestAStreamThatDoesNotBelongIsLeftAlone(t *testing.T) {
 
 func newTranslatorOf(t *testing.T, log string) *translator {
 	t.Helper()
-	tr, err := newTranslator(log)
+	tr, err := newTranslator(log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

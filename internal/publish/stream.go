@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"sundial/eventstore"
 	"sundial/internal/atomicbatch"
 	"sundial/internal/cloudevent"
 	"sundial/internal/jserror"
@@ -45,6 +47,7 @@ const (
 	headerPosition = "Sundial-Position" // of its commit
 	headerIndex    = "Sundial-Index"    // which of the commit's events it is
 	headerLast     = "Sundial-Last"     // 1 on the commit's last event
+	headerEpochs   = "Sundial-Epochs"   // of the log, from the second on, when the event was published
 )
 
 // errConflict: somebody else has published; nothing of ours was written.
@@ -57,13 +60,14 @@ type stream struct {
 	replicas int
 	stream   jetstream.Stream
 	log      string // identity
+	epochs   eventstore.Epochs
 
 	expected uint64 // sequence of the last message
 	ids      *atomicbatch.IDs
 }
 
-func newStream(js jetstream.JetStream, replicas int, log string) *stream {
-	return &stream{js: js, replicas: replicas, log: log, ids: atomicbatch.NewIDs()}
+func newStream(js jetstream.JetStream, replicas int, log string, epochs eventstore.Epochs) *stream {
+	return &stream{js: js, replicas: replicas, log: log, epochs: epochs, ids: atomicbatch.NewIDs()}
 }
 
 // open opens the stream and makes it where it is absent, also after an operator has deleted it.
@@ -133,7 +137,17 @@ func (s *stream) checkpoint(ctx context.Context) (place, error) {
 	if m.Header.Get(headerLog) != s.log {
 		return place{}, &CheckpointError{"what was published came from another log"}
 	}
+	var then eventstore.Epochs
+	if text := m.Header.Get(headerEpochs); text != "" {
+		if then, err = eventstore.ParseEpochs(text); err != nil {
+			return place{}, &CheckpointError{"the last message of the stream is not one that this program published"}
+		}
+	}
 	s.expected = info.State.LastSeq
+	// What was published of commits that a restore lost stays published, and what took their places comes behind it.
+	if shared := s.epochs.Shared(then); position > shared {
+		return place{shared, math.MaxInt, true}, nil
+	}
 	return place{position, index, m.Header.Get(headerLast) != ""}, nil
 }
 
@@ -196,11 +210,14 @@ func (s *stream) publishBatch(ctx context.Context, messages []*message.Message) 
 
 // message makes the NATS message, which must stand behind a sequence.
 func (s *stream) message(m *message.Message, expected uint64) *nats.Msg {
-	out := &nats.Msg{Subject: m.Metadata.Get(metaSubject), Data: m.Payload, Header: make(nats.Header, 10)}
+	out := &nats.Msg{Subject: m.Metadata.Get(metaSubject), Data: m.Payload, Header: make(nats.Header, 11)}
 	out.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 	out.Header[jetstream.MsgIDHeader] = []string{m.UUID}
 	out.Header["Content-Type"] = []string{cloudevent.ContentType}
 	out.Header[headerLog] = []string{s.log}
+	if len(s.epochs) > 0 {
+		out.Header[headerEpochs] = []string{s.epochs.String()}
+	}
 	for key, value := range m.Metadata {
 		if key != metaSubject {
 			out.Header[key] = []string{value}

@@ -29,6 +29,7 @@ type FeedEvent struct {
 type FeedPage struct {
 	Events []FeedEvent
 	After  Place           // where to go on; it moves on also where nothing was found
+	Told   string          // the same for a client: the id of the last event, where the page ends with it
 	Before eventstore.Hash // what a reader of an account goes on with as well; zero where it is not known
 	More   bool            // there is more behind it now
 }
@@ -42,10 +43,25 @@ const (
 )
 
 // Feed gives the next piece of the feed: what was committed, in the order of the log, which is that of each account.
-// Two readings give the same. It begins behind the given place, whatever lies before. Behind the head it is empty.
+// Two readings give the same. It begins behind the given place, whatever lies before: *UnknownPlaceError if the log has no
+// such place. At the head it is empty.
 func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 	head := a.Head()
-	if f.After.read() >= head {
+	if err := a.Reached(ctx, f.After); err != nil {
+		return FeedPage{}, err
+	}
+	if f.After.Epoch == "" { // a number cannot tell a later restore; what is given to go on with can
+		f.After.Epoch = a.behind(f.After.Position).Epoch
+	}
+	page, err := a.page(ctx, f, head)
+	if err == nil && page.Told == "" {
+		page.Told = page.After.String()
+	}
+	return page, err
+}
+
+func (a *Reader) page(ctx context.Context, f Feed, head uint64) (FeedPage, error) {
+	if end := a.end.Load(); f.After.read() >= head || end != nil && *end == f.After && end.Position == head {
 		return FeedPage{After: f.After, Before: f.Before}, nil
 	}
 	p := piece{Feed: f, reader: a, page: FeedPage{After: f.After, Before: f.Before}}
@@ -62,7 +78,11 @@ func (a *Reader) Feed(ctx context.Context, f Feed) (FeedPage, error) {
 			return p.page, nil
 		}
 	}
-	p.page.After = Behind(head)
+	if p.page.After.Position < head {
+		p.page.After, p.page.Told = a.behind(head), ""
+	} else if p.end.Position == head {
+		a.end.Store(&p.end)
+	}
 	return p.page, nil
 }
 
@@ -94,6 +114,8 @@ type piece struct {
 	Feed
 	reader *Reader
 	page   FeedPage
+	last   Place // of the last event that was added
+	end    Place // the same, if its commit has none behind it
 	bytes  int
 }
 
@@ -124,15 +146,19 @@ func (p *piece) add(m *eventstore.Chained) (full bool, err error) {
 		}
 		p.bytes += len(body)
 		p.page.Events = append(p.page.Events, FeedEvent{e.ID(), e.Type(), body})
-		p.page.After = Place{e.Position, e.Index}
+		p.last = Place{e.Position, e.Index, e.Epoch}
+		p.page.After, p.page.Told = p.last, e.ID()
 	}
 	p.behind(m)
+	if p.last.Position == m.Sequence && p.last.Index == len(events)-1 {
+		p.end, p.page.Told = p.last, p.last.String()
+	}
 	return false, nil
 }
 
 // behind goes on behind a commit.
 func (p *piece) behind(m *eventstore.Chained) {
-	p.page.After = Behind(m.Sequence)
+	p.page.After, p.page.Told = p.reader.behind(m.Sequence), ""
 	if p.Account != "" {
 		p.page.Before = m.Hash()
 	}

@@ -13,8 +13,9 @@ import (
 
 func TestPlaces(t *testing.T) {
 	for text, want := range map[string]query.Place{
-		"0": query.Behind(0), "1234": query.Behind(1234), "1234.0": {Position: 1234}, "7.999": {Position: 7, Index: 999},
-		"9223372036854775807": query.Behind(1<<63 - 1),
+		"0": query.Behind(0), "1234": query.Behind(1234), "1234.0": {Position: 1234, Epoch: "1"}, "7.999": {Position: 7, Index: 999, Epoch: "1"},
+		"9223372036854775807": query.Behind(1<<63 - 1), "1234@1": {Position: 1234, Index: -1, Epoch: "1"},
+		"1234.0@2-k7qfxz4m": {Position: 1234, Epoch: "2-k7qfxz4m"}, "1234@12-k7qfxz4m": {Position: 1234, Index: -1, Epoch: "12-k7qfxz4m"},
 	} {
 		got, err := query.ParsePlace(text)
 		if err != nil || got != want || got.String() != text {
@@ -24,7 +25,7 @@ func TestPlaces(t *testing.T) {
 	if zero := (query.Place{}).String(); zero != "0" {
 		t.Errorf("the zero place is written %s", zero)
 	}
-	for _, text := range []string{"", "-1", "+1", "01", "1.", ".1", "1.01", "0.0", "1.0.0", "1e3", " 1", "9223372036854775808", "1.1000000", strings.Repeat("1", 100)} {
+	for _, text := range []string{"", "-1", "+1", "01", "1.", ".1", "1.01", "0.0", "1.0.0", "1e3", " 1", "9223372036854775808", "1.1000000", "0@1", "1@", "1@2", "1.0@1", "1@01-k7qfxz4m", "1@2-K7QFXZ4M", "1@2-k7qfxz4", "1@2-k7qfxz4m@1", "@1", strings.Repeat("1", 100)} {
 		if got, err := query.ParsePlace(text); err == nil {
 			t.Errorf("%q is read as %+v", text, got)
 		}
@@ -32,7 +33,7 @@ func TestPlaces(t *testing.T) {
 }
 
 func FuzzPlace(f *testing.F) {
-	for _, s := range []string{"0", "1234", "1234.0", "1.01", ".", "9223372036854775807.999999"} {
+	for _, s := range []string{"0", "1234", "1234.0", "1.01", ".", "9223372036854775807.999999", "7@1", "7.1@2-k7qfxz4m", "7.1@1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -70,7 +71,7 @@ func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 		f.After, more = page.After, page.More
 		stops = append(stops, page.After.String())
 	}
-	if got := fmt.Sprint(stops); got != "[5000 6000]" {
+	if got := fmt.Sprint(stops); got != "[5000@1 6000@1]" {
 		t.Errorf("the pages ended at %s", got)
 	}
 	// A page is bounded in bytes as well.
@@ -84,7 +85,7 @@ func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 		}
 	}
 	page, err := w.reader.Feed(t.Context(), query.Feed{Account: "large", Limit: 500})
-	if err != nil || len(page.Events) != 6 || !page.More || page.After != query.Behind(6006) {
+	if err != nil || len(page.Events) != 6 || !page.More || page.After.String() != "6006.0" {
 		t.Errorf("%d events, more %t, after %s, %v", len(page.Events), page.More, page.After, err)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"sundial/eventstore"
+	"sundial/internal/cloudevent"
 )
 
 // Place is where a reader of the feed stands: behind a whole commit, or behind one of its events. The zero place is
@@ -12,35 +15,40 @@ import (
 type Place struct {
 	Position uint64 // of the commit; 0: before the first
 	Index    int    // of the event within it; -1: behind all of them
+	Epoch    string // in which the commit was made; empty where only a number was given
 }
 
-// Behind is the place behind a whole commit.
-func Behind(position uint64) Place { return Place{position, -1} }
+// Behind is the place behind a whole commit, whatever its epoch.
+func Behind(position uint64) Place { return Place{Position: position, Index: -1} }
 
 // ErrPlace says that a text names no place.
-var ErrPlace = errors.New("want a position, such as 1234, or the id of an event, such as 1234.0")
+var ErrPlace = errors.New("want a position, such as 1234, the id of an event, such as 1234.0, or what a page gave as after")
 
 // maxPlace is the longest text of a place.
-const maxPlace = len("9223372036854775807.999999")
+const maxPlace = len("9223372036854775807.999999@999999-k7qfxz4m")
 
-// ParsePlace reads what String gives: a position, or the id of an event.
+// ParsePlace reads what String gives: a position, the same with an epoch, or the id of an event.
 func ParsePlace(s string) (Place, error) {
 	if len(s) > maxPlace {
 		return Place{}, ErrPlace
 	}
-	position, index, inside := strings.Cut(s, ".")
+	at, epoch, named := strings.Cut(s, cloudevent.EpochMark)
+	position, index, inside := strings.Cut(at, ".")
 	p, err := number(position, math.MaxInt64)
-	if err != nil {
-		return Place{}, err
-	}
-	if !inside {
-		return Behind(p), nil
-	}
-	i, err := number(index, 999_999)
-	if err != nil || p == 0 {
+	if err != nil || named && (p == 0 || !eventstore.ValidEpoch(epoch)) {
 		return Place{}, ErrPlace
 	}
-	return Place{p, int(i)}, nil
+	if !inside {
+		return Place{p, -1, epoch}, nil
+	}
+	i, err := number(index, 999_999)
+	if err != nil || p == 0 || epoch == eventstore.FirstEpoch { // an event of the first epoch has no epoch in its id
+		return Place{}, ErrPlace
+	}
+	if !named {
+		epoch = eventstore.FirstEpoch
+	}
+	return Place{p, int(i), epoch}, nil
 }
 
 // number reads digits without a sign or a leading zero, so that a place has one text.
@@ -52,12 +60,17 @@ func number(s string, most uint64) (uint64, error) {
 	return n, nil
 }
 
-// String is the position, or the id of the event.
+// String is the position, the same with its epoch (1234@1), or the id of the event.
 func (p Place) String() string {
-	if p.Index < 0 || p.Position == 0 {
+	switch {
+	case p.Position == 0:
+		return "0"
+	case p.Index >= 0:
+		return cloudevent.ID(p.Epoch, p.Position, p.Index)
+	case p.Epoch == "":
 		return strconv.FormatUint(p.Position, 10)
 	}
-	return strconv.FormatUint(p.Position, 10) + "." + strconv.Itoa(p.Index)
+	return strconv.FormatUint(p.Position, 10) + cloudevent.EpochMark + p.Epoch
 }
 
 // before tells whether an event stands behind the place.

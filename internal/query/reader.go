@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"sundial/domain"
 	"sundial/eventstore"
@@ -27,6 +28,8 @@ type Reader struct {
 	events *cloudevent.Translator
 	codec  *eventstore.Codec[domain.Event]
 	long   chan struct{} // holds a token for each long read under way
+
+	end atomic.Pointer[Place] // behind the last event of the latest commit that a page ended with
 }
 
 // longReads bounds the reads at once that may go through all that an account ever did: each keeps a core busy for as
@@ -35,7 +38,7 @@ const longReads = 4
 
 // New makes a reader of a log and of its projections on this node.
 func New(log *eventstore.Log, store *projections.Store) (*Reader, error) {
-	events, err := cloudevent.New(log.Identity())
+	events, err := cloudevent.New(log.Identity(), log.Epochs())
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -48,6 +51,37 @@ func New(log *eventstore.Log, store *projections.Store) (*Reader, error) {
 
 // Head is the position up to which the reader can be read now.
 func (a *Reader) Head() uint64 { return a.store.Position() }
+
+// UnknownPlaceError says that the log never reached a place, or that a restore lost it.
+type UnknownPlaceError struct{ Head uint64 } // the log's
+
+func (e *UnknownPlaceError) Error() string {
+	return fmt.Sprintf("query: the log, which ends at %d, never had this place, or lost it in a restore", e.Head)
+}
+
+// Reached tells whether the log has a place: *UnknownPlaceError if it has not. What this node does not have yet is asked of the
+// log itself, since the node may lag behind.
+func (a *Reader) Reached(ctx context.Context, at Place) error {
+	head := a.Head()
+	if at.Position > head {
+		var err error
+		if head, err = a.log.Head(ctx); err != nil {
+			return failed(ctx, err)
+		}
+	}
+	if at.Position > head || at.Position > 0 && at.Epoch != "" && at.Epoch != a.log.Epochs().At(at.Position) {
+		return &UnknownPlaceError{head}
+	}
+	return nil
+}
+
+// behind is the place behind a whole commit of the log.
+func (a *Reader) behind(position uint64) Place {
+	if position == 0 {
+		return Place{}
+	}
+	return Place{position, -1, a.log.Epochs().At(position)}
+}
 
 // ErrType says that a text names a type that no event has.
 var ErrType = errors.New("want types of events, separated by commas, such as app.stopped,app.reinstated")

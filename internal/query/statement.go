@@ -31,6 +31,7 @@ type Statement struct {
 type Line struct {
 	Position    uint64
 	Index       int
+	Epoch       string // of its commit
 	RecordedAt  domain.Instant
 	EffectiveAt domain.Instant
 	Kind        Kind
@@ -96,6 +97,9 @@ func (a *Reader) enterFacts(b *book, position uint64, commit *eventstore.Commit)
 		}
 		if err := b.enter(position, i, domain.Instant(commit.RecordedAt), event); err != nil {
 			return err
+		}
+		if lines := b.statement.Lines; len(lines) > 0 && lines[len(lines)-1].Position == position {
+			lines[len(lines)-1].Epoch = a.log.Epochs().At(position)
 		}
 	}
 	return nil

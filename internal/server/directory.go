@@ -158,7 +158,7 @@ func (d *directory) openLog(ctx context.Context, s *storage, restoring bool) (*e
 		switch {
 		case known.Server == datadir.Outside && s.config.Outside == nil:
 			return nil, fmt.Errorf("%s was started with its log on a NATS cluster: %w\n  fix: name the cluster with --nats", d.path, err)
-		case d.started:
+		case d.started || restoring:
 			return nil, fmt.Errorf("%s was started before, and its log is gone: %w\n"+
 				"  fix: restore the log (the directory, or the stream of the cluster) from a backup; only if nothing of it is wanted, start with an empty directory",
 				d.path, err)

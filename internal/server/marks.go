@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sundial/eventstore"
@@ -45,7 +46,11 @@ func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
 // keepMarks takes marks until the context ends.
 func (l *instance) keepMarks(ctx context.Context) error {
 	for wait := marksFirst; pause.For(ctx, wait); wait = marksEvery {
-		if err := l.marks.Tend(ctx); err != nil && ctx.Err() == nil {
+		err := l.marks.Tend(ctx)
+		if errors.Is(err, datadir.ErrEpoch) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
 			l.config.Logger.Warn("how far the streams have come could not be written down; trying again", "error", err, "in", marksEvery)
 		}
 	}
