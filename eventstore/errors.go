@@ -72,6 +72,6 @@ func (e *GapError) DamagedAt() uint64 { return e.Want }
 
 const (
 	adviceRestore = "stop, keep a copy of the data directory, restore the log from the latest backup, and send again what upstream has since then"
-	adviceWrong   = "check that this is the right data directory or NATS cluster; if the log was lost or restored from a backup, rebuild the projections (sundial rebuild) and send again what upstream has since then"
+	adviceWrong   = "check that this is the right data directory or NATS cluster; if the log was restored from a backup, give sundial restored, which rebuilds the projections too, and send again what upstream has since then"
 	adviceConfig  = "somebody changed the stream: set it back as it was, then find out who may do that"
 )

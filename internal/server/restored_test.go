@@ -13,8 +13,10 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/datadir"
+	"sundial/internal/natsd"
 )
 
 // grow makes commits of one event each.
@@ -276,4 +278,66 @@ func TestRestoredNeedsTheDirectoryToItself(t *testing.T) {
 	if _, err := Restored(t.Context(), Config{Dir: filepath.Join(t.TempDir(), "none"), Replicas: 1}, func(uint64, uint64) {}); err == nil || !strings.Contains(err.Error(), "log is gone") {
 		t.Errorf("on an empty directory: %v", err)
 	}
+}
+
+// TestNodesOfAClusterLearnOfARestore has two nodes on one NATS server of others, and begins an epoch from the directory of one.
+func TestNodesOfAClusterLearnOfARestore(t *testing.T) {
+	outside, err := natsd.Start(natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(outside.Shutdown)
+	config := func(dir string) Config {
+		return Config{
+			Dir: dir, Listen: "127.0.0.1:0", Outside: &OutsideNATS{URL: outside.ClientURL(), SyncsAlways: true},
+			Policy: domain.DefaultPolicy(), Replicas: 1, Logger: slog.New(slog.DiscardHandler),
+		}
+	}
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	token := ""
+	node := func(dir string, do func(c *client)) {
+		t.Helper()
+		s := New(config(dir))
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if token == "" {
+			token = operatorOf(t, s).token
+		}
+		do(&client{t, s.HTTPURL(), token})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func() (eventstore.Epoch, error) {
+		return Restored(t.Context(), config(a), func(uint64, uint64) {})
+	}
+	node(a, func(c *client) { grow(t, c, 3, 0) })
+	node(b, func(c *client) {
+		grow(t, c, 1, 3)
+		until(t, "the node has a lease", func() bool {
+			_, err := begin()
+			return err != nil && strings.Contains(err.Error(), "a node of the cluster serves")
+		})
+	})
+	begun, err := begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node(b, func(c *client) {
+		grow(t, c, 1, 4)
+		if got, want := fmt.Sprint(c.feed("3.0").ids()), fmt.Sprintf("[4.0 5.0@%s]", begun.Name); got != want {
+			t.Errorf("the other node has %s, want %s", got, want)
+		}
+	})
+	r, err := datadir.ReadRecord(filepath.Join(b, IdentityFile))
+	if err != nil || r.Server != datadir.Outside || r.Epochs.Latest() != begun.Name {
+		t.Errorf("the other node's record: %+v, %v", r, err)
+	}
+	// Without the cluster's address the record says where the log is.
+	s, err := startOn(t, b)
+	if err == nil || !strings.Contains(err.Error(), "--nats") {
+		t.Errorf("without --nats: %v", err)
+	}
+	_ = s.Close()
 }
