@@ -285,7 +285,7 @@ func (m *Marks) take(found map[string]*jetstream.StreamInfo) error {
 		old, known := m.marks[name]
 		mark := Mark{name, info.State.LastSeq, info.State.LastTime, info.Created}
 		switch {
-		case known && mark.Last < old.Last && !(slices.Contains(remade, bare) && !mark.Made.Equal(old.Made)):
+		case known && mark.Last < old.Last && (!slices.Contains(remade, bare) || mark.Made.Equal(old.Made)):
 			// It went back under our eyes; the next start says so.
 		case mark.Last == old.Last && !old.At.IsZero() && mark.Made.Equal(old.Made):
 		default:
