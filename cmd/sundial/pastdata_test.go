@@ -52,7 +52,7 @@ var deviations = []deviation{
 
 	// The place behind a commit has the id of its last event now: 0 or 3 here. One within a commit (337.1) had it before.
 	{
-		why: "a page says where to go on by the id of an event, or with the epoch", past: regexp.MustCompile(`^v[12]$`),
+		why: "a page says where to go on by the id of an event, or with the epoch", past: regexp.MustCompile(`^v[123]$`),
 		asks: regexp.MustCompile(`^GET /v1/events\?`), shape: true,
 		undo: instead(`("(?:after|next_cursor)":"\d+)(?:\.[03]|@1)"`, `$1"`),
 	},
