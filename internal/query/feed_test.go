@@ -85,7 +85,7 @@ func TestAPageLooksThroughSoMuchAndNoMore(t *testing.T) {
 		}
 	}
 	page, err := w.reader.Feed(t.Context(), query.Feed{Account: "large", Limit: 500})
-	if err != nil || len(page.Events) != 6 || !page.More || page.After.String() != "6006.0" {
+	if err != nil || len(page.Events) != 6 || !page.More || page.Told != "6006.0" {
 		t.Errorf("%d events, more %t, after %s, %v", len(page.Events), page.More, page.After, err)
 	}
 }

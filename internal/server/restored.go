@@ -21,7 +21,7 @@ func Restored(ctx context.Context, config Config, progress func(done, total uint
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	dir, err := openDirectory(config.Dir)
+	dir, err := openDirectory(config.Dir, config.Logger)
 	if err != nil {
 		return eventstore.Epoch{}, err
 	}
