@@ -39,6 +39,7 @@ func (v *restoredCmd) Run(ctx context.Context, c *console) error {
 	b := newBar(c.err, "rebuilding")
 	begun, err := server.Restored(ctx, server.Config{
 		Dir: v.Data, Outside: outside, Replicas: replicas, Version: version, Logger: newLogger(c.err, slog.LevelWarn, "text"),
+		Rehearsal: c.rehearsal(),
 	}, b.set)
 	b.close()
 	if err != nil {
