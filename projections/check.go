@@ -67,6 +67,9 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 	}
 	defer held.Close()
 	serving, at, err := openToCheck(ctx, config)
+	if damaged(err) {
+		return []Difference{damageIn(config, err)}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +91,26 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 	}
 	c := &comparison{serving: serving, rebuilt: rebuilt.writer.conn, projections: config.registered()}
 	err = c.all(ctx)
-	if errors.Is(err, errEnough) {
+	switch {
+	case errors.Is(err, errEnough):
 		err = nil
+	case damaged(err):
+		c.found, err = append(c.found, damageIn(config, err)), nil
 	}
 	if err == nil {
 		err = rebuilt.build(ctx, max(head, at.position), nil) // the chain of what the serving ones do not have yet
 	}
 	return c.found, err
+}
+
+// damageIn names what is damaged of the serving file.
+func damageIn(config Config, found error) Difference {
+	const named = 10
+	d := Difference{Kind: "file", Key: fileName, Serving: "is damaged: " + found.Error()}
+	if pages, err := DamagedPages(config.Dir, named); err == nil && len(pages) > 0 {
+		d.Serving = "is damaged: not what was written are pages " + strings.Trim(fmt.Sprint(pages), "[]")
+	}
+	return d
 }
 
 // openToCheck opens the serving file and holds on to its present state.

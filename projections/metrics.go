@@ -35,6 +35,9 @@ func newMetrics(s *Store) (*metrics, error) {
 	}
 	m.all = []prometheus.Collector{
 		m.commits, m.size, m.seconds,
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sundial_projection_damages_total", Help: "How often the projections were found damaged and were made anew from the log.",
+		}, func() float64 { return float64(s.mending.count()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sundial_projection_position", Help: "Sequence of the last commit that reads can see.",
 		}, func() float64 { return float64(s.Position()) }),

@@ -8,7 +8,7 @@ import (
 
 // version of the file: raise it whenever the tables, or what is made of a commit, change; so too when a projection
 // comes or goes. A file of another version is not used.
-const version = 5
+const version = 6
 
 // registered are all projections, in the order in which their tables are made, filled, written and compared. Another
 // one is another file, and an entry here.

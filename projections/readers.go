@@ -57,6 +57,7 @@ func newLookup(c *conn) (lookup, error) {
 
 // database is the serving file, open: the connection that writes, and the pool of those that read.
 type database struct {
+	at      checkpoint // where the file stood when it was opened
 	writer  *writer
 	readers chan *reader
 	own     *reader       // the folder's
@@ -72,7 +73,12 @@ func openDatabase(path string, projections []projection) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	db := &database{writer: w, readers: make(chan *reader, readerCount), gone: make(chan struct{})}
+	at, err := c.home(path)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	w.base = at.base
+	db := &database{at: at, writer: w, readers: make(chan *reader, readerCount), gone: make(chan struct{})}
 	for range readerCount {
 		r, err := newReader(path, projections)
 		if err != nil {
@@ -117,6 +123,15 @@ func (r *reader) lent(to *database, f func(*reader) error) error {
 	return nil
 }
 
+// told has a reading that met damage mended.
+func (s *Store) told(err error) error {
+	if !damaged(err) {
+		return err
+	}
+	s.mend(err)
+	return fmt.Errorf("%w (%w)", ErrDamaged, err)
+}
+
 // search is read for what may look at every app, which takes tenths of a second where there are a million: half of the
 // readers stay free for what takes microseconds.
 func (s *Store) search(ctx context.Context, f func(*reader) error) error {
@@ -138,7 +153,7 @@ func (s *Store) read(ctx context.Context, f func(*reader) error) error {
 		}
 		select {
 		case r := <-db.readers:
-			return r.lent(db, f)
+			return s.told(r.lent(db, f))
 		case <-db.gone:
 		case <-ctx.Done():
 			return context.Cause(ctx)

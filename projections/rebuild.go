@@ -106,7 +106,7 @@ func (s *Store) swap() error {
 	if old == nil {
 		return ErrClosed
 	}
-	if err := old.close(); err != nil {
+	if err := old.close(); err != nil && !damaged(err) {
 		return err
 	}
 	if err := replace(s.path, newFile(s.config)); err != nil {

@@ -41,6 +41,9 @@ func (s *Store) Run(ctx context.Context) error {
 			s.config.Logger.Error("the projections have stopped", "position", s.Position(), "error", err)
 			return err
 		}
+		if damaged(err) {
+			s.mend(err)
+		}
 		if s.Position() > before {
 			pause = retryFirst
 		}
@@ -67,7 +70,7 @@ func final(err error) bool {
 	var inFile sqlite3.Error
 	if errors.As(err, &inFile) {
 		switch inFile.Code {
-		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrConstraint, sqlite3.ErrSchema, sqlite3.ErrMismatch:
+		case sqlite3.ErrConstraint, sqlite3.ErrSchema, sqlite3.ErrMismatch:
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"sundial/eventstore"
+	"sundial/internal/pagesum"
 )
 
 // fileName is the serving file; SQLite keeps its write-ahead log and the index of that beside it.
@@ -24,12 +25,14 @@ const (
 )
 
 // pageSize: a batch writes whole pages for single rows, so small pages write less; larger ones hold more per read.
-const pageSize = 4096
+const pageSize = pagesum.PageSize
 
-// checkpointTable says how far a file has followed which log; it has one row.
+// checkpointTable says how far a file has followed which log; it has one row. Base is a position that the file had itself,
+// without its write-ahead log, when what writes it was opened: a file from before that does not belong to that log. The table is
+// the first, so its page is among the first that are brought home from the write-ahead log.
 const checkpointTable = `CREATE TABLE checkpoint (
 		one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, log TEXT NOT NULL,
-		position INTEGER NOT NULL, hash BLOB NOT NULL) STRICT`
+		position INTEGER NOT NULL, hash BLOB NOT NULL, base INTEGER NOT NULL) STRICT`
 
 // servingPragmas are for the connection that writes the serving file.
 //
@@ -58,6 +61,9 @@ func create(path, log string, projections []projection) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.c.SetFileControlInt("", sqlite3.SQLITE_FCNTL_RESERVE_BYTES, pagesum.Reserved); err != nil {
+		return nil, errors.Join(fmt.Errorf("projections: reserving room for checksums: %w", err), c.close())
+	}
 	statements := []string{checkpointTable}
 	for _, p := range projections {
 		for _, t := range p.tables {
@@ -69,7 +75,7 @@ func create(path, log string, projections []projection) (*conn, error) {
 			return nil, errors.Join(fmt.Errorf("projections: making tables: %w", err), c.close())
 		}
 	}
-	start, err := c.prepare(`INSERT INTO checkpoint VALUES (1, ?, ?, 0, ?)`)
+	start, err := c.prepare(`INSERT INTO checkpoint VALUES (1, ?, ?, 0, ?, 0)`)
 	if err == nil {
 		start.set(int64(version), log, make([]byte, len(eventstore.Hash{})))
 		err = start.run()
@@ -86,17 +92,18 @@ type checkpoint struct {
 	log      string
 	position uint64
 	hash     eventstore.Hash // of the commit at position
+	base     uint64
 }
 
 // errNotOurs says that a file is not a projection, or not whole.
 var errNotOurs = errors.New("projections: the file is not a projection")
 
 func (c *conn) checkpoint() (checkpoint, error) {
-	query, err := c.prepare(`SELECT version, log, position, hash FROM checkpoint`)
+	query, err := c.prepare(`SELECT version, log, position, hash, base FROM checkpoint`)
 	if err != nil {
 		return checkpoint{}, notOurs(err)
 	}
-	row := make([]driver.Value, 4)
+	row := make([]driver.Value, 5)
 	found, err := query.one(row)
 	if err != nil {
 		return checkpoint{}, notOurs(fmt.Errorf("projections: reading the checkpoint: %w", err))
@@ -104,7 +111,7 @@ func (c *conn) checkpoint() (checkpoint, error) {
 	if !found {
 		return checkpoint{}, errNotOurs
 	}
-	p := checkpoint{version: int(integer(row[0])), log: text(row[1]), position: uint64(integer(row[2]))}
+	p := checkpoint{version: int(integer(row[0])), log: text(row[1]), position: uint64(integer(row[2])), base: uint64(integer(row[4]))}
 	copy(p.hash[:], blob(row[3]))
 	return p, nil
 }
@@ -112,7 +119,7 @@ func (c *conn) checkpoint() (checkpoint, error) {
 // notOurs makes errNotOurs of an error that says so.
 func notOurs(err error) error {
 	var e sqlite3.Error
-	if errors.As(err, &e) && (e.Code == sqlite3.ErrError || e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt) {
+	if errors.As(err, &e) && e.Code == sqlite3.ErrError {
 		return fmt.Errorf("%w: %w", errNotOurs, err)
 	}
 	return err

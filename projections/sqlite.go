@@ -9,6 +9,8 @@ import (
 	"net/url"
 
 	"github.com/mattn/go-sqlite3"
+
+	"sundial/internal/pagesum"
 )
 
 // conn is one connection to a SQLite file. The driver is used directly: database/sql takes longer for a call than
@@ -22,9 +24,21 @@ type conn struct {
 func connect(path string, readOnly bool, pragmas []string) (*conn, error) {
 	// Connections are never shared between goroutines, so SQLite's own lock around each is left away. Writers do not
 	// compete; the timeout is for the moments in which another process recovers or checkpoints.
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_mutex=no&_busy_timeout=10000"
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_mutex=no&_busy_timeout=10000&vfs=" + pagesum.FS
 	if readOnly {
 		dsn += "&mode=ro"
+	}
+	return connectTo(dsn, path, pragmas)
+}
+
+// connectAlone opens a file as it stands, without its write-ahead log, which nobody may be bringing home.
+func connectAlone(path string) (*conn, error) {
+	return connectTo("file:"+(&url.URL{Path: path}).EscapedPath()+"?_mutex=no&mode=ro&immutable=1&vfs="+pagesum.FS, path, nil)
+}
+
+func connectTo(dsn, path string, pragmas []string) (*conn, error) {
+	if err := pagesum.Register(); err != nil {
+		return nil, fmt.Errorf("projections: opening %s: %w", path, err)
 	}
 	opened, err := (&sqlite3.SQLiteDriver{}).Open(dsn)
 	if err != nil {

@@ -55,6 +55,7 @@ type Store struct {
 	lookInto int           // MaxLookedInto, unless a test says otherwise
 	metrics  *metrics
 	failed   atomic.Pointer[error]
+	mending  mending
 
 	running    sync.Mutex // held by Run while it follows the log, by a swap, and by Close
 	turn       sync.Mutex // held by who is about to take running: a swap comes before the next turn of Run
@@ -100,29 +101,36 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	usable, err := s.usable()
-	if err != nil {
+	var db *database
+	if err == nil && usable {
+		db, err = openDatabase(s.path, s.config.registered())
+	}
+	broken := damaged(err)
+	if err != nil && !broken {
 		return err
 	}
-	if !usable {
+	if broken {
+		s.mending.begin(err, nil)
+		s.config.Logger.Error("the projections are damaged: they are made anew from the log", "file", s.path, "error", err)
+	}
+	if db == nil {
 		if err := rebuild(ctx, s.config, s.codec, s.config.Building); err != nil {
 			return err
 		}
-		s.built = true
+		if db, err = openDatabase(s.path, s.config.registered()); err != nil {
+			return err
+		}
+		s.built = !broken
 	}
-	db, err := openDatabase(s.path, s.config.registered())
-	if err != nil {
-		return err
+	if broken {
+		s.mending.done()
 	}
-	at, err := db.writer.checkpoint()
-	if err == nil {
-		err = s.config.Log.CheckAt(ctx, at.position, at.hash)
-	}
-	if err != nil {
+	s.at = db.at
+	if err := s.config.Log.CheckAt(ctx, s.at.position, s.at.hash); err != nil {
 		return errors.Join(err, db.close())
 	}
-	s.at = at
 	s.db.Store(db)
-	s.progress.reach(at.position)
+	s.progress.reach(s.at.position)
 	return nil
 }
 
@@ -146,14 +154,8 @@ func (s *Store) usable() (bool, error) {
 		log.Info("there are no projections of this version yet, building them", "file", s.path)
 		return false, nil
 	}
-	// Not read-only: after a kill the write-ahead log may have to be recovered.
-	c, err := connect(s.path, false, nil)
-	var at checkpoint
-	if err == nil {
-		defer c.close() //nolint:errcheck // it was only read
-		at, err = c.checkpoint()
-	}
-	switch err = notOurs(err); {
+	at, err := lookInto(s.path)
+	switch {
 	case errors.Is(err, errNotOurs):
 		log.Warn("the file is not a projection, building another", "file", s.path, "error", err)
 		return false, nil
@@ -168,6 +170,24 @@ func (s *Store) usable() (bool, error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// lookInto reads the checkpoint of a file, once it is known to fit to its write-ahead log.
+func lookInto(path string) (at checkpoint, err error) {
+	alone, err := standsAt(path)
+	if err != nil {
+		return at, err
+	}
+	// Not read-only: after a kill the write-ahead log may have to be recovered.
+	c, err := connect(path, false, nil)
+	if err != nil {
+		return at, err
+	}
+	defer c.close() //nolint:errcheck // it was only read
+	if at, err = c.checkpoint(); err != nil {
+		return at, err
+	}
+	return at, alone.fits(at)
 }
 
 // Built tells whether there were no projections of this version when the store was opened, so that they were built from the
@@ -194,6 +214,7 @@ func (s *Store) Err() error {
 // Close ends reads, Run and a rebuild, waits for them, and closes the file.
 func (s *Store) Close() error {
 	s.stop(ErrClosed)
+	s.mending.end()
 	s.rebuilding.Lock()
 	defer s.rebuilding.Unlock()
 	defer s.pause(ErrClosed)()

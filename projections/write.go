@@ -14,6 +14,7 @@ type writer struct {
 	*conn
 	begin, commit, rollback *stmt
 	checkpointed            *stmt
+	base                    uint64                  // that of the checkpoint
 	statements              statements              // of the projections
 	inserters               map[insertion]*inserter // likewise
 	owner                   *stmt                   // of the app whose row stands under a key
@@ -24,7 +25,7 @@ func newWriter(c *conn, projections []projection) (*writer, error) {
 	w := &writer{conn: c, statements: statements{}, inserters: map[insertion]*inserter{}, later: map[appOf]int64{}}
 	err := c.prepareAll(
 		prepared{&w.begin, `BEGIN IMMEDIATE`}, prepared{&w.commit, `COMMIT`}, prepared{&w.rollback, `ROLLBACK`},
-		prepared{&w.checkpointed, `UPDATE checkpoint SET position = ?, hash = ?`},
+		prepared{&w.checkpointed, `UPDATE checkpoint SET position = ?, hash = ?, base = ?`},
 	)
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (w *writer) writeRows(b *batch) error {
 			return err
 		}
 	}
-	return w.checkpointed.set(int64(b.position), b.hash[:]).run()
+	return w.checkpointed.set(int64(b.position), b.hash[:], int64(w.base)).run()
 }
 
 // insert inserts n rows; fill sets the arguments of each.

@@ -17,6 +17,7 @@ import (
 	"sundial/internal/ingest"
 	"sundial/internal/query"
 	"sundial/internal/vault"
+	"sundial/projections"
 )
 
 // Problem is an RFC 9457 answer. It never repeats a value that was sent.
@@ -356,6 +357,7 @@ func errorReply(err error) reply {
 		{ingest.ErrNotParked, noParked},
 		{ingest.ErrParkedFull, parkingFull},
 		{query.ErrUnavailable, unavailable},
+		{projections.ErrDamaged, unavailable},
 		{query.ErrOverflow, sumOverflow},
 		{query.ErrTooLong, statementTooLong},
 		{auth.ErrUnknownToken, tokenUnknown},

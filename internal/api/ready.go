@@ -52,7 +52,7 @@ func (a *API) ready(x *call) reply {
 		}
 		r.Checks = append(r.Checks, CheckResult{name, err == nil, note})
 	}
-	check("projections", func(context.Context) (string, error) { return "", a.config.Store.Err() })
+	check("projections", func(context.Context) (string, error) { return a.config.Store.Damage(), a.config.Store.Err() })
 	check("log", func(ctx context.Context) (_ string, err error) {
 		r.Head, err = a.config.Head(ctx)
 		if r.Head > r.Position {

@@ -9,6 +9,7 @@ import (
 
 	"sundial/domain"
 	"sundial/eventstore"
+	"sundial/projections"
 )
 
 // account is a cached account. Whoever holds its lock may use it.
@@ -79,7 +80,7 @@ func (e *Engine) load(ctx context.Context, acc *account) error {
 	}
 	row, found, err := e.config.Store.LoadAccount(ctx, acc.id)
 	if err != nil {
-		return fmt.Errorf("engine: loading an account: %w", err)
+		return unprojected("loading an account", err)
 	}
 	if !found {
 		acc.state = domain.NewAccount(acc.id)
@@ -139,7 +140,7 @@ func (e *Engine) find(ctx context.Context, acc *account, id string) (recent, boo
 	}
 	candidates, err := e.config.Store.Seen(ctx, acc.id, id)
 	if err != nil {
-		return recent{}, false, fmt.Errorf("engine: looking a command id up: %w", err)
+		return recent{}, false, unprojected("looking a command id up", err)
 	}
 	if at, known := e.facts.seen(id); known {
 		candidates = append(candidates, at)
@@ -177,6 +178,14 @@ func (e *Engine) events(commit *eventstore.Commit) (events []domain.Event, err e
 		}
 	}
 	return events, nil
+}
+
+// unprojected is what cannot be read from the projections: the command can be sent again where they are being mended.
+func unprojected(doing string, err error) error {
+	if errors.Is(err, projections.ErrDamaged) {
+		return fmt.Errorf("%w (%w)", ErrUnavailable, err)
+	}
+	return fmt.Errorf("engine: %s: %w", doing, err)
 }
 
 // unreadable is a log that does not answer: the command can be sent again. Corruption stays what it is.
