@@ -3,7 +3,9 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +32,11 @@ type Sandbox struct {
 	now  domain.Instant
 }
 
-// OpenSandbox reads the clock's file; where there is none the clock stands at start.
+// ErrClockDamaged says that a sandbox's clock is not what was written: every transition that is due would go by it.
+var ErrClockDamaged = errors.New("the sandbox's clock is damaged")
+
+// OpenSandbox reads the clock's file; where there is none the clock stands at start. ErrClockDamaged if it is not whole. A
+// time alone, without a checksum, is what earlier programs wrote, and what people write.
 func OpenSandbox(path string, start time.Time) (*Sandbox, error) {
 	s := &Sandbox{path: path, now: domain.InstantOf(start)}
 	kept, err := os.ReadFile(path)
@@ -40,10 +46,23 @@ func OpenSandbox(path string, start time.Time) (*Sandbox, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the sandbox's clock: %w", err)
 	}
-	if err := s.now.UnmarshalText(kept); err != nil {
-		return nil, fmt.Errorf("the sandbox's clock in %s is unreadable: write a time such as 2021-01-01T00:00:00.000Z into it: %w", path, err)
+	said, sum, summed := strings.Cut(strings.TrimSuffix(string(kept), "\n"), " ")
+	err = s.now.UnmarshalText([]byte(said))
+	if summed && sum != sumOf(said) {
+		err = errors.New("its checksum does not hold")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w\n  fix: write a time such as 2021-01-01T00:00:00.000Z into %s, not before the latest that the log has", ErrClockDamaged, err, path)
+	}
+	if !summed {
+		return s, s.keep(s.now)
 	}
 	return s, nil
+}
+
+// sumOf is the checksum that stands behind a time in the file.
+func sumOf(said string) string {
+	return fmt.Sprintf("crc32c:%08x", crc32.Checksum([]byte(said), crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // Now is the time that the clock stands at.
@@ -72,7 +91,7 @@ func (s *Sandbox) set(to domain.Instant) error {
 
 // keep replaces the clock's file whole, so that a crash or a power cut leaves the old one or the new one.
 func (s *Sandbox) keep(now domain.Instant) error {
-	if err := wholefile.Replace(s.path, []byte(now.String())); err != nil {
+	if err := wholefile.Replace(s.path, []byte(now.String()+" "+sumOf(now.String())+"\n")); err != nil {
 		return fmt.Errorf("keeping the sandbox's clock: %w", err)
 	}
 	return nil

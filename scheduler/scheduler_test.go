@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -290,6 +292,44 @@ func TestSandbox(t *testing.T) {
 	again, err := scheduler.OpenSandbox(path, enginetest.Began)
 	if err != nil || domain.InstantOf(again.Now()) != due {
 		t.Errorf("opened again the clock stands at %s %v, want %s", again.Now(), err, due)
+	}
+}
+
+// TestTheSandboxsClockIsWhole flips each bit of the clock's file: no other time comes of it. A time alone is taken as well.
+func TestTheSandboxsClockIsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sandbox.clock")
+	if err := os.WriteFile(path, []byte("2021-03-04T05:06:07.000Z"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
+	for range 2 { // as an earlier program wrote it, and as it was written over
+		if clock, err := scheduler.OpenSandbox(path, enginetest.Began); err != nil || !clock.Now().Equal(want) {
+			t.Fatalf("%v, %v", clock, err)
+		}
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(whole) {
+		flipped := slices.Clone(whole)
+		flipped[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, flipped, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		clock, err := scheduler.OpenSandbox(path, enginetest.Began)
+		if !errors.Is(err, scheduler.ErrClockDamaged) && (err != nil || !clock.Now().Equal(want)) {
+			t.Errorf("%q: %v, %v", flipped, clock, err)
+		}
+	}
+	for length := range len(whole) {
+		if err := os.WriteFile(path, whole[:length], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		clock, err := scheduler.OpenSandbox(path, enginetest.Began)
+		if !errors.Is(err, scheduler.ErrClockDamaged) && (err != nil || !clock.Now().Equal(want)) {
+			t.Errorf("%q: %v, %v", whole[:length], clock, err)
+		}
 	}
 }
 

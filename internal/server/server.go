@@ -22,6 +22,7 @@ import (
 	"sundial/internal/natsd"
 	"sundial/internal/pause"
 	"sundial/internal/vault"
+	"sundial/scheduler"
 )
 
 const (
@@ -240,7 +241,8 @@ func (s *Server) renew(ctx context.Context, old *instance) *instance {
 // Damaged tells whether what is kept is not whole: a person has to look before anything is started on this log again.
 func Damaged(err error) bool {
 	return errors.As(err, new(*eventstore.CorruptError)) || errors.As(err, new(*eventstore.GapError)) || errors.Is(err, eventstore.ErrMissing) ||
-		errors.As(err, new(*datadir.DamageError)) || errors.As(err, new(*natsd.RecoveryError)) || errors.As(err, new(*WaitError))
+		errors.As(err, new(*datadir.DamageError)) || errors.As(err, new(*natsd.RecoveryError)) || errors.As(err, new(*WaitError)) ||
+		errors.Is(err, scheduler.ErrClockDamaged)
 }
 
 // open opens an instance on a log that must not be shorter than what this process has acknowledged.
