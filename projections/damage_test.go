@@ -153,8 +153,13 @@ func TestEveryPageIsHealed(t *testing.T) {
 	}
 	dir, random := w.config().Dir, random(t)
 	whole := take(t, dir)
-	pages, noticed := len(whole[""])/pagesum.PageSize, 0
-	for page := range pages {
+	pages, looked, noticed := len(whole[""])/pagesum.PageSize, 0, 0
+	every := 1
+	if raceEnabled {
+		every = 6
+	}
+	for page := random.IntN(every); page < pages; page += every {
+		looked++
 		spoiled := files{"": slices.Clone(whole[""])}
 		spoiled[""][page*pagesum.PageSize+random.IntN(pagesum.PageSize)] ^= 1 << random.IntN(8)
 		spoiled.put(t, dir)
@@ -182,9 +187,9 @@ func TestEveryPageIsHealed(t *testing.T) {
 			t.Errorf("page %d: %v", page+1, err)
 		}
 	}
-	t.Logf("%d of %d pages were read and noticed", noticed, pages)
-	if noticed < pages*9/10 {
-		t.Errorf("%d of %d pages were read and noticed", noticed, pages)
+	t.Logf("%d of %d pages were read and noticed", noticed, looked)
+	if noticed < looked*8/10 { // a free one is not read
+		t.Errorf("%d of %d pages were read and noticed", noticed, looked)
 	}
 }
 
@@ -252,7 +257,11 @@ func TestTheFileAndItsLog(t *testing.T) {
 		"brought home, log cut back": {"": home[""], walSuffix: home[walSuffix][:len(begun[walSuffix])]},
 		"brought home, log cut late": {"": home[""], walSuffix: home[walSuffix][:len(home[walSuffix])-1]},
 	}
-	for n := range 4 {
+	draws := 4
+	if raceEnabled {
+		draws = 1
+	}
+	for n := range draws {
 		rows[fmt.Sprint("a flipped log ", n)] = flipped(killed, walSuffix)
 		rows[fmt.Sprint("a flipped log that was brought home ", n)] = flipped(home, walSuffix)
 		rows[fmt.Sprint("a flipped file with a log ", n)] = flipped(home, "")
