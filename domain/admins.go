@@ -3,7 +3,6 @@ package domain
 import (
 	"fmt"
 	"regexp"
-	"slices"
 )
 
 // FixedAdmin is the administrator that every app has from the start and that cannot be removed.
@@ -25,12 +24,14 @@ func checkAdmins(field string, names []string, most int, p *problems) {
 	if len(names) == 0 || len(names) > most {
 		p.add(field, "out_of_range", fmt.Sprintf("must be 1 to %d names", most))
 	}
-	for i, name := range names {
+	seen := map[string]bool{}
+	for _, name := range counted(names, most) {
 		if !adminName.MatchString(name) {
 			p.add(field, "invalid_name", "must each be 1 to 32 of A-Z, a-z, 0-9, _ and -")
-		} else if slices.Contains(names[:i], name) {
+		} else if seen[name] {
 			p.add(field, "duplicate", "must be given once each")
 		}
+		seen[name] = true
 	}
 }
 

@@ -126,7 +126,7 @@ func (c ImportApp) checkHoldings(policy Policy, p *problems) {
 	if len(c.Keys) > MaxKeys {
 		p.add("keys", "too_many", fmt.Sprintf("must be at most %d", MaxKeys))
 	}
-	for _, k := range c.Keys {
+	for _, k := range counted(c.Keys, MaxKeys) {
 		if k.Algorithm != HMAC && k.Algorithm != ECDSA {
 			p.add("keys.algorithm", "unknown_algorithm", "must be "+string(HMAC)+" or "+string(ECDSA))
 		}
@@ -140,8 +140,8 @@ func (c ImportApp) checkHoldings(policy Policy, p *problems) {
 	if len(c.Certificates) > policy.Certificates {
 		p.add("certificates", "too_many", fmt.Sprintf("must be at most %d", policy.Certificates))
 	}
-	seen := make(map[CertificateID]bool, len(c.Certificates))
-	for _, k := range c.Certificates {
+	seen := map[CertificateID]bool{}
+	for _, k := range counted(c.Certificates, policy.Certificates) {
 		k.Content.check(p)
 		if k.ID == 0 || k.ID > MaxCertificate {
 			p.add("certificates.id", "out_of_range", fmt.Sprintf("must be from 1 to %d", MaxCertificate))
@@ -154,8 +154,8 @@ func (c ImportApp) checkHoldings(policy Policy, p *problems) {
 	if len(c.Invoices) > MaxImportedOrders {
 		p.add("invoices", "too_many", fmt.Sprintf("must be at most %d", MaxImportedOrders))
 	}
-	invoices := make(map[string]bool, len(c.Invoices))
-	for _, i := range c.Invoices {
+	invoices := map[string]bool{}
+	for _, i := range counted(c.Invoices, MaxImportedOrders) {
 		checkID("invoices.id", i.ID, p)
 		checkVersion("invoices.version", i.Version, p)
 		checkTime("invoices.effective_at", i.EffectiveAt, p)
@@ -181,8 +181,8 @@ func (c ImportApp) check(d *draft) error {
 	if len(c.Orders) > MaxImportedOrders {
 		p.add("orders", "too_many", fmt.Sprintf("must be at most %d", MaxImportedOrders))
 	}
-	seen := make(map[string]bool, len(c.Orders))
-	for _, terms := range c.Orders {
+	seen := map[string]bool{}
+	for _, terms := range counted(c.Orders, MaxImportedOrders) {
 		checkID("orders.id", terms.ID, &p)
 		if seen[terms.ID] {
 			p.add("orders.id", "duplicate", "must be given once for each order")

@@ -157,7 +157,7 @@ func (t OrderTerms) check(field string, p *problems) {
 	if len(t.Addons) > MaxAddons {
 		p.add(field+"addons", "too_many", fmt.Sprintf("must be at most %d", MaxAddons))
 	}
-	for _, addon := range t.Addons {
+	for _, addon := range counted(t.Addons, MaxAddons) {
 		checkID(field+"addons", addon, p)
 	}
 	checkVersion(field+"version", t.Version, p)

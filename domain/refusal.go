@@ -141,9 +141,20 @@ func (e *Invalid) Error() string {
 // problems collects what is wrong with a command's fields.
 type problems []FieldError
 
+// maxProblems is how many problems are named at most: more than anybody mends at once, and a list of a hundred thousand names
+// makes no answer of ten megabytes.
+const maxProblems = 100
+
 func (p *problems) add(field, code, detail string) {
+	if len(*p) == maxProblems {
+		return
+	}
 	*p = append(*p, FieldError{Field: field, Code: code, Detail: detail})
 }
+
+// counted are the items of a list that are looked at: of one that is too long, which is said of it as a whole, as many as
+// there may be.
+func counted[T any](list []T, most int) []T { return list[:min(len(list), most)] }
 
 func (p problems) err() error {
 	if len(p) == 0 {

@@ -147,7 +147,7 @@ func (p PolicyPart) check(field string, wrong *problems) PolicyPart {
 	if len(p.Notices) > MaxNotices {
 		wrong.add(field+"notices", "too_many", fmt.Sprintf("must be at most %d", MaxNotices))
 	}
-	for _, n := range p.Notices {
+	for _, n := range counted(p.Notices, MaxNotices) {
 		if n <= 0 || n >= MaxGrace {
 			wrong.add(field+"notices", "out_of_range", fmt.Sprintf("must each be more than nothing and less than %s", MaxGrace))
 			break
@@ -157,7 +157,7 @@ func (p PolicyPart) check(field string, wrong *problems) PolicyPart {
 		wrong.add(field+"order_ahead", "out_of_range", fmt.Sprintf("must be from 0s to %s", MaxOrderAhead))
 	}
 	if len(p.Notices) > 0 {
-		sorted := slices.Clone(p.Notices)
+		sorted := slices.Clone(counted(p.Notices, MaxNotices))
 		slices.SortFunc(sorted, func(x, y Span) int { return cmp.Compare(y, x) })
 		p.Notices = slices.Compact(sorted)
 	}

@@ -148,7 +148,6 @@ func eventsOf(text []byte, batch bool) (events []jsontext.Value, problem reply, 
 // others with it. It gives at most one element more than the most. An array is not whole if it is cut off, has brackets
 // that do not belong together, nothing between two commas, or something behind its end.
 func elementsOf(text []byte, most int) (elements []jsontext.Value, whole bool) {
-	const space = " \t\r\n"
 	text = bytes.Trim(text, space)
 	if len(text) == 0 || text[0] != '[' {
 		return nil, false

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strconv"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
@@ -112,6 +114,17 @@ type ImportedInvoice struct {
 }
 
 func (b importApp) command(domain.AppID) domain.Command { return b.imports() }
+
+// missing refuses certificates of more fields than are looked at.
+func (b importApp) missing() (wrong []domain.FieldError) {
+	for n, k := range b.Certificates {
+		wrong = append(wrong, crowded("certificates."+strconv.Itoa(n)+".fields", k.Fields)...)
+		if len(wrong) == maxWrongFields {
+			break
+		}
+	}
+	return wrong
+}
 
 func (b importApp) imports() secrets.ImportApp {
 	c := secrets.ImportApp{ImportApp: domain.ImportApp{

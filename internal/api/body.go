@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,10 @@ const (
 	// MaxBody bounds a body, over HTTP and NATS, in bytes: the contract's 1 MB, far above the largest command.
 	MaxBody = 1 << 20
 
-	// maxWrongFields bounds how many wrong fields one answer names. Each costs a pass over the body.
+	// maxWrongFields bounds how many wrong fields one answer names. Each costs a pass over what comes before it, and all
+	// passes together maxLookedAt bytes, some 50 ms: of a large body that is wrong at its end one answer names fewer.
 	maxWrongFields = 20
+	maxLookedAt    = 2 * MaxBody
 )
 
 // decode reads a body strictly into a struct: one JSON object in UTF-8, no name twice, none unknown, names in their
@@ -50,7 +53,7 @@ func read(body []byte, into any) (wrong []domain.FieldError, err error) {
 		return nil, errNotObject
 	}
 	respelled := false
-	for {
+	for looked := int64(0); ; {
 		err := json.Unmarshal(value, into, json.RejectUnknownMembers(true))
 		if err == nil {
 			return wrong, nil
@@ -70,7 +73,8 @@ func read(body []byte, into any) (wrong []domain.FieldError, err error) {
 		wrong = append(wrong, wrongMember(mistake))
 		// What is wrong is left away and the rest read again, so that one answer names all.
 		value, err = without(value, mistake.JSONPointer)
-		if err != nil || mistake.JSONPointer == "" || len(wrong) == maxWrongFields {
+		looked += mistake.ByteOffset
+		if err != nil || mistake.JSONPointer == "" || len(wrong) == maxWrongFields || looked > maxLookedAt {
 			return wrong, nil //nolint:nilerr // what is known to be wrong is told
 		}
 		reflect.ValueOf(into).Elem().SetZero()
@@ -188,44 +192,101 @@ func withWholeNumbers(value jsontext.Value) (jsontext.Value, error) {
 	}
 }
 
-// without copies a JSON value, but for what the pointer points at.
+// errNowhere: a pointer that points at nothing in its value.
+var errNowhere = errors.New("the pointer points at nothing")
+
+// without copies a JSON value, but for the member or the element that the pointer points at. Where an element was there is null
+// then, so that the others keep their places. It looks at what comes before, and at each byte of it once.
 func without(value jsontext.Value, pointer jsontext.Pointer) (jsontext.Value, error) {
-	var out bytes.Buffer
-	dec, enc := jsontext.NewDecoder(bytes.NewReader(value)), jsontext.NewEncoder(&out)
-	for {
-		kind := dec.PeekKind()
-		if kind == 0 {
-			_, err := dec.ReadToken()
-			if errors.Is(err, io.EOF) {
-				return out.Bytes(), nil
-			}
-			return nil, fmt.Errorf("leaving a member away: %w", err)
-		}
-		token, err := dec.ReadToken()
+	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
+	path := slices.Collect(pointer.Tokens())
+	for depth, part := range path {
+		last := depth == len(path)-1
+		opening, err := dec.ReadToken()
 		if err != nil {
 			return nil, err
 		}
-		token = token.Clone()
-		if dec.StackPointer() == pointer {
-			// The pointer names a member from its name on, an element from its first token on. Where an element was
-			// there is null then, so that the others keep their places.
-			switch where, length := dec.StackIndex(dec.StackDepth()); {
-			case where == '{' && length%2 == 1 && kind == '"':
-				if err := dec.SkipValue(); err != nil {
-					return nil, err
-				}
-				continue
-			case kind == '{' || kind == '[':
-				for depth := dec.StackDepth(); dec.StackDepth() >= depth; {
-					if _, err := dec.ReadToken(); err != nil {
-						return nil, err
-					}
-				}
-			}
-			token = jsontext.Null
+		var start, end int64 // of what is left away
+		var with string
+		switch opening.Kind() {
+		case '{':
+			start, end, err = memberOf(dec, value, part, last)
+		case '[':
+			start, end, err = elementOf(dec, value, part, last)
+			with = "null"
+		default:
+			err = errNowhere
 		}
-		if err := enc.WriteToken(token); err != nil {
+		if err != nil {
 			return nil, err
 		}
+		if last {
+			return slices.Concat(value[:start], jsontext.Value(with), value[end:]), nil
+		}
 	}
+	return nil, errNowhere
+}
+
+// memberOf goes to the value of a member, or if it is to be left away behind that: it lies between start and end, with one of the
+// commas beside it.
+func memberOf(dec *jsontext.Decoder, value jsontext.Value, name string, leave bool) (start, end int64, err error) {
+	for first := true; ; first = false {
+		start = dec.InputOffset() // before the comma
+		token, err := dec.ReadToken()
+		if err != nil {
+			return 0, 0, err
+		}
+		if token.Kind() != '"' {
+			return 0, 0, errNowhere
+		}
+		found := token.String() == name
+		if found && !leave {
+			return 0, 0, nil
+		}
+		if err := dec.SkipValue(); err != nil {
+			return 0, 0, err
+		}
+		if !found {
+			continue
+		}
+		end = dec.InputOffset()
+		if first {
+			if comma := beyond(value, end, space); comma < int64(len(value)) && value[comma] == ',' {
+				end = comma + 1 // there is none before it
+			}
+		}
+		return start, end, nil
+	}
+}
+
+// elementOf goes to an element of an array, or if it is to be left away behind that.
+func elementOf(dec *jsontext.Decoder, value jsontext.Value, place string, leave bool) (start, end int64, err error) {
+	n, err := strconv.Atoi(place)
+	if err != nil {
+		return 0, 0, errNowhere
+	}
+	for range n {
+		if err := dec.SkipValue(); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !leave {
+		return 0, 0, nil
+	}
+	start = beyond(value, dec.InputOffset(), space+",")
+	if err := dec.SkipValue(); err != nil {
+		return 0, 0, err
+	}
+	return start, dec.InputOffset(), nil
+}
+
+// space is what may stand between the tokens of JSON.
+const space = " \t\r\n"
+
+// beyond is the first place from one on where none of some characters stands.
+func beyond(value jsontext.Value, at int64, characters string) int64 {
+	for at < int64(len(value)) && strings.IndexByte(characters, value[at]) >= 0 {
+		at++
+	}
+	return at
 }

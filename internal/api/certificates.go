@@ -40,6 +40,19 @@ func (b addCertificate) command(app domain.AppID) domain.Command {
 	}
 }
 
+// maxFields bounds the fields of a certificate that are looked at, unknown ones too: every platform has fewer than maxParts.
+const maxFields = 100
+
+func (b addCertificate) missing() []domain.FieldError { return crowded("fields", b.Fields) }
+
+// crowded refuses more fields than are looked at.
+func crowded(name string, fields map[string]jsontext.Value) []domain.FieldError {
+	if len(fields) <= maxFields {
+		return nil
+	}
+	return []domain.FieldError{field(name, "too_many", "must be at most 100, and no platform has so many")}
+}
+
 // ofCertificate is in the body of what is done to a certificate: its id, in the path over HTTP.
 type ofCertificate struct {
 	Certificate domain.CertificateID `json:"certificate,omitzero" doc:"Its id; over HTTP it stands in the path"`
@@ -56,6 +69,8 @@ func (b editCertificate) command(app domain.AppID) domain.Command {
 		EditCertificate: domain.EditCertificate{App: app, Certificate: b.Certificate}, Fields: b.Fields,
 	}
 }
+
+func (b editCertificate) missing() []domain.FieldError { return crowded("fields", b.Fields) }
 
 func (b editCertificate) of(id string) body {
 	b.Certificate = certificateID(id)

@@ -191,3 +191,30 @@ func FuzzHeaders(f *testing.F) {
 		fieldName(jsontext.Pointer("/" + text))
 	})
 }
+
+// FuzzWithout leaves away what a pointer points at: what is left is JSON without it, and all else stays.
+func FuzzWithout(f *testing.F) {
+	for _, seed := range []struct{ value, pointer string }{
+		{`{"a":1,"b":{"c":[1,2,{"d":3}]}}`, "/a"}, {`{"a":1,"b":{"c":[1,2,{"d":3}]}}`, "/b/c/2/d"}, {` { "a" : [ 1 , 2 ] } `, "/a/1"},
+		{`{"a":1}`, "/a"}, {`{"a~/":1,"b":2}`, "/a~0~1"}, {`{"a":[]}`, "/a/0"}, {`[{"a":1}]`, "/0"}, {`{"a":1, "b" :2 }`, "/b"},
+	} {
+		f.Add([]byte(seed.value), seed.pointer)
+	}
+	f.Fuzz(func(t *testing.T, value []byte, pointer string) {
+		v, p := jsontext.Value(value), jsontext.Pointer(pointer)
+		if !v.IsValid() || !p.IsValid() {
+			return
+		}
+		left, err := without(v, p)
+		if err != nil {
+			return
+		}
+		if !left.IsValid() {
+			t.Fatalf("%s without %s is %s", value, pointer, left)
+		}
+		// Twice is an error, or an element that is null already.
+		if again, err := without(left, p); err == nil && string(again) != string(left) {
+			t.Fatalf("%s without %s is %s, and then %s", value, pointer, left, again)
+		}
+	})
+}

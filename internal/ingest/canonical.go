@@ -34,30 +34,74 @@ func appendCanonical(b []byte, v jsontext.Value, at string, depth int) ([]byte, 
 		return jsontext.AppendQuote(b, s)
 	case '0':
 		return appendNumber(b, v, at)
-	case '[':
-		return appendArray(b, v, at, depth)
-	case '{':
-		members, err := canonicalMembers(v, at, depth, nil)
-		if err != nil {
-			return nil, err
-		}
-		return members.append(b)
+	case '[', '{':
+		dec := read(v)
+		defer decoders.Put(dec)
+		return appendNext(b, dec, at, depth)
 	}
 	return append(b, v...), nil // null, true, false
 }
 
-func appendArray(b []byte, v jsontext.Value, at string, depth int) ([]byte, error) {
+// appendNext appends the decoder's next value in that form. However deep it is nested, it is read once.
+func appendNext(b []byte, dec *jsontext.Decoder, at string, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, malformed("too_deep", at, "is nested too deeply: at most 32 levels are read")
+	}
+	switch dec.PeekKind() {
+	case '[':
+		return appendArray(b, dec, at, depth)
+	case '{':
+		return appendObject(b, dec, at, depth)
+	}
+	v, err := dec.ReadValue()
+	if err != nil {
+		return nil, syntax(err, at)
+	}
+	return appendCanonical(b, v, at, depth)
+}
+
+func appendArray(b []byte, dec *jsontext.Decoder, at string, depth int) ([]byte, error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, syntax(err, at)
+	}
 	b = append(b, '[')
-	first := true
-	err := elements(v, at, func(element jsontext.Value) (err error) {
+	for first := true; dec.PeekKind() != ']'; first = false {
 		if !first {
 			b = append(b, ',')
 		}
-		first = false
-		b, err = appendCanonical(b, element, at, depth+1)
-		return err
-	})
+		var err error
+		if b, err = appendNext(b, dec, at, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := dec.ReadToken()
 	return append(b, ']'), err
+}
+
+func appendObject(b []byte, dec *jsontext.Decoder, at string, depth int) ([]byte, error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, syntax(err, at)
+	}
+	var all members
+	for dec.PeekKind() != '}' {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return nil, syntax(err, at)
+		}
+		name := token.String()
+		if hasControl(name) {
+			return nil, malformed("control_character", at, "has a member whose name holds a control character")
+		}
+		value, err := appendNext(nil, dec, within(at, name), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, member{name, value})
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, syntax(err, at)
+	}
+	return all.append(b)
 }
 
 // elements reads a list; the raw values are valid during the call only.
@@ -89,7 +133,7 @@ type member struct {
 type members []member
 
 func (m members) append(b []byte) ([]byte, error) {
-	slices.SortFunc(m, func(x, y member) int { return bytes.Compare([]byte(x.name), []byte(y.name)) })
+	slices.SortFunc(m, func(x, y member) int { return strings.Compare(x.name, y.name) })
 	b = append(b, '{')
 	for i, one := range m {
 		if i > 0 {

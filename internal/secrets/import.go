@@ -75,7 +75,7 @@ func (i ImportApp) content(ctx context.Context, c *Keeper, _ string) (domain.Com
 // readable parses what is to be sealed, whether it has expired or not.
 func (i ImportApp) readable(ctx context.Context, c *Keeper) (parsed []pushcert.Parsed, err error) {
 	err = c.read(ctx, func() (err error) {
-		parsed, err = i.parse(time.Time{})
+		parsed, err = i.parse(ctx, c.config.Engine.Policy().Certificates, time.Time{})
 		return err
 	})
 	return parsed, err
@@ -128,7 +128,7 @@ func (i ImportApp) seal(ctx context.Context, c *Keeper, _ string) (domain.Comman
 // sealNew seals what a new app comes with.
 func (i ImportApp) sealNew(ctx context.Context, c *Keeper, cmd *domain.ImportApp, parsed []pushcert.Parsed) error {
 	err := c.read(ctx, func() error {
-		_, err := i.parse(c.now())
+		_, err := i.parse(ctx, c.config.Engine.Policy().Certificates, c.now())
 		return err
 	})
 	if err != nil {
@@ -151,7 +151,7 @@ func (i ImportApp) sealNew(ctx context.Context, c *Keeper, cmd *domain.ImportApp
 // Check says what is wrong with an import, as far as the import alone tells: as if the engine held nothing, and without
 // sealing anything. Its error is a *domain.Invalid or a *domain.Refusal.
 func (i ImportApp) Check(account string, at domain.Moment) error {
-	parsed, err := i.parse(at.Now.Time())
+	parsed, err := i.parse(context.Background(), at.Policy.Certificates, at.Now.Time())
 	cmd := i.ImportApp
 	for _, k := range i.Keys {
 		cmd.Keys = append(cmd.Keys, domain.NewKey{Algorithm: k.Algorithm})
@@ -181,9 +181,21 @@ func (i ImportApp) Check(account string, at domain.Moment) error {
 	return wrong
 }
 
-// parse reads what is to be sealed, and names everything that is wrong with it.
-func (i ImportApp) parse(now time.Time) ([]pushcert.Parsed, error) {
+// parse reads what is to be sealed, and names everything that is wrong with it. Reading a certificate takes up to a second of a
+// processor: of more than there may be none is read, and who has left waits for no other.
+func (i ImportApp) parse(ctx context.Context, most int, now time.Time) ([]pushcert.Parsed, error) {
 	wrong := &domain.Invalid{}
+	for _, list := range []struct {
+		field       string
+		given, most int
+	}{{"keys", len(i.Keys), domain.MaxKeys}, {"certificates", len(i.Certificates), most}} {
+		if list.given > list.most {
+			wrong.Fields = append(wrong.Fields, domain.FieldError{Field: list.field, Code: "too_many", Detail: fmt.Sprintf("must be at most %d", list.most)})
+		}
+	}
+	if len(wrong.Fields) > 0 {
+		return nil, wrong
+	}
 	if i.App < domain.MinApp || i.App > domain.MaxApp {
 		wrong.Fields = append(wrong.Fields, domain.FieldError{Field: "app", Code: "out_of_range", Detail: "must be a number of ten digits"})
 	}
@@ -194,6 +206,9 @@ func (i ImportApp) parse(now time.Time) ([]pushcert.Parsed, error) {
 	}
 	parsed := make([]pushcert.Parsed, len(i.Certificates))
 	for n, k := range i.Certificates {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		var err error
 		if parsed[n], err = pushcert.Parse(k.Platform, k.Fields, now); err != nil {
 			var named *domain.Invalid
