@@ -76,9 +76,14 @@ type API struct {
 	nowhere  *route // for paths that the mux should not see
 	metrics  *metrics
 	limits   limits
+	reads    *turns // of reads that look at more than one thing
+	long     *turns // of reads that may go through all that an account ever did
 
 	// Those of the constants, shorter in tests.
 	streamPatience, streamHeartbeat time.Duration
+
+	sample sample     // of refusals, for the log
+	probe  sync.Mutex // readiness is looked for once at a time
 
 	process  string // begins the ids of requests that come without one
 	requests atomic.Uint64
@@ -102,9 +107,12 @@ func New(config Config) (*API, error) {
 		mux:            http.NewServeMux(),
 		metrics:        newMetrics(config.Metrics),
 		limits:         limits{rate: config.Rate},
+		reads:          newTurns(reads, max(reads/2, 1)),
+		long:           newTurns(longReads, longReads/2),
 		streamPatience: streamPatience, streamHeartbeat: streamHeartbeat,
 		process: strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
 	}
+	a.sample.left = a.metrics.leftOut
 	a.buffers.New = func() any { b := make([]byte, 0, 4096); return &b }
 	if err := a.register(); err != nil {
 		return nil, err
@@ -197,10 +205,20 @@ func (a *API) answer(x *call) (rep reply) {
 		return rep
 	}
 	defer x.leave()
-	if x.caller != nil && (x.rt.long || x.query.Has("as_of") || x.query.Has("known_at")) {
-		return x.long()
+	switch {
+	case x.caller == nil || x.rt.command() || x.rt.quick && len(x.query) == 0:
+		rep = x.rt.serve(a, x)
+	case x.rt.long || x.query.Has("as_of") || x.query.Has("known_at"):
+		rep = x.long()
+	default:
+		rep = x.inTurn(a.reads)
 	}
-	return x.rt.serve(a, x)
+	if len(rep.body) > smallAnswer {
+		if problem, fine := x.hold(len(rep.body)); !fine {
+			return problem
+		}
+	}
+	return rep
 }
 
 // write sends the answer and says how many bytes its body has.
@@ -208,7 +226,7 @@ func (a *API) write(x *call, rep *reply) int {
 	h := x.w.Header()
 	h[headerRequest] = []string{x.request}
 	rep.headers(h)
-	if rep.status == http.StatusRequestEntityTooLarge { // what is left of the body is not read
+	if rep.close || rep.status == http.StatusRequestEntityTooLarge { // what is left of the body is not read
 		h["Connection"] = closeConnection
 	}
 	x.w.WriteHeader(rep.status)

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -32,6 +31,8 @@ type call struct {
 	caller  *caller
 	query   url.Values
 	scratch *[]byte // of the pool; the answer's body may be in it
+	of      *caller // whose bytes are held; stays when caller is gone
+	held    int64   // bytes, of the body and the answer
 }
 
 // minPositionPatience bounds how long a read waits for the position that it names (the contract).
@@ -40,6 +41,9 @@ const minPositionPatience = 5 * time.Second
 // admit lets a request in: what it must have is there, whoever sends it is known, and neither sends too much. Whether
 // it may do this to this account is asked where the account is known.
 func (x *call) admit() (problem reply, admitted bool) {
+	if x.overConnected() {
+		return tooManyConnections.closing(), false
+	}
 	if x.rt.command() {
 		var wrong []domain.FieldError
 		if x.key, wrong = commandKey(x.r.Header[headerKey]); wrong != nil {
@@ -56,7 +60,11 @@ func (x *call) admit() (problem reply, admitted bool) {
 		if !caller.enter(x.started) {
 			return tooFast.reply(), false
 		}
-		x.caller = caller
+		x.caller, x.of = caller, caller
+		if !showsToken(x.r.Context(), who.TokenID) {
+			x.leave()
+			return tooManyConnections.closing(), false
+		}
 	}
 	if rep, fine := x.readQuery(); !fine {
 		x.leave()
@@ -174,11 +182,7 @@ func (x *call) await() (problem reply, fine bool) {
 
 // address is where a request came from, as the connection has it.
 func (x *call) address() string {
-	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
+	return hostOf(x.r.RemoteAddr)
 }
 
 // allowed asks the table of roles; account is the one that the request is about, "" for none in particular.
@@ -274,6 +278,7 @@ func (x *call) buffer() []byte {
 const maxPooled = 64 << 10
 
 func (a *API) release(x *call) {
+	x.letGo()
 	if x.scratch == nil {
 		return
 	}
@@ -293,7 +298,7 @@ func (x *call) written(b []byte) reply {
 
 // requestID takes a client's id of the request, or makes one up.
 func (a *API) requestID(given string) string {
-	if len(given) >= 1 && len(given) <= 64 && looksLikeID(given) {
+	if len(given) >= 1 && len(given) <= 64 && looksLikeID(given) && auth.Redacted(given) == given {
 		return given
 	}
 	return a.process + "-" + strconv.FormatUint(a.requests.Add(1), 10)

@@ -254,7 +254,7 @@ func versionOf(tag string) (version uint64, ok bool) {
 	return 0, false
 }
 
-// body reads a request's body, at most MaxBody bytes of it, unpacked and without a byte order mark.
+// body reads a request's body, at most MaxBody bytes of it and of what it unpacks to, and without a byte order mark.
 func (x *call) body() (text []byte, problem reply, fine bool) {
 	packed := false
 	switch strings.ToLower(strings.TrimSpace(strings.Join(x.r.Header["Content-Encoding"], ","))) {
@@ -271,16 +271,17 @@ func (x *call) body() (text []byte, problem reply, fine bool) {
 	case length == 0 || x.r.Body == nil || x.r.Body == http.NoBody:
 		return nil, reply{}, true
 	}
-	limited := http.MaxBytesReader(x.w, x.r.Body, MaxBody)
+	var from io.Reader = http.MaxBytesReader(x.w, x.r.Body, MaxBody)
 	var err error
-	switch {
-	case packed:
-		text, err = unpacked(limited)
-	case length > 0:
-		text = make([]byte, length)
-		_, err = io.ReadFull(limited, text)
-	default:
-		text, err = io.ReadAll(limited)
+	if packed {
+		if from, err = gzip.NewReader(from); err != nil {
+			from = strings.NewReader("") // what is wrong is told below
+		}
+	}
+	if err == nil {
+		if text, problem, fine, err = x.arriving(from, MaxBody); !fine {
+			return nil, problem, false
+		}
 	}
 	var over *http.MaxBytesError
 	switch {
@@ -292,13 +293,4 @@ func (x *call) body() (text []byte, problem reply, fine bool) {
 		return nil, malformed.reply().because(err), false
 	}
 	return mediatype.Unmarked(text), reply{}, true
-}
-
-// unpacked reads what was packed with gzip: one byte more than MaxBody of it at most, whatever it would become.
-func unpacked(packed io.Reader) ([]byte, error) {
-	r, err := gzip.NewReader(packed)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(r, MaxBody+1))
 }

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,15 +34,24 @@ const (
 	// longPatience bounds a long read, its wait included: what takes longer finds nobody who still waits for it.
 	longPatience = 20 * time.Second
 
+	// longReads is how many long reads are worked on at once, which is what the reader of the log lets in; one account
+	// has at most half of the places, so that another's come soon.
+	longReads = 4
+
 	// maxStreams bounds all streams: each holds a page, a megabyte at worst, while it writes.
 	maxStreams = 512
 )
+
+// reads is how many reads are worked on at once, those that look up one thing aside: two for each processor, so that they are
+// busy. One account has as many as there are processors, so that another's are never behind all of its own.
+var reads = 2 * runtime.GOMAXPROCS(0)
 
 // limits keeps one client from taking everything, and all together from taking more than there is.
 type limits struct {
 	rate     float64
 	underWay atomic.Int64
 	streams  atomic.Int64
+	bytes    budget
 	callers  sync.Map // token id -> *caller; at most auth.MaxTokens, and those long forgotten
 }
 
@@ -70,6 +81,7 @@ type caller struct {
 	underWay atomic.Int64
 	streams  atomic.Int64
 	long     atomic.Int64
+	bytes    budget
 }
 
 func (g *caller) enter(now time.Time) bool {
@@ -108,9 +120,19 @@ func (x *call) long() reply {
 	ctx, cancel := context.WithTimeout(x.r.Context(), longPatience)
 	defer cancel()
 	x.r = x.r.WithContext(ctx)
-	rep := x.rt.serve(x.api, x)
+	rep := x.inTurn(x.api.long)
 	if ctx.Err() != nil && rep.status >= http.StatusInternalServerError {
 		return overloaded.reply().because(rep.err)
 	}
 	return rep
+}
+
+// inTurn answers a read when it is its account's turn.
+func (x *call) inTurn(t *turns) reply {
+	leave, err := t.enter(x.r.Context(), cmp.Or(x.who.Account, x.who.TokenID), x.who.TokenID)
+	if err != nil {
+		return overloaded.reply().because(err)
+	}
+	defer leave()
+	return x.rt.serve(x.api, x)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sundial/internal/auth"
 )
 
 // metrics counts requests by route, never by path: paths are the clients' and without end.
@@ -18,6 +20,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	commands *prometheus.CounterVec
 	streams  prometheus.Gauge
+	leftOut  prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -34,7 +37,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"command", "status"}),
 	}
 	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sundial_http_streams", Help: "Streams of events that are open."})
-	r.MustRegister(m.requests, m.seconds, m.commands, m.streams)
+	m.leftOut = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sundial_log_lines_left_out_total", Help: "Lines on refused requests that the log does not have, as many others say the same.",
+	})
+	r.MustRegister(m.requests, m.seconds, m.commands, m.streams, m.leftOut)
 	return m
 }
 
@@ -81,7 +87,7 @@ func (a *API) observe(x *call, rep *reply, bytes int) {
 	}, rep)
 }
 
-// entry is a line of the access log. It holds no secret, no body and no query.
+// entry is a line of the access log. It holds no body and no query, and no token, also where one was put into the path.
 type entry struct {
 	method, path, request, token, remote string
 	took                                 time.Duration
@@ -99,12 +105,12 @@ func (a *API) log(e entry, rep *reply) {
 	case e.changes || rep.status >= http.StatusBadRequest:
 		level = slog.LevelInfo
 	}
-	if !a.config.Logger.Enabled(context.Background(), level) {
+	if !a.config.Logger.Enabled(context.Background(), level) || rep.status >= http.StatusBadRequest && !a.taken(e, rep) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
-		slog.String("method", e.method), slog.String("path", clip(e.path)), slog.Int("status", rep.status),
+		slog.String("method", e.method), slog.String("path", clip(auth.Redacted(e.path))), slog.Int("status", rep.status),
 		slog.Duration("took", e.took), slog.Int("bytes", e.bytes), slog.String("request", e.request))
 	for _, s := range []struct{ name, value string }{{"remote", e.remote}, {"token", e.token}, {"code", rep.code}} {
 		if s.value != "" {

@@ -164,6 +164,10 @@ var (
 		http.StatusTooManyRequests, "too_many_requests", "This token sends more than its share.",
 		"Wait as long as Retry-After says, and send less at once.",
 	}
+	tooManyConnections = fault{
+		http.StatusTooManyRequests, "too_many_connections", "This address, or this token, has as many connections open as it may have.",
+		"Use connections again and close those that are not used; behind a proxy have the operator raise --connections-per-address or --connections-per-token.",
+	}
 	tooManyStreams = fault{
 		http.StatusTooManyRequests, "too_many_streams", "This token has as many streams open as it may have.",
 		"Close one, or read pages; a stream that its client has left is noticed within a minute.",
@@ -225,7 +229,7 @@ func faults() []fault {
 	return []fault{
 		malformed, malformedEvents, malformedQuery, malformedForm, malformedEncoding, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
-		clockBackwards, positionUnknown, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyStreams, parkingShareFull, internal, busy, overloaded, stopping,
+		clockBackwards, positionUnknown, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyConnections, tooManyStreams, parkingShareFull, internal, busy, overloaded, stopping,
 		unavailable, corrupt, locked, notAllTaken, parkingFull, unknown, behind,
 	}
 }
@@ -253,6 +257,13 @@ func codes() []map[string]any {
 const retryAfter = "1"
 
 func (f fault) reply() reply { return f.with() }
+
+// closing is the fault as the last answer of its connection.
+func (f fault) closing() reply {
+	rep := f.reply()
+	rep.close = true
+	return rep
+}
 
 // with gives the fault with what is wrong with single fields.
 func (f fault) with(fields ...domain.FieldError) reply {

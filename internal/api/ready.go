@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -35,8 +36,13 @@ func (a *API) live(*call) reply { return alive() }
 
 func alive() reply { return ok([]byte(`{"status":"ok"}`)) }
 
-// ready answers GET /readyz.
+// ready answers GET /readyz. It takes no token, so it is looked once at a time: who asks in a loop keeps one processor busy at most.
 func (a *API) ready(x *call) reply {
+	a.probe.Lock()
+	defer a.probe.Unlock()
+	if x.r.Context().Err() != nil { // it left before its turn
+		return overloaded.reply()
+	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), 3*checkPatience)
 	defer cancel()
 	r := Readiness{
@@ -84,6 +90,26 @@ func (a *API) ready(x *call) reply {
 		rep.status, rep.retryAfter = http.StatusServiceUnavailable, retryAfter
 	}
 	return rep
+}
+
+// Kept makes a check whose result is kept for a while: looking costs something, such as a sync, and anybody may ask.
+func Kept(look func(context.Context) (string, error), patience time.Duration) func(context.Context) (string, error) {
+	var mu sync.Mutex
+	var at time.Time
+	var note string
+	var err error
+	return func(ctx context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if at.IsZero() || time.Since(at) >= patience { //nolint:forbidigo // measures a duration
+			note, err = look(ctx)
+			if ctx.Err() != nil { // it says nothing about what was looked at
+				return note, err
+			}
+			at = time.Now() //nolint:forbidigo // measures a duration
+		}
+		return note, err
+	}
 }
 
 // openapi answers GET /openapi.json.

@@ -31,6 +31,7 @@ type reply struct {
 	retryAfter  string
 	challenge   string // WWW-Authenticate
 	allow       string
+	close       bool   // the connection ends with it
 	stream      func() // goes on writing once the answer is written and counted; nil: nothing follows
 
 	code string // of the problem, for the log

@@ -24,6 +24,7 @@ type route struct {
 	path      string
 	open      bool // takes no token
 	long      bool // may go through all that an account ever did
+	quick     bool // without a query it looks up one thing, and waits for nobody
 	query     []parameter
 	serve     func(*API, *call) reply
 	operation *huma.Operation
@@ -61,6 +62,7 @@ type page struct {
 	app      bool
 	problems []int
 	long     bool // may go through all that an account ever did
+	quick    bool // without a query it looks up one thing
 	serve    func(*API, *call) reply
 }
 
@@ -119,7 +121,7 @@ type listOf[T any] struct {
 var pages = map[auth.Action]page{
 	auth.ReadApp: {
 		tag: "apps", summary: "Read an app", query: clockParameters, answer: reflect.TypeFor[App](), shown: exampleApp, app: true,
-		problems: []int{404}, serve: (*API).readApp,
+		problems: []int{404}, quick: true, serve: (*API).readApp,
 	},
 	auth.ListInvoices: {
 		tag: "apps", summary: "List an app's open invoices, earliest first", query: paging,
@@ -388,7 +390,7 @@ func describe() (described, error) {
 		written++
 		rt := &route{
 			name: string(rule.Action), action: rule.Action, method: rule.Method, path: rule.Route,
-			query: p.query, serve: p.serve, long: p.long,
+			query: p.query, serve: p.serve, long: p.long, quick: p.quick,
 		}
 		rt.operation = doc.add(rt, p, roles(rule))
 		out.routes = append(out.routes, rt)

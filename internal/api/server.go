@@ -17,8 +17,9 @@ func Server(handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *h
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, stopping)
 		},
-		Handler:   secured(handler),
-		TLSConfig: tlsConfig,
+		ConnContext: counting,
+		Handler:     secured(handler),
+		TLSConfig:   tlsConfig,
 		// A client that sends its header in drops holds a connection, not more.
 		ReadHeaderTimeout: 5 * time.Second,
 		// A megabyte in 30 s is 35 kB/s.
@@ -31,6 +32,8 @@ func Server(handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *h
 		MaxHeaderBytes: 16 << 10,
 		// OPTIONS * gets a problem like other methods.
 		DisableGeneralOptionsHandler: true,
+		// Many requests on one connection hold no more of what arrives than some connections with one each.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100, MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10},
 	}
 	s.RegisterOnShutdown(stop)
 	if logger != nil {

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
+	"sundial/internal/auth"
 	"sundial/internal/query"
 )
 
@@ -48,7 +50,7 @@ func (a *API) streamEvents(x *call, feed query.Feed) reply {
 	}
 	feed.Limit = streamPage
 	s := stream{
-		api: a, feed: feed, secret: bearer(x.r.Header["Authorization"]), request: x.request,
+		api: a, feed: feed, who: x.who, secret: bearer(x.r.Header["Authorization"]), request: x.request,
 		w: x.w, control: http.NewResponseController(x.w), stopping: serverStops(x.r.Context()),
 	}
 	ctx := x.r.Context()
@@ -65,6 +67,7 @@ func (a *API) streamEvents(x *call, feed query.Feed) reply {
 type stream struct {
 	api      *API
 	feed     query.Feed // After is behind what was sent
+	who      auth.Principal
 	secret   string
 	request  string
 	w        http.ResponseWriter
@@ -88,7 +91,7 @@ func (s *stream) run(ctx context.Context) {
 		return
 	}
 	for s.admitted() {
-		page, err := s.api.config.Query.Feed(ctx, s.feed)
+		page, err := s.page(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.api.config.Logger.Warn("a stream of events ends: it will be begun again where it was", "request", s.request, "error", err)
@@ -112,6 +115,16 @@ func (s *stream) run(ctx context.Context) {
 		default:
 		}
 	}
+}
+
+// page reads a page in the turn of the stream's account, as other reads do.
+func (s *stream) page(ctx context.Context) (query.FeedPage, error) {
+	leave, err := s.api.reads.enter(ctx, cmp.Or(s.who.Account, s.who.TokenID), s.who.TokenID)
+	if err != nil {
+		return query.FeedPage{}, err
+	}
+	defer leave()
+	return s.api.config.Query.Feed(ctx, s.feed)
 }
 
 // admitted tells whether the token still works, and the client if it does not.

@@ -69,6 +69,27 @@ func wellFormed(text string) bool {
 	return check(text[:body]) == text[body:]
 }
 
+// Redacted is a text without what may be a secret in it: all that looks like the beginning of one, up to where its characters
+// end. Logs take what clients send, and a token stands in the wrong place sometimes.
+func Redacted(text string) string {
+	for from := 0; ; {
+		at := strings.Index(text[from:], secretPrefix)
+		if at < 0 {
+			return text
+		}
+		begin := from + at + len(secretPrefix)
+		end := begin
+		for end < len(text) && strings.IndexByte(alphabet, text[end]) >= 0 {
+			end++
+		}
+		if end-begin >= checkChars { // fewer are part of a name
+			text = text[:begin] + "..." + text[end:]
+			end = begin
+		}
+		from = end
+	}
+}
+
 // ID is the public id of the token with this secret, "tok_" and the first 20 hex digits of its SHA-256, which a shell
 // can work out too. It does not tell whether there is such a token.
 func ID(secret string) string { return digestOf(secret).id() }

@@ -403,3 +403,19 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 }
+
+func TestSecretsAreRedacted(t *testing.T) {
+	secret := newSecret()
+	for text, want := range map[string]string{
+		"/v1/apps/" + secret: "/v1/apps/sundial_...",
+		secret:               "sundial_...",
+		"a " + secret + " b " + secret[:20] + "/c": "a sundial_... b sundial_.../c",
+		"/v1/accounts/sundial_team":                "/v1/accounts/sundial_team",
+		"sundial_":                                 "sundial_",
+		"/v1/apps":                                 "/v1/apps",
+	} {
+		if got := Redacted(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}

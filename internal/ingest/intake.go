@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"sundial/internal/engine"
 )
@@ -62,6 +63,7 @@ type Intake struct {
 	parking *parking
 	replays *replays
 	metrics *metrics
+	parked  rate.Sometimes // what the log says of events that were parked: metrics count them, and the list has them
 
 	term atomic.Pointer[session] // while this node takes in from NATS
 
@@ -106,7 +108,7 @@ func Open(ctx context.Context, config Config) (*Intake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
-	i := &Intake{config: config, log: log, stream: stream, parking: place}
+	i := &Intake{config: config, log: log, stream: stream, parking: place, parked: rate.Sometimes{First: 100, Interval: time.Second}}
 	i.metrics = newMetrics(i, config.Registerer)
 	i.replays = newReplays(i)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))

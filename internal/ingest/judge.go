@@ -283,7 +283,9 @@ func (i *Intake) keep(ctx context.Context, key parkedKey, b []byte, fact *Notifi
 	if again {
 		return i.still(ctx, key, fact)
 	}
-	i.log.Info("parked an event", "parked", key.String(), "code", code, "account", fact.Account, "app", fact.App)
+	i.parked.Do(func() {
+		i.log.Info("parked an event", "parked", key.String(), "code", code, "account", fact.Account, "app", fact.App)
+	})
 	return Outcome{ID: fact.ID, Outcome: OutcomeParked, Code: code, Text: text, Parked: key.String()}, nil
 }
 

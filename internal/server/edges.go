@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"sundial/internal/api"
 	"sundial/internal/archive"
@@ -28,6 +29,9 @@ func (l *instance) openPast() (*timetravel.Past, error) {
 	return timetravel.New(timetravel.Config{Log: l.log, Archive: l.archive, Store: l.store, Policy: l.config.Policy, Now: l.clock.Now})
 }
 
+// probeKept is how long it is believed that the log can be written: a load balancer asks every few seconds, and a probe is synced.
+const probeKept = time.Second
+
 // openEdges makes the API, and takes commands over NATS by it.
 func (l *instance) openEdges() error {
 	past, err := l.openPast()
@@ -43,7 +47,7 @@ func (l *instance) openEdges() error {
 		Engine: l.engine, Store: l.store, Intake: l.intake, Scheduler: l.scheduler, Tokens: l.access, Secrets: l.openKeeper(), Past: past, Query: reader,
 		Head: l.log.Head,
 		Checks: []api.Check{
-			{Name: "log_writable", Look: func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }},
+			{Name: "log_writable", Look: api.Kept(func(ctx context.Context) (string, error) { return "", l.log.Probe(ctx) }, probeKept)},
 			{Name: "intake", Look: l.intake.Look},
 			{Name: "secrets", Look: l.secretsCheck},
 			{Name: "log_synced", Look: func(context.Context) (string, error) { return l.config.syncs(), nil }},

@@ -92,12 +92,13 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	s.gate.serve(first.handler)
 
 	s.http = api.Server(&s.gate, s.Config.TLS, s.Config.Logger)
+	listener := api.NewConnections(s.Config.ConnectionsPerAddress, s.Config.ConnectionsPerToken).Listen(s.listener)
 	s.background.Go(func() {
 		var err error
 		if s.Config.TLS != nil {
-			err = s.http.ServeTLS(s.listener, "", "")
+			err = s.http.ServeTLS(listener, "", "")
 		} else {
-			err = s.http.Serve(s.listener)
+			err = s.http.Serve(listener)
 		}
 		if !errors.Is(err, http.ErrServerClosed) {
 			s.end(fmt.Errorf("serving HTTP: %w", err))
