@@ -150,17 +150,29 @@ func (row *command) serve(a *API, x *call) reply {
 			return problem
 		}
 	default:
-		if text, problem, fine = form(x.r, text); !fine {
-			return problem
-		}
-		if len(text) == 0 && row.lenient {
-			text = emptyBody
-		}
-		if given, problem, fine = row.parse(text, app, x.r.PathValue("id")); !fine {
+		if given, problem, fine = row.read(x, text, app); !fine {
 			return problem
 		}
 	}
 	return a.execute(x.r.Context(), row, given, instruction{account, x.who, x.key, x.request, x.r.Header["If-Match"]})
+}
+
+// read makes the command of a body; of a large one in its account's turn, as it keeps a processor busy for a while.
+func (row *command) read(x *call, text []byte, app domain.AppID) (given parsedCommand, problem reply, fine bool) {
+	if len(text) > smallAnswer {
+		leave, problem, fine := x.turn(x.api.reads)
+		if !fine {
+			return given, problem, false
+		}
+		defer leave()
+	}
+	if text, problem, fine = form(x.r, text); !fine {
+		return given, problem, false
+	}
+	if len(text) == 0 && row.lenient {
+		text = emptyBody
+	}
+	return row.parse(text, app, x.r.PathValue("id"))
 }
 
 // instruction is what comes with a command, whichever way it came.

@@ -129,10 +129,19 @@ func (x *call) long() reply {
 
 // inTurn answers a read when it is its account's turn.
 func (x *call) inTurn(t *turns) reply {
-	leave, err := t.enter(x.r.Context(), cmp.Or(x.who.Account, x.who.TokenID), x.who.TokenID)
-	if err != nil {
-		return overloaded.reply().because(err)
+	leave, problem, fine := x.turn(t)
+	if !fine {
+		return problem
 	}
 	defer leave()
 	return x.rt.serve(x.api, x)
+}
+
+// turn waits for the account's turn.
+func (x *call) turn(t *turns) (leave func(), problem reply, fine bool) {
+	leave, err := t.enter(x.r.Context(), cmp.Or(x.who.Account, x.who.TokenID), x.who.TokenID)
+	if err != nil {
+		return nil, overloaded.reply().because(err), false
+	}
+	return leave, reply{}, true
 }
