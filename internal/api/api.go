@@ -31,6 +31,7 @@ import (
 	"sundial/internal/query"
 	"sundial/internal/secrets"
 	"sundial/internal/timetravel"
+	"sundial/internal/turns"
 	"sundial/projections"
 	"sundial/scheduler"
 )
@@ -76,8 +77,8 @@ type API struct {
 	nowhere  *route // for paths that the mux should not see
 	metrics  *metrics
 	limits   limits
-	reads    *turns // of reads that look at more than one thing
-	long     *turns // of reads that may go through all that an account ever did
+	reads    *turns.Turns // of reads that look at more than one thing
+	long     *turns.Turns // of reads that may go through all that an account ever did
 
 	// Those of the constants, shorter in tests.
 	streamPatience, streamHeartbeat time.Duration
@@ -107,8 +108,8 @@ func New(config Config) (*API, error) {
 		mux:            http.NewServeMux(),
 		metrics:        newMetrics(config.Metrics),
 		limits:         limits{rate: config.Rate},
-		reads:          newTurns(reads, max(reads/2, 1)),
-		long:           newTurns(longReads, longReads/2),
+		reads:          turns.New(reads, max(reads/2, 1)),
+		long:           turns.New(longReads, longReads/2),
 		streamPatience: streamPatience, streamHeartbeat: streamHeartbeat,
 		process: strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"sundial/internal/turns"
 )
 
 const (
@@ -128,7 +130,7 @@ func (x *call) long() reply {
 }
 
 // inTurn answers a read when it is its account's turn.
-func (x *call) inTurn(t *turns) reply {
+func (x *call) inTurn(t *turns.Turns) reply {
 	leave, problem, fine := x.turn(t)
 	if !fine {
 		return problem
@@ -138,8 +140,8 @@ func (x *call) inTurn(t *turns) reply {
 }
 
 // turn waits for the account's turn.
-func (x *call) turn(t *turns) (leave func(), problem reply, fine bool) {
-	leave, err := t.enter(x.r.Context(), cmp.Or(x.who.Account, x.who.TokenID), x.who.TokenID)
+func (x *call) turn(t *turns.Turns) (leave func(), problem reply, fine bool) {
+	leave, err := t.Enter(x.r.Context(), cmp.Or(x.who.Account, x.who.TokenID), x.who.TokenID)
 	if err != nil {
 		return nil, overloaded.reply().because(err), false
 	}

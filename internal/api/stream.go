@@ -119,7 +119,7 @@ func (s *stream) run(ctx context.Context) {
 
 // page reads a page in the turn of the stream's account, as other reads do.
 func (s *stream) page(ctx context.Context) (query.FeedPage, error) {
-	leave, err := s.api.reads.enter(ctx, cmp.Or(s.who.Account, s.who.TokenID), s.who.TokenID)
+	leave, err := s.api.reads.Enter(ctx, cmp.Or(s.who.Account, s.who.TokenID), s.who.TokenID)
 	if err != nil {
 		return query.FeedPage{}, err
 	}

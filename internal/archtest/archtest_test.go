@@ -88,7 +88,7 @@ var (
 // smallest are the leaves that every room but domain may import: each is one thing that must not be written twice.
 var smallest = []string{
 	"internal/accountid", "internal/atomicbatch", "internal/jserror", "internal/mediatype", "internal/pagesum", "internal/pause", "internal/search",
-	"internal/streams", "internal/terminal", "internal/wholefile",
+	"internal/streams", "internal/terminal", "internal/turns", "internal/wholefile",
 }
 
 // pure is what domain may import beside the listed modules: packages that compute, and nothing else. Add a package

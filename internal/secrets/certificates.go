@@ -50,7 +50,7 @@ func (c *Keeper) sealNew(
 	ctx context.Context, app *domain.App, cmd domain.AddCertificate, fields map[string]jsontext.Value,
 ) (domain.Command, func(context.Context), error) {
 	var parsed pushcert.Parsed
-	err := c.read(ctx, func() (err error) {
+	err := c.read(ctx, app.Account, func() (err error) {
 		parsed, err = pushcert.Parse(cmd.Content.Platform, fields, c.now())
 		return err
 	})
@@ -119,7 +119,7 @@ func (c *Keeper) sealChange(
 	}
 	cmd.Seen = present.Content()
 	var parsed pushcert.Parsed
-	err := c.read(ctx, func() (err error) {
+	err := c.read(ctx, app.Account, func() (err error) {
 		parsed, err = pushcert.Edit(pushcert.Parsed{Platform: present.Platform, Public: present.Fields}, fields, c.now())
 		return err
 	})

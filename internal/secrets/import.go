@@ -72,9 +72,12 @@ func (i ImportApp) content(ctx context.Context, c *Keeper, _ string) (domain.Com
 	return i.printed(ctx, c, parsed)
 }
 
+// operators have one turn for all that they import.
+const operators = ""
+
 // readable parses what is to be sealed, whether it has expired or not.
 func (i ImportApp) readable(ctx context.Context, c *Keeper) (parsed []pushcert.Parsed, err error) {
-	err = c.read(ctx, func() (err error) {
+	err = c.read(ctx, operators, func() (err error) {
 		parsed, err = i.parse(ctx, c.config.Engine.Policy().Certificates, time.Time{})
 		return err
 	})
@@ -127,7 +130,7 @@ func (i ImportApp) seal(ctx context.Context, c *Keeper, _ string) (domain.Comman
 
 // sealNew seals what a new app comes with.
 func (i ImportApp) sealNew(ctx context.Context, c *Keeper, cmd *domain.ImportApp, parsed []pushcert.Parsed) error {
-	err := c.read(ctx, func() error {
+	err := c.read(ctx, operators, func() error {
 		_, err := i.parse(ctx, c.config.Engine.Policy().Certificates, c.now())
 		return err
 	})

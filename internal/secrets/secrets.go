@@ -22,6 +22,7 @@ import (
 
 	"sundial/domain"
 	"sundial/internal/engine"
+	"sundial/internal/turns"
 	"sundial/internal/vault"
 	"sundial/projections"
 )
@@ -38,7 +39,7 @@ type Config struct {
 // Keeper is safe for concurrent use.
 type Keeper struct {
 	config  Config
-	reading chan struct{} // a place for each certificate that is read at once
+	reading *turns.Turns  // of who has certificates read
 	wake    chan struct{} // something that was deleted still has keys
 }
 
@@ -50,7 +51,7 @@ func New(config Config) *Keeper {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{config, make(chan struct{}, maxReading), make(chan struct{}, 1)}
+	return &Keeper{config, turns.New(maxReading, maxReading), make(chan struct{}, 1)}
 }
 
 // secretive is a command that custody makes the domain's of.
@@ -229,15 +230,14 @@ func (c *Keeper) Sweep(ctx context.Context) error {
 	return errors.Join(failed, err)
 }
 
-// read lends a place to read a certificate in.
-func (c *Keeper) read(ctx context.Context, read func() error) error {
-	select {
-	case c.reading <- struct{}{}:
-		defer func() { <-c.reading }()
-		return read()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: too many certificates are being read: %w", engine.ErrUnavailable, context.Cause(ctx))
+// read lends a place to read a certificate in, by turns of the accounts.
+func (c *Keeper) read(ctx context.Context, account string, read func() error) error {
+	leave, err := c.reading.Enter(ctx, account, "")
+	if err != nil {
+		return fmt.Errorf("%w: too many certificates are being read: %w", engine.ErrUnavailable, err)
 	}
+	defer leave()
+	return read()
 }
 
 // deleted says whether what has keys was deleted. What is not in the log yet was not.

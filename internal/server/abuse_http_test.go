@@ -127,7 +127,9 @@ func (a *abused) p99(client *http.Client, long time.Duration, least int) (p99, m
 		all = append(all, a.one(client, len(all)))
 	}
 	slices.Sort(all)
-	at := func(q float64) time.Duration { return all[min(int(q*float64(len(all))), len(all)-1)].Round(100 * time.Microsecond) }
+	at := func(q float64) time.Duration {
+		return all[min(int(q*float64(len(all))), len(all)-1)].Round(100 * time.Microsecond)
+	}
 	return at(0.99), at(0.5), len(all)
 }
 
@@ -186,7 +188,9 @@ func TestAbuseOverHTTP(t *testing.T) {
 			a.each(ctx, func(c *http.Client, n int) { a.ask(ctx, c, a.loud.reader, http.MethodGet, reads[n%len(reads)], "") })
 		}},
 		{"forecasts", func(ctx context.Context) {
-			a.each(ctx, func(c *http.Client, _ int) { a.ask(ctx, c, a.loud.reader, http.MethodGet, "/v1/transitions?limit=500", "") })
+			a.each(ctx, func(c *http.Client, _ int) {
+				a.ask(ctx, c, a.loud.reader, http.MethodGet, "/v1/transitions?limit=500", "")
+			})
 		}},
 		{"pages of events", func(ctx context.Context) {
 			a.each(ctx, func(c *http.Client, _ int) { a.ask(ctx, c, a.loud.reader, http.MethodGet, "/v1/events?limit=500", "") })
@@ -388,7 +392,9 @@ func TestAbuseRefusals(t *testing.T) {
 	a := startAbused(t, 16)
 	secret := a.loud.owner
 	for name, do := range map[string]func(ctx context.Context, c *http.Client){
-		"refused":     func(ctx context.Context, c *http.Client) { a.ask(ctx, c, a.loud.reader, http.MethodPost, "/v1/tokens", "{}") },
+		"refused": func(ctx context.Context, c *http.Client) {
+			a.ask(ctx, c, a.loud.reader, http.MethodPost, "/v1/tokens", "{}")
+		},
 		"not found":   func(ctx context.Context, c *http.Client) { a.ask(ctx, c, "", http.MethodGet, "/v1/"+secret, "") },
 		"not a token": func(ctx context.Context, c *http.Client) { a.ask(ctx, c, "x", http.MethodGet, "/v1/apps", "") },
 		"ready":       func(ctx context.Context, c *http.Client) { a.ask(ctx, c, "", http.MethodGet, "/readyz", "") },

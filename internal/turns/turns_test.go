@@ -1,4 +1,4 @@
-package api
+package turns
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 
 // Whoever waits comes in turns of the accounts, and within one of its tokens, however many another has sent.
 func TestTurns(t *testing.T) {
-	q := newTurns(1, 1)
-	first, err := q.enter(t.Context(), "a", "a1")
+	q := New(1, 1)
+	first, err := q.Enter(t.Context(), "a", "a1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestTurns(t *testing.T) {
 		before := waitingFor(q)
 		q.mu.Unlock()
 		asking.Go(func() {
-			leave, err := q.enter(t.Context(), account, token)
+			leave, err := q.Enter(t.Context(), account, token)
 			if err != nil {
 				t.Error(err)
 				return
@@ -59,7 +59,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-func waitingFor(q *turns) (n int) {
+func waitingFor(q *Turns) (n int) {
 	for _, a := range q.accounts {
 		for _, line := range a.tokens {
 			n += len(line.queue)
@@ -71,7 +71,7 @@ func waitingFor(q *turns) (n int) {
 // No place is lost or given twice, also where those who wait leave; no account has more than its part.
 func TestTurnsUnderLoad(t *testing.T) {
 	const places, most = 4, 3
-	q := newTurns(places, most)
+	q := New(places, most)
 	var inside atomic.Int64
 	var working sync.WaitGroup
 	left := atomic.Int64{}
@@ -84,7 +84,7 @@ func TestTurnsUnderLoad(t *testing.T) {
 					if rand.IntN(3) == 0 {
 						go cancel(errors.New("left"))
 					}
-					leave, err := q.enter(ctx, fmt.Sprint(account), fmt.Sprint(token))
+					leave, err := q.Enter(ctx, fmt.Sprint(account), fmt.Sprint(token))
 					if err != nil {
 						left.Add(1)
 						cancel(nil)
@@ -108,7 +108,7 @@ func TestTurnsUnderLoad(t *testing.T) {
 	t.Logf("%d left before their turn", left.Load())
 	all := make([]func(), 0, places)
 	for n := range places { // each of another account
-		leave, err := q.enter(t.Context(), fmt.Sprint("then-", n), "t")
+		leave, err := q.Enter(t.Context(), fmt.Sprint("then-", n), "t")
 		if err != nil {
 			t.Fatal(err)
 		}

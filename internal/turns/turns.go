@@ -1,13 +1,14 @@
-package api
+// Package turns lets a few work at once, by turns of those who ask.
+package turns
 
 import (
 	"context"
 	"sync"
 )
 
-// turns lets so many work at once, by turns of the accounts that ask, and within one of its tokens: whoever sends a thousand
-// requests waits for itself. Tokens of no account count as an account each.
-type turns struct {
+// Turns lets so many work at once, by turns of the accounts that ask, and within one of its tokens: whoever sends a thousand
+// requests waits for itself. It is safe for concurrent use.
+type Turns struct {
 	mu       sync.Mutex
 	free     int
 	most     int // places that one account may have at once
@@ -34,12 +35,13 @@ type turn struct {
 	left bool          // it waits no longer
 }
 
-func newTurns(places, most int) *turns {
-	return &turns{free: places, most: most, accounts: map[string]*accountTurns{}}
+// New makes turns with so many places, of which one account has at most a part.
+func New(places, most int) *Turns {
+	return &Turns{free: places, most: most, accounts: map[string]*accountTurns{}}
 }
 
-// enter waits for a place until the context ends.
-func (t *turns) enter(ctx context.Context, account, token string) (leave func(), err error) {
+// Enter waits for a place until the context ends.
+func (t *Turns) Enter(ctx context.Context, account, token string) (leave func(), err error) {
 	t.mu.Lock()
 	a := t.accounts[account]
 	if a == nil {
@@ -84,7 +86,7 @@ func (t *turns) enter(ctx context.Context, account, token string) (leave func(),
 }
 
 // leave gives a place back, and to whoever is next.
-func (t *turns) leave(a *accountTurns) {
+func (t *Turns) leave(a *accountTurns) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.free++
@@ -95,7 +97,7 @@ func (t *turns) leave(a *accountTurns) {
 }
 
 // next gives a place to the next one that may have it; false if there is none.
-func (t *turns) next() bool {
+func (t *Turns) next() bool {
 	for range len(t.waiting) {
 		a := t.waiting[0]
 		t.waiting = t.waiting[1:]
@@ -140,7 +142,7 @@ func (a *accountTurns) next() *turn {
 }
 
 // forget drops an account that has nothing and waits for nothing.
-func (t *turns) forget(a *accountTurns) {
+func (t *Turns) forget(a *accountTurns) {
 	if a.working == 0 && len(a.tokens) == 0 && t.accounts[a.name] == a {
 		delete(t.accounts, a.name)
 	}
