@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 )
@@ -71,7 +72,7 @@ func (x *call) arriving(r io.Reader, limit int) (text []byte, problem reply, fin
 		}
 		n, err := r.Read(text[len(text):cap(text)])
 		switch text = text[:len(text)+n]; {
-		case err == io.EOF: //nolint:errorlint // a Reader gives it as it is
+		case errors.Is(err, io.EOF):
 			return text, reply{}, true, nil
 		case err != nil:
 			return nil, reply{}, true, err

@@ -54,7 +54,7 @@ func startAbused(t *testing.T, connections int) *abused {
 	})
 	a.url = a.server.HTTPURL()
 	operator := operatorOf(t, a.server)
-	make := func(account string, apps int) customer {
+	customerOf := func(account string, apps int) customer {
 		c := customer{account: account}
 		for n := range apps {
 			c.app = operator.create(account, fmt.Sprintf("app %d", n))
@@ -70,7 +70,7 @@ func startAbused(t *testing.T, connections int) *abused {
 		}
 		return c
 	}
-	a.quiet, a.loud = make("quiet", 3), make("loud", 60)
+	a.quiet, a.loud = customerOf("quiet", 3), customerOf("loud", 60)
 	return a
 }
 
