@@ -50,7 +50,11 @@ func (w *harness) answers(s *Store) []string {
 			}
 			return fmt.Sprint(row.Sequence, row.Hash, string(text)), err
 		})
-		for n := range w.commands {
+		every := 1
+		if id != "acme" {
+			every = 17 // most of them are other accounts' commands
+		}
+		for n := 0; n < w.commands; n += every {
 			ask(fmt.Sprint("command ", n), func() (any, error) { return s.Seen(ctx, id, fmt.Sprint("command-", n+1)) })
 		}
 		for _, app := range slices.Sorted(maps.Keys(w.accounts[id].Account.Apps)) {
