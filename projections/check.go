@@ -107,7 +107,7 @@ func Check(ctx context.Context, config Config, progress func(done, total uint64)
 func damageIn(config Config, found error) Difference {
 	const named = 10
 	d := Difference{Kind: "file", Key: fileName, Serving: "is damaged: " + found.Error()}
-	if pages, err := DamagedPages(config.Dir, named); err == nil && len(pages) > 0 {
+	if pages, err := damagedPages(config.Dir, named); err == nil && len(pages) > 0 {
 		d.Serving = "is damaged: not what was written are pages " + strings.Trim(fmt.Sprint(pages), "[]")
 	}
 	return d

@@ -179,9 +179,9 @@ func (c *conn) home(path string) (checkpoint, error) {
 	return at, nil
 }
 
-// DamagedPages lists the pages of the serving file in a directory that are not what was written, at most limit of them: whoever
-// wants to know without reading the log. Nobody may have the file open; a file that is not there has none.
-func DamagedPages(dir string, limit int) ([]uint64, error) {
+// damagedPages lists the pages of the serving file in a directory that are not what was written, at most limit of them. A file
+// that is not there has none.
+func damagedPages(dir string, limit int) ([]uint64, error) {
 	path := filepath.Join(dir, fileName)
 	if found, err := exists(path); err != nil || !found {
 		return nil, err

@@ -168,7 +168,7 @@ func TestEveryPageIsHealed(t *testing.T) {
 		spoiled[""][page*pagesum.PageSize+random.IntN(pagesum.PageSize)] ^= 1 << random.IntN(8)
 		spoiled.put(t, dir)
 		differences, err := Check(t.Context(), w.config(), nil)
-		if found, wrong := DamagedPages(dir, 10); wrong != nil || !slices.Equal(found, []uint64{uint64(page) + 1}) {
+		if found, wrong := damagedPages(dir, 10); wrong != nil || !slices.Equal(found, []uint64{uint64(page) + 1}) {
 			t.Errorf("page %d: damaged are %v, %v", page+1, found, wrong)
 		}
 		spoiled.put(t, dir)

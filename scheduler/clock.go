@@ -39,25 +39,35 @@ var ErrClockDamaged = errors.New("the sandbox's clock is damaged")
 // time alone, without a checksum, is what earlier programs wrote, and what people write.
 func OpenSandbox(path string, start time.Time) (*Sandbox, error) {
 	s := &Sandbox{path: path, now: domain.InstantOf(start)}
-	kept, err := os.ReadFile(path)
+	kept, summed, err := readSandbox(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return s, s.keep(s.now)
 	case err != nil:
-		return nil, fmt.Errorf("the sandbox's clock: %w", err)
+		return nil, err
 	}
-	said, sum, summed := strings.Cut(strings.TrimSuffix(string(kept), "\n"), " ")
-	err = s.now.UnmarshalText([]byte(said))
-	if summed && sum != sumOf(said) {
-		err = errors.New("its checksum does not hold")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w\n  fix: write a time such as 2021-01-01T00:00:00.000Z into %s, not before the latest that the log has", ErrClockDamaged, err, path)
-	}
+	s.now = kept
 	if !summed {
 		return s, s.keep(s.now)
 	}
 	return s, nil
+}
+
+// readSandbox reads the time in a clock's file, and tells whether it has a checksum. ErrClockDamaged if it is not whole.
+func readSandbox(path string) (now domain.Instant, summed bool, err error) {
+	kept, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false, fmt.Errorf("the sandbox's clock: %w", err)
+	}
+	said, sum, summed := strings.Cut(strings.TrimSuffix(string(kept), "\n"), " ")
+	err = now.UnmarshalText([]byte(said))
+	if summed && sum != sumOf(said) {
+		err = errors.New("its checksum does not hold")
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w\n  fix: write a time such as 2021-01-01T00:00:00.000Z into %s, not before the latest that the log has", ErrClockDamaged, err, path)
+	}
+	return now, summed, err
 }
 
 // sumOf is the checksum that stands behind a time in the file.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -91,13 +90,10 @@ func Open(config Config) (*Archive, error) {
 	return a, nil
 }
 
-// headerBegin precedes the log's identity in the header.
-const headerBegin = "sundial archive 1 "
-
 // header names the log that the file is a copy of.
 func (a *Archive) header() []byte {
 	h := make([]byte, headerSize)
-	copy(h, headerBegin+a.config.Log.Identity())
+	copy(h, "sundial archive 1 "+a.config.Log.Identity())
 	return h
 }
 
@@ -162,41 +158,6 @@ func (a *Archive) confirm(ctx context.Context) error {
 		return fmt.Errorf("archive: emptying: %w", err)
 	}
 	return nil
-}
-
-// Damaged lists the positions whose commits in the archive of a directory are not what was written, at most limit of them. They
-// are read from the log instead, so nothing is wrong that is answered; a disk may be. Nobody may have the archive open. Where
-// there is none, nothing is damaged; 0 stands for a header that is not one.
-func Damaged(dir string, limit int) (positions []uint64, err error) {
-	a := new(Archive)
-	a.data, err = os.Open(filepath.Join(dir, dataFile))
-	if err == nil {
-		a.index, err = os.Open(filepath.Join(dir, indexFile))
-	}
-	defer a.Close() //nolint:errcheck // it was only read
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("archive: %w", err)
-	}
-	header := make([]byte, headerSize)
-	if _, err := a.data.ReadAt(header, 0); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("archive: %w", err)
-	}
-	if !bytes.HasPrefix(header, []byte(headerBegin)) {
-		positions = append(positions, 0)
-	}
-	size, err := a.index.Stat()
-	if err != nil {
-		return positions, fmt.Errorf("archive: %w", err)
-	}
-	for position := uint64(1); position <= uint64(size.Size())/entrySize && len(positions) < limit; position++ { //nolint:gosec // a size is not negative
-		if _, _, err := a.get(position); err != nil {
-			positions = append(positions, position)
-		}
-	}
-	return positions, nil
 }
 
 // Close closes the files; Run must have ended.

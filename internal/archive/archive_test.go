@@ -152,43 +152,6 @@ func TestEveryCommitIsRead(t *testing.T) {
 	w.check(t, again)
 }
 
-// TestDamagedCommitsAreListed and read from the log.
-func TestDamagedCommitsAreListed(t *testing.T) {
-	w, dir := newWorld(t, 9), t.TempDir()
-	if damaged, err := Damaged(dir, 10); err != nil || len(damaged) > 0 {
-		t.Errorf("without an archive %v, %v", damaged, err)
-	}
-	a := w.open(t, dir)
-	w.catchUp(t, a)
-	_, at, err := a.get(4)
-	if err == nil {
-		err = a.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if damaged, err := Damaged(dir, 10); err != nil || len(damaged) > 0 {
-		t.Errorf("a whole archive: %v, %v", damaged, err)
-	}
-	path := filepath.Join(dir, dataFile)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[at+prefixSize+20] ^= 1
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if damaged, err := Damaged(dir, 10); err != nil || !slices.Equal(damaged, []uint64{4}) {
-		t.Errorf("damaged are %v, %v; want 4", damaged, err)
-	}
-	again := w.open(t, dir)
-	if err := again.confirm(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.check(t, again)
-}
-
 // TestRunFollowsTheLog and ends with its context.
 func TestRunFollowsTheLog(t *testing.T) {
 	w := newWorld(t, 5)
