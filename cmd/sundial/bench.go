@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -57,7 +58,7 @@ func (b *benchCmd) Run(ctx context.Context, c *console) error {
 		Dir: b.Data, Slot: time.Duration(b.Seconds * float64(time.Second)), Part: b.Part, Profile: b.CPUProfile,
 		Progress: func(line string) { fmt.Fprintln(c.err, line) },
 	}
-	defer runtime.KeepAlive(tuneMemory())
+	defer runtime.KeepAlive(tuneMemory(newLogger(c.err, slog.LevelWarn, "text")))
 	var figures, limits []bench.Result
 	var err error
 	if len(b.Only) == 0 || len(only) > 0 {

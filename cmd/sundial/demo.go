@@ -71,7 +71,7 @@ func (v *demoCmd) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	s := server.New(config)
-	defer runtime.KeepAlive(tuneMemory())
+	defer runtime.KeepAlive(tuneMemory(config.Logger))
 	if err := s.Start(ctx); err != nil {
 		return err
 	}

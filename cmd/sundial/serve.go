@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -132,7 +130,7 @@ func (v *serveCmd) Run(ctx context.Context, c *console) error {
 		config.Logger.Warn("lines of this log were lost, as nobody read standard error", "lines", lost)
 	})
 	defer goOn(config.Logger)()
-	defer runtime.KeepAlive(tuneMemory())
+	defer runtime.KeepAlive(tuneMemory(config.Logger))
 	s := server.New(config)
 	if err := s.Start(ctx); err != nil {
 		return err
@@ -155,19 +153,4 @@ func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// tuneMemory has the collector run when the heap has grown by half rather than doubled, unless the environment says
-// otherwise: with a million apps most of the heap is the NATS server's index, which lives long, so that doubling it would
-// be waste. There is no limit (GOMEMLIMIT): the collector would spin where the data has outgrown it.
-//
-// What it gives is to be kept alive: nothing but addresses, to which nobody writes, so that the system gives it no memory.
-// The collector counts it as heap, and so lets some 128 MB of garbage gather where the heap is small; after every 20 MB,
-// as it would be, a sixth of the processor's time went to collecting.
-func tuneMemory() (heapFloor []byte) {
-	if os.Getenv("GOGC") != "" {
-		return nil
-	}
-	debug.SetGCPercent(50)
-	return make([]byte, 256<<20)
 }
