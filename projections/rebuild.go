@@ -16,11 +16,12 @@ import (
 
 // Limits of a build, where nobody waits for a batch: a row that many commits change is written once for all commits
 // of one batch, so it is larger than while serving, but not so large that the writer has nothing to do meanwhile. In
-// memory it holds some 200 MB.
+// memory it holds some 200 MB. Where memory is short, they are shared out (share).
 const (
 	buildWorth = 10_000
 	buildBatch = 50_000
 	buildApps  = 200_000
+	buildCache = 128 << 10 // of SQLite, in KB
 )
 
 // closeEnough is how many commits a rebuild may lag when it swaps: while it catches up with them, reads see nothing
@@ -145,7 +146,7 @@ func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path strin
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{config: config, codec: codec, batch: buildBatch, apps: buildApps}
+	b := &builder{config: config, codec: codec, batch: share(buildBatch), apps: share(buildApps)}
 	if b.writer, err = newWriter(c, config.registered()); err == nil {
 		b.lookup, err = newLookup(c)
 	}
@@ -162,7 +163,7 @@ func newBuilder(config Config, codec *eventstore.Codec[domain.Event], path strin
 func (b *builder) build(ctx context.Context, upTo uint64, progress func(done, total uint64)) error {
 	if upTo > b.at.position {
 		p := &pipeline{
-			log: b.config.Log, codec: b.codec, batch: b.batch, worth: buildWorth, upTo: upTo,
+			log: b.config.Log, codec: b.codec, batch: b.batch, worth: share(buildWorth), upTo: upTo,
 			folder: newFolder(b, b.at, b.apps, b.config.registered()),
 		}
 		p.write = func(written *batch) error {

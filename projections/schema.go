@@ -52,12 +52,12 @@ var readingPragmas = []string{"query_only = 1", "cache_size = -2048", "temp_stor
 // buildingPragmas are for a file that nobody else sees until it is done: no journal and no syncs. It is synced as a
 // whole before it is put in its place.
 var buildingPragmas = []string{
-	"journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -131072", "temp_store = FILE",
+	"journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = FILE",
 }
 
 // create makes an empty file of projections of a log.
 func create(path, log string, projections []projection) (*conn, error) {
-	c, err := connect(path, false, append([]string{fmt.Sprintf("page_size = %d", pageSize)}, buildingPragmas...))
+	c, err := connect(path, false, append([]string{fmt.Sprintf("page_size = %d", pageSize), fmt.Sprintf("cache_size = -%d", share(buildCache))}, buildingPragmas...))
 	if err != nil {
 		return nil, err
 	}
