@@ -32,8 +32,15 @@ func (s *Store) watch(ctx, subscribed context.Context) (*following, error) {
 	}
 	f := &following{watcher: w}
 	held := map[string]bool{}
+	var silent <-chan time.Time // never, on a cluster
 	for {
+		if s.config.Alone {
+			silent = time.After(s.config.silence)
+		}
 		select {
+		case <-silent:
+			f.close()
+			return nil, errSilent
 		case <-ctx.Done():
 			f.close()
 			return nil, fmt.Errorf("auth: reading the tokens: %w", context.Cause(ctx))
@@ -61,12 +68,16 @@ func (s *Store) applyChange(f *following, update jetstream.KeyValueEntry) {
 	}
 	e, err := decode(update.Key(), update.Revision(), update.Value())
 	if err != nil {
+		if s.unreadable(update.Key(), update.Revision()) {
+			s.config.Log.Error("a stored token cannot be read: it counts as the ledger has it, and is written there again", "error", err)
+			return
+		}
 		s.config.Log.Error("a stored token cannot be read, so nobody is let in by it; was it written by a later version?",
 			"error", err)
 		s.drop(update.Key())
 		return
 	}
-	s.put(e)
+	s.put(s.judge(e))
 }
 
 // retain drops the tokens that the bucket no longer holds; one above the revision was made after it was read.
@@ -121,6 +132,9 @@ func (s *Store) follow(ctx context.Context, f *following) {
 			alarm.Stop()
 		}
 		tended = s.endExpired(tended)
+		if err := s.writeAgain(ctx); err != nil {
+			s.config.Log.Error("tokens that the stream has otherwise than the ledger could not be written there again; trying again", "error", err)
+		}
 		if f != nil && s.keepsUp(ctx, f) {
 			continue
 		}

@@ -43,7 +43,13 @@ type Config struct {
 	// it can be closed. It may be called twice, must not wait for long, and must not call the store.
 	Ended func(tokenID string)
 
-	tendEvery time.Duration // for tests
+	// Ledger is the file that the bucket is held against, made where there is none; "" for none. Each directory has its own.
+	Ledger string
+
+	// Alone says that the NATS server is in this process, and nobody else writes to it.
+	Alone bool
+
+	tendEvery, silence time.Duration // for tests
 }
 
 // Store keeps the tokens of a deployment: in a JetStream bucket that every node follows, and in memory on each.
@@ -52,12 +58,16 @@ type Store struct {
 	kv     jetstream.KeyValue
 	config Config
 
+	ledger *ledger // nil: none
+
 	making sync.Mutex // one token is made at a time, so that MaxTokens holds on this node
 
 	mu     sync.RWMutex // guards what follows
 	byID   map[string]*entry
 	byHash map[digest]*entry
 	expiry time.Time // before which no token expires; zero if none does
+
+	mending []*entry // that the bucket is to have as the ledger has them
 
 	stop context.CancelFunc
 	done chan struct{} // closed when nothing follows any more
@@ -70,15 +80,8 @@ func Open(ctx context.Context, js jetstream.JetStream, config Config) (*Store, e
 		return nil, errors.New("auth: a clock is needed to tell expired tokens")
 	}
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
-	config.tendEvery = cmp.Or(config.tendEvery, tendEvery)
-	kv, err := streams.OpenBucket(ctx, js, jetstream.KeyValueConfig{
-		Bucket:       bucket,
-		Description:  "hashes of Sundial's access tokens",
-		History:      1,
-		MaxValueSize: maxRecord,
-		Storage:      jetstream.FileStorage,
-		Replicas:     max(config.Replicas, 1),
-	})
+	config.tendEvery, config.silence = cmp.Or(config.tendEvery, tendEvery), cmp.Or(config.silence, silence)
+	kv, err := config.open(ctx, js)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -86,16 +89,44 @@ func Open(ctx context.Context, js jetstream.JetStream, config Config) (*Store, e
 		kv: kv, config: config, done: make(chan struct{}),
 		byID: map[string]*entry{}, byHash: map[digest]*entry{},
 	}
+	damaged := 0
+	if config.Ledger != "" {
+		if s.ledger, damaged, err = openLedger(config.Ledger); err != nil {
+			return nil, err
+		}
+	}
 	// The subscription outlives the call, so the caller's deadline must not end it.
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	f, err := s.watch(ctx, following)
+	if errors.Is(err, errSilent) {
+		if err = s.repair(ctx, js); err == nil {
+			f, err = s.watch(ctx, following)
+		}
+	}
+	if err == nil {
+		if err = s.settle(ctx, damaged); err != nil {
+			f.close()
+		}
+	}
 	if err != nil {
 		stop()
 		return nil, err
 	}
 	go s.follow(following, f)
 	return s, nil
+}
+
+// open binds to the bucket, and makes it if there is none.
+func (c Config) open(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, error) {
+	return streams.OpenBucket(ctx, js, jetstream.KeyValueConfig{
+		Bucket:       bucket,
+		Description:  "hashes of Sundial's access tokens",
+		History:      1,
+		MaxValueSize: maxRecord,
+		Storage:      jetstream.FileStorage,
+		Replicas:     max(c.Replicas, 1),
+	})
 }
 
 // Close ends following and waits for it.
@@ -179,6 +210,9 @@ func (s *Store) create(ctx context.Context, n NewToken, secret string) (Token, e
 	if err != nil {
 		return Token{}, fmt.Errorf("auth: storing a token: %w", err)
 	}
+	if err := s.noted(e); err != nil {
+		return Token{}, err
+	}
 	s.put(e)
 	return e.Token, nil
 }
@@ -230,7 +264,7 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 		}
 		if !e.RevokedAt.IsZero() {
 			s.put(e)
-			return nil
+			return s.noted(e)
 		}
 		e.RevokedAt = s.config.Now().UTC().Truncate(time.Millisecond)
 		data, err := e.encode()
@@ -245,9 +279,17 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 			return fmt.Errorf("auth: revoking a token: %w", err)
 		}
 		s.put(e)
-		return nil
+		return s.noted(e)
 	}
 	return fmt.Errorf("auth: revoking %s: it was changed by others %d times meanwhile; try again", id, maxConflicts)
+}
+
+// noted puts down in the ledger how a token stands, if there is one.
+func (s *Store) noted(e *entry) error {
+	if s.ledger == nil {
+		return nil
+	}
+	return s.ledger.note(e)
 }
 
 // validID keeps out what is not a key of the bucket.

@@ -72,7 +72,7 @@ func survey(path string) (strange string, started bool, err error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == IdentityFile, name == datadir.MarksFile, name == auth.TokenFile, name == SandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
+		case name == IdentityFile, name == datadir.MarksFile, name == auth.TokenFile, name == auth.LedgerFile, name == SandboxFile, name == archiveDir, strings.HasPrefix(name, "projections"):
 			started = true
 		case name == lockFile, name == NATSDir, name == socketFile, name == lostAndFound,
 			name == RootFile, strings.HasPrefix(name, "."), strings.HasPrefix(name, SandboxFile+"."):

@@ -127,6 +127,7 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 func (l *instance) openAccess(ctx context.Context) (err error) {
 	l.access, err = auth.Open(ctx, l.js, auth.Config{
 		Replicas: l.config.Replicas, Log: l.config.Logger, Ended: l.disconnect,
+		Ledger: l.dir.file(auth.LedgerFile), Alone: l.config.Outside == nil,
 		Now: time.Now, //nolint:forbidigo // tokens are made and used in real time, in a sandbox too
 	})
 	if err != nil {

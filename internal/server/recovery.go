@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"sundial/internal/auth"
 	"sundial/internal/natsd"
 )
 
@@ -21,7 +22,7 @@ const remade = "SUNDIAL_NUMBERS"
 var advice = map[string]string{
 	"SUNDIAL_EVENTS":    "keep a copy of the data directory, and restore the log from the latest backup",
 	"SUNDIAL_KEYS":      "keep a copy of the data directory, and restore this folder from the latest backup; without it no secret of an app can be read again",
-	"KV_SUNDIAL_TOKENS": "keep a copy of the folder and move it away: then there are no tokens but an operator's, which the start writes, and all others are made anew",
+	"KV_SUNDIAL_TOKENS": "keep a copy of the folder and move it away: the start writes the tokens again as " + auth.LedgerFile + " has them",
 	"BILLING":           "keep a copy of the folder and move it away, and have the billing systems send again what was not taken in yet: what was is a duplicate",
 	"PARKED":            "keep a copy of the folder and move it away: what was parked is lost with it, so have the billing systems send again what GET /v1/parked listed",
 	"LIFECYCLE":         "keep a copy of the folder and move it away: what happened is published anew from the log, under the ids that it had",

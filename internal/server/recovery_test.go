@@ -36,7 +36,7 @@ func TestADamagedStreamIsNamedWithWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []struct{ stream, fix string }{
-		{"KV_SUNDIAL_TOKENS", "an operator's, which the start writes"},
+		{"KV_SUNDIAL_TOKENS", "as tokens.ledger has them"},
 		{"SUNDIAL_EVENTS", "restore the log from the latest backup"},
 	} {
 		config := s.Config
