@@ -17,6 +17,11 @@ import (
 // startWithTokens starts a server that lets in by tokens, as the program does.
 func startWithTokens(t *testing.T) (*natsd.Server, *Store) {
 	t.Helper()
+	return startWithClock(t, newClock().Now)
+}
+
+func startWithClock(t *testing.T, now func() time.Time) (*natsd.Server, *Store) {
+	t.Helper()
 	var store *Store
 	var srv *natsd.Server
 	ready := make(chan struct{})
@@ -39,7 +44,7 @@ func startWithTokens(t *testing.T) (*natsd.Server, *Store) {
 			}, true
 		},
 	})
-	store = openStore(t, srv, Config{Now: newClock().Now, Ended: func(id string) { srv.Disconnect(id) }})
+	store = openStore(t, srv, Config{Now: now, Ended: func(id string) { srv.Disconnect(id) }})
 	close(ready)
 	return srv, store
 }
@@ -177,6 +182,26 @@ func TestBillingHearsItsAcknowledgement(t *testing.T) {
 	await(t, "the connection is closed", func() bool { return !nc.IsConnected() })
 	if _, err := nats.Connect(srv.ClientURL(), nats.Token(secret)); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("connecting with a revoked token: %v", err)
+	}
+}
+
+// TestConnectionsEndWithTheirToken, at the moment at which it expires.
+func TestConnectionsEndWithTheirToken(t *testing.T) {
+	srv, store := startWithClock(t, time.Now)
+	token, secret := create(t, store, NewToken{Role: Reader, Account: "acme", Name: "x", ExpiresAt: time.Now().Add(500 * time.Millisecond)})
+	ended := make(chan time.Time, 1)
+	nc, err := nats.Connect(srv.ClientURL(), nats.Token(secret), nats.DisconnectErrHandler(func(*nats.Conn, error) { ended <- time.Now() }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	select {
+	case at := <-ended:
+		if late := at.Sub(token.ExpiresAt); late < 0 || late > 5*time.Second {
+			t.Errorf("ended %s after its token", late)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it goes on 20 s after its token")
 	}
 }
 

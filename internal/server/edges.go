@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"sundial/internal/api"
 	"sundial/internal/archive"
 	"sundial/internal/query"
@@ -58,7 +60,11 @@ func (l *instance) openEdges() error {
 		return err
 	}
 	l.handler = door
-	service, err := rpc.Start(rpc.Config{Conn: l.nc, Commands: api.CommandNames(), Logger: l.config.Logger, Do: func(ctx context.Context, r rpc.Request) rpc.Reply {
+	conn, err := l.connectForCommands()
+	if err != nil {
+		return err
+	}
+	service, err := rpc.Start(rpc.Config{Conn: conn, Commands: api.CommandNames(), Logger: l.config.Logger, Do: func(ctx context.Context, r rpc.Request) rpc.Reply {
 		return rpc.Reply(door.Command(ctx, api.Call(r)))
 	}})
 	if err != nil {
@@ -70,6 +76,20 @@ func (l *instance) openEdges() error {
 		}
 	})
 	return nil
+}
+
+// connectForCommands gives a connection on which nothing but commands comes: what clients send must not stand before what
+// the log is told. On a cluster it is the program's one connection, since there are no limits of ours there anyway.
+func (l *instance) connectForCommands() (*nats.Conn, error) {
+	if l.server == nil {
+		return l.nc, nil
+	}
+	conn, err := l.server.Connect(nats.Name("sundial: commands"))
+	if err != nil {
+		return nil, err
+	}
+	l.onClose(conn.Close)
+	return conn, nil
 }
 
 // syncs says how it is known that what is acknowledged is on disk.
