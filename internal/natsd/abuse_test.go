@@ -198,8 +198,18 @@ func TestAbuseLargeMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Close()
-	t.Logf("%d connections that began a message of 1 MB hold %d MB", connections, (held()-before)>>20)
+	defer other.Close()
+	if err := other.Publish("command.acme.x", make([]byte, 1_000_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.FlushTimeout(10 * time.Second); err != nil {
+		t.Errorf("another's message: %v", err)
+	}
+	grown := (held() - before) >> 20
+	t.Logf("%d connections that began a message of 1 MB hold %d MB", connections, grown)
+	if most := int64(40 + connections/6); grown > most {
+		t.Errorf("they hold %d MB, want %d at the most", grown, most)
+	}
 }
 
 // TestAbuseTokens: what it costs that very many tokens come, each with a room of its own.

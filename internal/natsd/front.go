@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 )
 
@@ -53,6 +54,14 @@ const (
 	// DefaultRate is how many operations a second a token may send where Permissions do not say: more than the engine
 	// takes, so that a loop gone wild is held back and nobody else.
 	DefaultRate = 50_000
+
+	// maxTokenMessages and maxMessages bound the messages that a token's connections, and all, have begun and not ended:
+	// the server takes the memory for one when it begins. Further ones wait until others have ended.
+	maxTokenMessages = 4 << 20
+	maxMessages      = 128 << 20
+
+	// messagePatience is how long a message may take from its beginning to its end.
+	messagePatience = time.Minute
 
 	// systemBuffer is what the system may hold for a connection, each way, before the program reads or after it wrote; by
 	// itself it would take megabytes. It is enough for some megabytes a second to the other end of the world.
@@ -96,6 +105,7 @@ type front struct {
 
 	refusals chan struct{} // a place for each connection that is being refused
 	backlogs atomic.Int64  // bytes that wait for all clients
+	messages *semaphore.Weighted
 
 	mu        sync.Mutex // guards what follows
 	addresses map[netip.Prefix]int
@@ -113,6 +123,8 @@ type guest struct {
 	visits  map[*visit]struct{}
 	rate    *rate.Limiter
 	backlog atomic.Int64
+
+	messages *semaphore.Weighted
 }
 
 // visit is one connection.
@@ -124,11 +136,12 @@ type visit struct {
 	socket  net.Conn // to the client
 	conn    net.Conn // over it: itself, or TLS
 	backlog *backlog // what waits to be sent to it
-	ended   chan struct{}
 
-	mu    sync.Mutex // guards the two
+	ctx    context.Context // ends with the visit
+	cancel context.CancelFunc
+
+	mu    sync.Mutex // guards what follows
 	inner net.Conn   // to the server, once there is one
-	over  bool
 
 	guest       *guest
 	room        *room
@@ -148,7 +161,7 @@ func listen(s *Server, address string) (*front, error) {
 	}
 	f := &front{
 		server: s, listener: listener, config: &s.config, log: cmp.Or(s.config.Logger, slog.New(slog.DiscardHandler)),
-		refusals: make(chan struct{}, maxRefusals), addresses: map[netip.Prefix]int{}, strangers: list.New(), guests: map[string]*guest{}, tickets: map[string]*visit{},
+		refusals: make(chan struct{}, maxRefusals), messages: semaphore.NewWeighted(maxMessages), addresses: map[netip.Prefix]int{}, strangers: list.New(), guests: map[string]*guest{}, tickets: map[string]*visit{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
@@ -199,8 +212,9 @@ func (f *front) accept() {
 		}
 		v := &visit{
 			front: f, socket: conn, conn: conn, address: prefixOf(conn.RemoteAddr()),
-			backlog: newBacklog(), ended: make(chan struct{}),
+			backlog: newBacklog(),
 		}
+		v.ctx, v.cancel = context.WithCancel(f.ctx)
 		pushed, fine := f.enter(v)
 		if !fine {
 			f.refuse(v)
@@ -228,7 +242,7 @@ func (f *front) refuse(v *visit) {
 	f.work.Go(func() {
 		defer func() { <-f.refusals }()
 		defer v.end()
-		defer context.AfterFunc(f.ctx, v.end)()
+		defer context.AfterFunc(v.ctx, v.end)()
 		if server := f.server.present(); server != nil {
 			_, _ = v.conn.Write(server.greeting) // without it libraries do not understand the rest
 		}
@@ -309,7 +323,11 @@ func (f *front) admit(v *visit, p Permissions) (why string) {
 	if g == nil {
 		perSecond := cmp.Or(p.Rate, DefaultRate)
 		// A second's worth at once: clients send in bursts.
-		g = &guest{token: p.User, visits: map[*visit]struct{}{}, rate: rate.NewLimiter(rate.Limit(perSecond), perSecond)}
+		g = &guest{
+			token: p.User, visits: map[*visit]struct{}{},
+			rate:     rate.NewLimiter(rate.Limit(perSecond), perSecond),
+			messages: semaphore.NewWeighted(maxTokenMessages),
+		}
 		f.guests[p.User] = g
 	}
 	f.strangers.Remove(v.waiting)
@@ -393,11 +411,7 @@ func (f *front) shrink(v *visit, n int64) {
 func (v *visit) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.over {
-		return
-	}
-	v.over = true
-	close(v.ended)
+	v.cancel()
 	v.socket.Close()
 	if v.inner != nil {
 		v.inner.Close()
@@ -416,7 +430,7 @@ func (v *visit) cut() {
 func (v *visit) reach(inner net.Conn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.over {
+	if v.ctx.Err() != nil {
 		inner.Close()
 		return false
 	}
@@ -434,7 +448,7 @@ func (v *visit) say(why string) {
 func (v *visit) serve() {
 	defer v.front.leave(v)
 	defer v.end()
-	defer context.AfterFunc(v.front.ctx, v.end)()
+	defer context.AfterFunc(v.ctx, v.end)()
 	_ = v.conn.SetDeadline(time.Now().Add(authTimeout))
 	input, shown, err := v.greet()
 	if err != nil {
@@ -474,7 +488,7 @@ var errProtocol = errors.New("natsd: a client does not speak NATS")
 
 // greet says what the server is, and hears who the client is.
 func (v *visit) greet() (*bufio.Reader, shown, error) {
-	server, err := v.front.server.await(v.ended)
+	server, err := v.front.server.await(v.ctx)
 	if err != nil {
 		return nil, shown{}, err
 	}
@@ -483,7 +497,7 @@ func (v *visit) greet() (*bufio.Reader, shown, error) {
 	}
 	if v.front.config.TLS != nil {
 		secured := tls.Server(v.socket, v.front.config.TLS)
-		if err := secured.HandshakeContext(v.front.ctx); err != nil {
+		if err := secured.HandshakeContext(v.ctx); err != nil {
 			return nil, shown{}, err
 		}
 		v.conn = secured
@@ -537,7 +551,7 @@ func (v *visit) introduce(s shown) (why string) {
 		return refusedToken
 	}
 	s.User, s.Pass, s.Token = "", "", ""
-	server, err := f.server.await(v.ended)
+	server, err := f.server.await(v.ctx)
 	if err == nil {
 		err = server.receive(v, s)
 	}
@@ -578,14 +592,27 @@ func (v *visit) outward() {
 // inward takes what the client sends, no faster than its token may send.
 func (v *visit) inward(input *bufio.Reader) {
 	var m meter
+	var began int64 // bytes of the message that has begun
+	defer func() { v.release(began) }()
 	for {
 		_, err := input.Peek(1)
 		if said, _ := input.Peek(input.Buffered()); len(said) > 0 { // never more than there is
+			before := m.payloads
 			if !v.pause(m.count(said) + len(said)/bytesAnOperation) {
 				return
 			}
+			if m.payload == 0 || m.payloads > before {
+				v.release(began)
+				began = 0
+			}
+			if m.payload > 0 && m.payloads > before {
+				if began = int64(m.whole); !v.reserve(began) {
+					began = 0
+					return
+				}
+			}
 			if _, err := v.inner.Write(said); err != nil {
-				<-v.ended // what the server said last is still to be sent
+				<-v.ctx.Done() // what the server said last is still to be sent
 				return
 			}
 			_, _ = input.Discard(len(said)) // it is there
@@ -595,6 +622,33 @@ func (v *visit) inward(input *bufio.Reader) {
 			return
 		}
 	}
+}
+
+// reserve waits until a message of so many bytes may begin, which then has to end within messagePatience; false if the
+// visit ends before.
+func (v *visit) reserve(bytes int64) bool {
+	if bytes > maxTokenMessages {
+		return true // more than a message may have: the server ends the connection
+	}
+	if v.guest.messages.Acquire(v.ctx, bytes) != nil {
+		return false
+	}
+	if v.front.messages.Acquire(v.ctx, bytes) != nil {
+		v.guest.messages.Release(bytes)
+		return false
+	}
+	_ = v.conn.SetReadDeadline(time.Now().Add(messagePatience)) // it fails only on a connection that is gone
+	return true
+}
+
+// release lets others begin messages of so many bytes.
+func (v *visit) release(bytes int64) {
+	if bytes == 0 || bytes > maxTokenMessages {
+		return
+	}
+	v.guest.messages.Release(bytes)
+	v.front.messages.Release(bytes)
+	_ = v.conn.SetReadDeadline(time.Time{}) // likewise
 }
 
 // pause waits until the token may send so many operations; false if the visit ends before.
@@ -608,7 +662,7 @@ func (v *visit) pause(operations int) bool {
 		}
 		t := time.NewTimer(wait)
 		select {
-		case <-v.ended:
+		case <-v.ctx.Done():
 			t.Stop()
 			return false
 		case <-t.C:

@@ -3,7 +3,9 @@ package natsd
 // meter counts the operations in what a client sends: lines of NATS's protocol, PUB and HPUB with their payloads. It
 // only counts. What is not well-formed it may count wrongly, and the server ends that connection.
 type meter struct {
-	payload int // bytes of a payload, with its line end, that are still to come
+	payload  int // bytes of a payload, with its line end, that are still to come
+	whole    int // bytes of that payload
+	payloads int // how many have begun
 
 	at    int  // bytes of the present line that were seen
 	first byte // of the line
@@ -27,8 +29,10 @@ func (m *meter) count(p []byte) (operations int) {
 			operations++
 			if m.publishes() && m.size >= 0 {
 				m.payload = m.size + len("\r\n")
+				m.whole = m.payload
+				m.payloads++
 			}
-			*m = meter{payload: m.payload}
+			*m = meter{payload: m.payload, whole: m.whole, payloads: m.payloads}
 			continue
 		case b == ' ' || b == '\t':
 			m.size = 0

@@ -2,6 +2,7 @@ package natsd
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 var errRestarting = errors.New("natsd: the server is being restarted")
 
 // await gives the server, once it is there.
-func (s *Server) await(ended <-chan struct{}) (*run, error) {
+func (s *Server) await(ctx context.Context) (*run, error) {
 	patience := time.NewTimer(authTimeout)
 	defer patience.Stop()
 	for {
@@ -30,7 +31,7 @@ func (s *Server) await(ended <-chan struct{}) (*run, error) {
 		}
 		select {
 		case <-up:
-		case <-ended:
+		case <-ctx.Done():
 			return nil, net.ErrClosed
 		case <-patience.C:
 			return nil, errRestarting
