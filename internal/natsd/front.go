@@ -210,11 +210,7 @@ func (f *front) accept() {
 			rest.Stop()
 			continue
 		}
-		v := &visit{
-			front: f, socket: conn, conn: conn, address: prefixOf(conn.RemoteAddr()),
-			backlog: newBacklog(),
-		}
-		v.ctx, v.cancel = context.WithCancel(f.ctx)
+		v := f.visit(conn)
 		pushed, fine := f.enter(v)
 		if !fine {
 			f.refuse(v)
@@ -229,6 +225,12 @@ func (f *front) accept() {
 		}
 		f.work.Go(v.serve)
 	}
+}
+
+func (f *front) visit(conn net.Conn) *visit {
+	v := &visit{front: f, socket: conn, conn: conn, address: prefixOf(conn.RemoteAddr()), backlog: newBacklog()}
+	v.ctx, v.cancel = context.WithCancel(f.ctx)
+	return v
 }
 
 // refuse tells a connection beyond the limit of its address so, and closes it.
