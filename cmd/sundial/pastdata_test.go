@@ -139,7 +139,7 @@ var deviations = []deviation{
 		undo: instead(`"version":150,"position":113`, `"version":143,"position":108`),
 	},
 
-	// TestCommandsOfThePastTakeAnotherReason holds the answer against the first one.
+	// commandsTakeAnotherReason holds the answer against the first one.
 	{
 		why: "a reason is no part of a command's content", past: v1,
 		asks: regexp.MustCompile(`^POST /v1/(apps/1400000001/key/reveal \(key past-008\)|apps/1400000004/stop \(key past-041\)|deletion-requests/1400000021-197/reject \(key past-088\)) as`),
@@ -392,158 +392,160 @@ func parkedOnce(t *testing.T, p *pastdata.Process, past *pastdata.Past) (ids []s
 	return ids
 }
 
-// TestBillsOfThePastComeAgainWithOtherAttributes delivers every bill of the past again with all changed but its source, id,
+// TestWhatThePastSentComesAgainOtherwise sends what was sent in the past again, and changes what is none of its content. All
+// of it goes to one program on each directory: the first two parts record nothing, which they look at.
+func TestWhatThePastSentComesAgainOtherwise(t *testing.T) {
+	eachPast(t, func(t *testing.T, past *pastdata.Past) {
+		p := startPast(t, past)
+		rebuilt(t, p)
+		for _, part := range []struct {
+			name string
+			run  func(*testing.T, *pastdata.Process, *pastdata.Past)
+		}{
+			{"bills with other attributes", billsComeAgainWithOtherAttributes},
+			{"commands with another reason", commandsTakeAnotherReason},
+			{"renewals that were parked", renewalsThatWereParkedAreTakenWhenReplayed},
+		} {
+			t.Run(part.name, func(t *testing.T) { part.run(t, p, past) })
+		}
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// billsComeAgainWithOtherAttributes delivers every bill of the past again with all changed but its source, id,
 // type and data: what was taken in is a duplicate, what is parked stays parked, once, and nothing is recorded.
-func TestBillsOfThePastComeAgainWithOtherAttributes(t *testing.T) {
-	eachPast(t, func(t *testing.T, past *pastdata.Past) {
-		p := startPast(t, past)
-		rebuilt(t, p)
-		parked := parkedOnce(t, p, past)
-		bills, taken := 0, 0
-		for i := range past.Answers {
-			want := &past.Answers[i]
-			if want.Part != pastdata.PartAgain || want.Path != "/v1/billing/events" {
-				continue
-			}
-			bills++
-			if strings.Contains(want.Said, `"outcome":"duplicate"`) {
-				taken++
-			}
-			asBefore(t, p, past, want, func(a *pastdata.Asked) {
-				a.Body = rewrite(t, a.Body, func(members map[string]jsontext.Value) {
-					members["traceparent"] = jsontext.Value(`"00-11111111111111111111111111111111-2222222222222222-00"`)
-					members["time"] = jsontext.Value(`"2021-03-06T01:02:03Z"`)
-					members["hop"] = jsontext.Value(`7`)
-					delete(members, "correlationid")
-				})
+func billsComeAgainWithOtherAttributes(t *testing.T, p *pastdata.Process, past *pastdata.Past) {
+	parked := parkedOnce(t, p, past)
+	bills, taken := 0, 0
+	for i := range past.Answers {
+		want := &past.Answers[i]
+		if want.Part != pastdata.PartAgain || want.Path != "/v1/billing/events" {
+			continue
+		}
+		bills++
+		if strings.Contains(want.Said, `"outcome":"duplicate"`) {
+			taken++
+		}
+		asBefore(t, p, past, want, func(a *pastdata.Asked) {
+			a.Body = rewrite(t, a.Body, func(members map[string]jsontext.Value) {
+				members["traceparent"] = jsontext.Value(`"00-11111111111111111111111111111111-2222222222222222-00"`)
+				members["time"] = jsontext.Value(`"2021-03-06T01:02:03Z"`)
+				members["hop"] = jsontext.Value(`7`)
+				delete(members, "correlationid")
 			})
-		}
-		if taken < 20 || bills < taken+8 {
-			t.Errorf("%d bills were sent again, %d of them taken in before: that is not what the directory is for", bills, taken)
-		}
-		if again := parkedOnce(t, p, past); !slices.Equal(again, parked) {
-			t.Errorf("parked are now %q, were %q", again, parked)
-		}
-		if err := past.Settled(t.Context(), p); err != nil {
-			t.Errorf("something was recorded: %v", err)
-		}
-		rebuilt(t, p)
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+		})
+	}
+	if taken < 20 || bills < taken+8 {
+		t.Errorf("%d bills were sent again, %d of them taken in before: that is not what the directory is for", bills, taken)
+	}
+	if again := parkedOnce(t, p, past); !slices.Equal(again, parked) {
+		t.Errorf("parked are now %q, were %q", again, parked)
+	}
+	if err := past.Settled(t.Context(), p); err != nil {
+		t.Errorf("something was recorded: %v", err)
+	}
 }
 
-// TestCommandsOfThePastTakeAnotherReason gives every command of the past again under its key with another reason, which
+// commandsTakeAnotherReason gives every command of the past again under its key with another reason, which
 // is no part of its content: it is answered as the first time, the first reason included, and nothing is recorded.
-func TestCommandsOfThePastTakeAnotherReason(t *testing.T) {
-	eachPast(t, func(t *testing.T, past *pastdata.Past) {
-		p := startPast(t, past)
-		commands := 0
-		for i := range past.Answers {
-			want := &past.Answers[i]
-			if want.Part != pastdata.PartAgain || want.Header["Idempotency-Key"] == "" || want.Status == http.StatusUnprocessableEntity {
-				continue
-			}
-			commands++
-			asBefore(t, p, past, want, func(a *pastdata.Asked) {
-				if a.Method == http.MethodDelete {
-					at, err := url.Parse(a.Path)
-					if err != nil {
-						t.Fatal(err)
-					}
-					q := at.Query()
-					q.Set("reason", "said otherwise")
-					at.RawQuery = q.Encode()
-					a.Path = at.String()
-					return
+func commandsTakeAnotherReason(t *testing.T, p *pastdata.Process, past *pastdata.Past) {
+	commands := 0
+	for i := range past.Answers {
+		want := &past.Answers[i]
+		if want.Part != pastdata.PartAgain || want.Header["Idempotency-Key"] == "" || want.Status == http.StatusUnprocessableEntity {
+			continue
+		}
+		commands++
+		asBefore(t, p, past, want, func(a *pastdata.Asked) {
+			if a.Method == http.MethodDelete {
+				at, err := url.Parse(a.Path)
+				if err != nil {
+					t.Fatal(err)
 				}
-				a.Body = rewrite(t, a.Body, func(members map[string]jsontext.Value) { members["reason"] = jsontext.Value(`"said otherwise"`) })
-			})
-		}
-		if commands < 80 {
-			t.Errorf("only %d commands were given again", commands)
-		}
-		if err := past.Settled(t.Context(), p); err != nil {
-			t.Errorf("something was recorded: %v", err)
-		}
-		rebuilt(t, p)
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+				q := at.Query()
+				q.Set("reason", "said otherwise")
+				at.RawQuery = q.Encode()
+				a.Path = at.String()
+				return
+			}
+			a.Body = rewrite(t, a.Body, func(members map[string]jsontext.Value) { members["reason"] = jsontext.Value(`"said otherwise"`) })
+		})
+	}
+	if commands < 80 {
+		t.Errorf("only %d commands were given again", commands)
+	}
+	if err := past.Settled(t.Context(), p); err != nil {
+		t.Errorf("something was recorded: %v", err)
+	}
+	rebuilt(t, p)
 }
 
-// TestRenewalsThatWereParkedAreTakenWhenReplayed replays what the program of the time found too far ahead, when nothing
+// renewalsThatWereParkedAreTakenWhenReplayed replays what the program of the time found too far ahead, when nothing
 // could be told ahead: a renewal is taken in, and is a duplicate from then on; a refund still waits for its time.
-func TestRenewalsThatWereParkedAreTakenWhenReplayed(t *testing.T) {
-	eachPast(t, func(t *testing.T, past *pastdata.Past) {
-		if !v1.MatchString(past.Name) {
-			t.Skip("what its program found too far ahead still is")
+func renewalsThatWereParkedAreTakenWhenReplayed(t *testing.T, p *pastdata.Process, past *pastdata.Past) {
+	if !v1.MatchString(past.Name) {
+		t.Skip("what its program found too far ahead still is")
+	}
+	ask := func(as, method, path, body string) pastdata.Asked {
+		t.Helper()
+		a := pastdata.Asked{As: as, Method: method, Path: path, Body: body}
+		if path == "/v1/billing/events" {
+			a.Header = map[string]string{"Content-Type": "application/cloudevents+json"}
 		}
-		p := startPast(t, past)
-		ask := func(as, method, path, body string) pastdata.Asked {
-			t.Helper()
-			a := pastdata.Asked{As: as, Method: method, Path: path, Body: body}
-			if path == "/v1/billing/events" {
-				a.Header = map[string]string{"Content-Type": "application/cloudevents+json"}
-			}
-			a, err := p.Ask(t.Context(), past.Tokens, a)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return a
-		}
-		var page struct {
-			Items []struct {
-				ID    string         `json:"id"`
-				Code  string         `json:"code"`
-				Type  string         `json:"type"`
-				Event jsontext.Value `json:"event"`
-				App   int64          `json:"app"`
-			} `json:"items"`
-		}
-		if err := json.Unmarshal([]byte(ask("operator", http.MethodGet, "/v1/parked?limit=500", "").Said), &page); err != nil {
+		a, err := p.Ask(t.Context(), past.Tokens, a)
+		if err != nil {
 			t.Fatal(err)
 		}
-		taken, waits := 0, 0
-		for _, parked := range page.Items {
-			if parked.Code != "effective_too_far_ahead" {
-				continue
-			}
-			done := ask("operator", http.MethodPost, "/v1/parked/"+parked.ID+"/replay", "")
-			if parked.Type != "sundial.billing.order.paid" {
-				waits++
-				if done.Status != http.StatusConflict {
-					t.Errorf("%s: %d %s, want 409", parked.Type, done.Status, done.Said)
-				}
-				continue
-			}
-			taken++
-			if done.Status != http.StatusOK {
-				t.Errorf("the renewal: %d %s", done.Status, done.Said)
-				continue
-			}
-			again := rewrite(t, string(parked.Event), func(members map[string]jsontext.Value) { members["traceparent"] = jsontext.Value(`"00-1"`) })
-			if a := ask("billing", http.MethodPost, "/v1/billing/events", again); !strings.Contains(a.Said, `"outcome":"duplicate"`) {
-				t.Errorf("the renewal again: %s", a.Said)
-			}
-			var bill struct{ Data struct{ Order string } }
-			if err := json.Unmarshal(parked.Event, &bill, json.MatchCaseInsensitiveNames(true)); err != nil {
-				t.Fatal(err)
-			}
-			if a := ask("operator", http.MethodGet, fmt.Sprintf("/v1/apps/%d/statement", parked.App), ""); !strings.Contains(a.Said, strconv.Quote(bill.Data.Order)) {
-				t.Errorf("the statement lacks order %s: %s", bill.Data.Order, a.Said)
-			}
+		return a
+	}
+	var page struct {
+		Items []struct {
+			ID    string         `json:"id"`
+			Code  string         `json:"code"`
+			Type  string         `json:"type"`
+			Event jsontext.Value `json:"event"`
+			App   int64          `json:"app"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal([]byte(ask("operator", http.MethodGet, "/v1/parked?limit=500", "").Said), &page); err != nil {
+		t.Fatal(err)
+	}
+	taken, waits := 0, 0
+	for _, parked := range page.Items {
+		if parked.Code != "effective_too_far_ahead" {
+			continue
 		}
-		if taken == 0 || waits == 0 {
-			t.Errorf("%d renewals and %d others were too far ahead: there is nothing to show", taken, waits)
+		done := ask("operator", http.MethodPost, "/v1/parked/"+parked.ID+"/replay", "")
+		if parked.Type != "sundial.billing.order.paid" {
+			waits++
+			if done.Status != http.StatusConflict {
+				t.Errorf("%s: %d %s, want 409", parked.Type, done.Status, done.Said)
+			}
+			continue
 		}
-		rebuilt(t, p)
-		if err := p.Stop(); err != nil {
-			t.Error(err)
+		taken++
+		if done.Status != http.StatusOK {
+			t.Errorf("the renewal: %d %s", done.Status, done.Said)
+			continue
 		}
-	})
+		again := rewrite(t, string(parked.Event), func(members map[string]jsontext.Value) { members["traceparent"] = jsontext.Value(`"00-1"`) })
+		if a := ask("billing", http.MethodPost, "/v1/billing/events", again); !strings.Contains(a.Said, `"outcome":"duplicate"`) {
+			t.Errorf("the renewal again: %s", a.Said)
+		}
+		var bill struct{ Data struct{ Order string } }
+		if err := json.Unmarshal(parked.Event, &bill, json.MatchCaseInsensitiveNames(true)); err != nil {
+			t.Fatal(err)
+		}
+		if a := ask("operator", http.MethodGet, fmt.Sprintf("/v1/apps/%d/statement", parked.App), ""); !strings.Contains(a.Said, strconv.Quote(bill.Data.Order)) {
+			t.Errorf("the statement lacks order %s: %s", bill.Data.Order, a.Said)
+		}
+	}
+	if taken == 0 || waits == 0 {
+		t.Errorf("%d renewals and %d others were too far ahead: there is nothing to show", taken, waits)
+	}
+	rebuilt(t, p)
 }
 
 // TestPastDirectoriesHoldWhatTheyAreFor looks into the recorded answers, so that a directory that lacks something is noticed
