@@ -63,6 +63,9 @@ func (c *console) showVault(s *vault.Status) {
 	for _, root := range slices.Sorted(maps.Keys(s.Apps)) {
 		rows = append(rows, [2]string{"apps with keys", fmt.Sprintf("%d, wrapped by root key %s", s.Apps[root], root)})
 	}
+	for _, holder := range s.Damaged {
+		rows = append(rows, [2]string{"damaged", holder})
+	}
 	c.pairs(append(rows, [][2]string{
 		{"certificates with keys", strconv.Itoa(s.Items)},
 		{"destroyed", strconv.Itoa(s.Forgotten)},

@@ -206,6 +206,10 @@ var (
 		http.StatusServiceUnavailable, "secrets_locked", "The engine has not got the root key that opens secrets; nothing was written.",
 		"Have an operator start it with the right --root-key; sundial vault status says which.",
 	}
+	secretsDamaged = fault{
+		http.StatusServiceUnavailable, "secrets_damaged", "What is stored of the app's secrets is damaged or lost; nothing was written.",
+		"Have an operator restore the stream of keys from a backup; sundial vault status and the server's log name what is damaged.",
+	}
 	notAllTaken = fault{
 		http.StatusServiceUnavailable, "not_all_taken", "Not every event could be taken in or parked now.",
 		"Send the same batch again: what was taken in is answered as a duplicate then.",
@@ -230,7 +234,7 @@ func faults() []fault {
 		malformed, malformedEvents, malformedQuery, malformedForm, malformedEncoding, unexpectedBody, noToken, badToken, tokenExpired, tokenRevoked, forbidden,
 		noRoute, noCommand, noAccount, tokenUnknown, noParked, noSandbox, wrongMethod, parkedClosed, tooManyTokens,
 		clockBackwards, positionUnknown, sumOverflow, statementTooLong, stale, tooLarge, tooMany, wrongType, wrongEncoding, invalid, keyReused, historyTooLong, tooFast, tooManyConnections, tooManyStreams, parkingShareFull, internal, busy, overloaded, stopping,
-		unavailable, corrupt, locked, notAllTaken, parkingFull, unknown, behind,
+		unavailable, corrupt, locked, secretsDamaged, notAllTaken, parkingFull, unknown, behind,
 	}
 }
 
@@ -332,7 +336,10 @@ func errorReply(err error) reply {
 	var wrongToken *auth.InvalidError
 	var damaged damage
 	var place *query.UnknownPlaceError
+	var keys *vault.DamagedError
 	switch {
+	case errors.As(err, &keys):
+		return secretsDamagedOf(keys.App()).because(err)
 	case errors.As(err, &damaged):
 		return corruptAt(damaged.DamagedAt()).because(err)
 	case errors.As(err, &refusal):
@@ -397,6 +404,16 @@ func corruptAt(position uint64) reply {
 		f.detail = fmt.Sprintf("The log is damaged at position %d, so that this cannot be answered whole.", position)
 	}
 	f.fix = "Ask the operator: sundial rebuild --check and the server's log say what is wrong and what to do; what rests on other positions is answered."
+	return f.reply()
+}
+
+// secretsDamagedOf names the app whose secrets are damaged; 0: what is damaged is no app's.
+func secretsDamagedOf(app uint64) reply {
+	f := secretsDamaged
+	f.detail = "The key with which commands that bring secrets are told apart is damaged or lost; nothing was written."
+	if app != 0 {
+		f.detail = fmt.Sprintf("What is stored of the secrets of app %d is damaged or lost; nothing was written.", app)
+	}
 	return f.reply()
 }
 

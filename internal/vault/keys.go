@@ -139,7 +139,7 @@ func (v *Vault) existing(ctx context.Context, h Holder) (*keys, error) {
 	r, sequence, err := v.store.record(ctx, h)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, damaged(h, err)
 	case r.Forgotten:
 		return nil, ErrForgotten
 	case sequence == 0 && h.Item == "":
@@ -153,7 +153,7 @@ func (v *Vault) existing(ctx context.Context, h Holder) (*keys, error) {
 	}
 	d, err := v.unwrap(ctx, h, r)
 	if err != nil {
-		return nil, err
+		return nil, damaged(h, err)
 	}
 	if k, err = d.keys(); err != nil {
 		return nil, err

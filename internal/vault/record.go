@@ -58,7 +58,7 @@ func decodeRootRecord(data []byte) (rootRecord, error) {
 	var r rootRecord
 	if len(data) > maxRecord || json.Unmarshal(data, &r, json.RejectUnknownMembers(true)) != nil ||
 		r.Root == "" || len(r.Root) > maxRootID || len(r.Check) == 0 {
-		return rootRecord{}, fmt.Errorf("%w (the root key in force)", errRecord)
+		return rootRecord{}, fmt.Errorf("%w: %w (the root key in force): restore the stream of keys from a backup", ErrLocked, errRecord)
 	}
 	return r, nil
 }

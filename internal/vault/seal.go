@@ -59,15 +59,15 @@ func (v *Vault) unseal(ctx context.Context, h Holder, p Place, sealed []byte) (S
 	}
 	k, err := v.existing(ctx, h)
 	if errors.Is(err, errNoKeys) {
-		return Secret{}, fmt.Errorf("%w; or the keys are lost: there are none of %s, and they were not destroyed here "+
-			"(was the stream of keys restored from an older backup?)", ErrTampered, h)
+		return Secret{}, damaged(h, fmt.Errorf("%w; or the keys are lost: there are none of %s, and they were not destroyed here "+
+			"(was the stream of keys restored from an older backup?)", ErrTampered, h))
 	}
 	if err != nil {
 		return Secret{}, err
 	}
 	value, err := k.sealing.Decrypt(sealed, h.bind(forValue, p.Event, p.Field))
 	if err != nil {
-		return Secret{}, ErrTampered
+		return Secret{}, damaged(h, fmt.Errorf("%w (what was sealed for %s)", ErrTampered, h))
 	}
 	return NewSecret(value), nil
 }

@@ -151,6 +151,9 @@ func (v *Vault) Close() {
 // firstStart puts a root key in force if none ever was.
 func (v *Vault) firstStart(ctx context.Context, config Config) error {
 	_, sequence, err := v.store.root(ctx)
+	if errors.Is(err, ErrLocked) { // there was one: what it was cannot be read, and everything else is served
+		return nil
+	}
 	if err != nil || sequence > 0 {
 		return err
 	}
