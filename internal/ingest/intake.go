@@ -3,6 +3,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type Config struct {
 	Lanes      int
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+
+	lookForLost time.Duration // for tests
 }
 
 // DefaultLanes fills the log's group commits: with 256 writers it reaches most of its rate.
@@ -77,6 +80,7 @@ func Open(ctx context.Context, config Config) (*Intake, error) {
 		config.Lanes = DefaultLanes
 	}
 	config.Replicas = max(config.Replicas, 1)
+	config.lookForLost = cmp.Or(config.lookForLost, lookForLost)
 	log := config.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

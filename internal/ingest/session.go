@@ -56,6 +56,7 @@ type session struct {
 
 	mu       sync.Mutex
 	consumer jetstream.Consumer
+	again    func() // has the fetching begin anew behind what the window has
 }
 
 // Run takes in what comes over NATS until ctx ends. One node at a time should run it, by a lease; two do no harm. It may
@@ -97,6 +98,9 @@ func (i *Intake) Run(ctx context.Context) error {
 	}
 	side.Go(func() { t.purge(purgeEvery) })
 	side.Go(t.retry)
+	if i.config.Alone { // on a cluster another copy has what one cannot give
+		side.Go(func() { t.passLost(i.config.lookForLost) })
+	}
 	side.Go(t.answer)
 	stop := context.AfterFunc(ctx, t.window.close)
 	defer stop()
@@ -141,15 +145,17 @@ func (t *session) fetchOnce() error {
 	if err != nil {
 		return err
 	}
+	fetching, again := context.WithCancel(t.ctx)
+	defer again()
 	t.mu.Lock()
-	t.consumer = consumer
+	t.consumer, t.again = consumer, again
 	t.mu.Unlock()
 	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(fetchMessages, fetchBytes))
 	if err != nil {
 		return err
 	}
 	defer messages.Stop()
-	stop := context.AfterFunc(t.ctx, messages.Stop)
+	stop := context.AfterFunc(fetching, messages.Stop)
 	defer stop()
 	for {
 		m, err := messages.Next()
@@ -159,6 +165,9 @@ func (t *session) fetchOnce() error {
 		meta, err := m.Metadata()
 		if err != nil {
 			return err
+		}
+		if next := t.window.reached() + 1; meta.Sequence.Stream > next && t.intake.config.Alone {
+			t.gap(next, meta.Sequence.Stream-1)
 		}
 		if !t.window.add(m.Subject(), meta.Sequence.Stream, m.Data()) {
 			return nil

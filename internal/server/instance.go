@@ -104,7 +104,7 @@ func openInstance(ctx context.Context, config *Config, dir *directory) (_ *insta
 	if err := l.openPublisher(ctx); err != nil {
 		return nil, err
 	}
-	await("the bills, and what was parked", "BILLING", nil)
+	await("what was parked", "PARKED", nil) // of the bills only the beginning is asked for
 	if err := l.openWriters(ctx); err != nil {
 		return nil, err
 	}
