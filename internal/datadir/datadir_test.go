@@ -125,7 +125,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.log.Close(t.Context()) })
-	if w.bucket, err = w.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "SUNDIAL_TOKENS"}); err != nil {
+	if w.bucket, err = (Stamping{JetStream: w.js}).CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "SUNDIAL_TOKENS"}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -183,8 +183,14 @@ func TestAStreamOfAnotherEpochIsNamed(t *testing.T) {
 	m := w.open()
 	w.put("a")
 	w.must(m.Tend(t.Context()))
+	if err := m.Tend(t.Context()); err != nil {
+		t.Errorf("a second look: %v", err)
+	}
 	if _, err := w.log.BeginEpoch(t.Context(), 0); err != nil {
 		t.Fatal(err)
+	}
+	if err := m.Tend(t.Context()); err != nil {
+		t.Errorf("of whom began it: %v", err)
 	}
 	// The bucket is as it was before the restore: nothing went back, and yet it is no part of what was restored.
 	fresh := w.open()

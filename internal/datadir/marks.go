@@ -184,7 +184,7 @@ func (m *Marks) Check(ctx context.Context) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		// One that was made since, or anew, has no stamp until the next look.
+		// Those of directories from before there were stamps have none.
 		if stamp, has := found[name].Config.Metadata[eventstore.EpochsKey]; has && stamp != serving {
 			wrong = append(wrong, Finding{StreamForeign, name, fmt.Sprintf("%s is of the epochs %s, and the log of %s: it is a copy from another time", name, stamp, serving)})
 		}
@@ -263,7 +263,7 @@ func (m *Marks) Take(ctx context.Context) error {
 // ErrEpoch says that a new epoch was begun since the log was opened: it is to be opened again.
 var ErrEpoch = errors.New("data directory: a new epoch was begun")
 
-// Tend takes marks, and stamps streams that do not say yet which epoch they are of.
+// Tend takes marks, unless a new epoch was begun (ErrEpoch).
 func (m *Marks) Tend(ctx context.Context) error {
 	found, err := m.look(ctx)
 	if err != nil {
@@ -275,7 +275,7 @@ func (m *Marks) Tend(ctx context.Context) error {
 			return ErrEpoch
 		}
 	}
-	return errors.Join(m.take(found), m.stampAll(ctx, found))
+	return m.take(found)
 }
 
 func (m *Marks) take(found map[string]*jetstream.StreamInfo) error {
@@ -301,21 +301,6 @@ func (m *Marks) set(mark Mark) {
 	if m.marks[mark.Stream] != mark {
 		m.marks[mark.Stream], m.dirty = mark, true
 	}
-}
-
-// stampAll writes the epoch into the metadata of streams that do not have it; the log's is written where an epoch begins.
-func (m *Marks) stampAll(ctx context.Context, found map[string]*jetstream.StreamInfo) error {
-	epochs := m.config.Log.Epochs().String()
-	for name, info := range found {
-		js, bare := m.find(name)
-		if _, has := info.Config.Metadata[eventstore.EpochsKey]; has || bare == m.config.Log.Stream() {
-			continue
-		}
-		if err := stampOne(ctx, js, info, epochs); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func stampOne(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo, epochs string) error {

@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	// marksFirst leaves the start alone; marksEvery is how old marks are at most when the process is killed. A look costs the
-	// server a millisecond, and what was written since the last one a sync of a small file.
-	marksFirst = time.Second
-	marksEvery = 10 * time.Second
+	// marksEvery is how old marks are at most when the process is killed. A look costs the server a millisecond, and what was
+	// written since the last one the replacing of a small file: half a percent of what the disk does under load.
+	marksEvery = time.Second
+
+	// marksEveryOutside is the same on a cluster, which asks all of its servers for a look.
+	marksEveryOutside = 10 * time.Second
 
 	// marksPatience is how long an orderly end waits for the last marks: those before stay, which are not wrong.
 	marksPatience = 2 * time.Second
@@ -45,13 +47,20 @@ func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
 
 // keepMarks takes marks until the context ends.
 func (l *instance) keepMarks(ctx context.Context) error {
-	for wait := marksFirst; pause.For(ctx, wait); wait = marksEvery {
+	every := marksEvery
+	if l.config.Outside != nil {
+		every = marksEveryOutside
+	}
+	for failing := false; pause.For(ctx, every); {
 		err := l.marks.Tend(ctx)
-		if errors.Is(err, datadir.ErrEpoch) {
+		switch {
+		case errors.Is(err, datadir.ErrEpoch):
 			return err
-		}
-		if err != nil && ctx.Err() == nil {
-			l.config.Logger.Warn("how far the streams have come could not be written down; trying again", "error", err, "in", marksEvery)
+		case err == nil:
+			failing = false
+		case ctx.Err() == nil && !failing: // said once: a full disk lasts
+			failing = true
+			l.config.Logger.Warn("how far the streams have come could not be written down; trying again", "error", err)
 		}
 	}
 	return nil

@@ -26,6 +26,16 @@ func Restored(ctx context.Context, config Config, progress func(done, total uint
 		return eventstore.Epoch{}, err
 	}
 	defer dir.Close()
+	if known, err := datadir.ReadRecord(dir.file(IdentityFile)); err != nil {
+		return eventstore.Epoch{}, err
+	} else if known.Restoring {
+		err = dir.putSettingsBack()
+	} else {
+		err = dir.keepSettings()
+	}
+	if err != nil {
+		return eventstore.Epoch{}, err
+	}
 	s, err := openStorageAs(ctx, &config, dir, true)
 	if err != nil {
 		return eventstore.Epoch{}, err
@@ -84,7 +94,10 @@ func (s *storage) beginEpoch(ctx context.Context, progress func(done, total uint
 	if err := s.fitProjections(ctx, progress); err != nil {
 		return begun, err
 	}
-	return epochs[len(epochs)-1], keep(s.record(s.log))
+	if err := keep(s.record(s.log)); err != nil {
+		return begun, err
+	}
+	return epochs[len(epochs)-1], s.dir.forgetSettings()
 }
 
 // fitProjections rebuilds the projections if they have what the log has not.

@@ -86,6 +86,7 @@ func openStorageAs(ctx context.Context, config *Config, dir *directory, restorin
 	if err := s.openMarks(ctx, restoring); err != nil {
 		return nil, errors.Join(err, s.log.Close(ctx))
 	}
+	s.js = datadir.Stamping{JetStream: s.js, Epochs: s.log.Epochs()}
 	s.onClose(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
