@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/eventstore"
@@ -249,6 +250,41 @@ func (m *Marks) find(name string) (jetstream.JetStream, string) {
 		}
 	}
 	return nil, stream
+}
+
+// Written gives a channel that tells once that something may have been written to a stream since, until stop is called.
+func (m *Marks) Written(ctx context.Context) (written <-chan struct{}, stop func(), err error) {
+	found, err := m.look(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	told := make(chan struct{}, 1)
+	var heard []*nats.Subscription
+	stop = func() {
+		for _, sub := range heard {
+			_ = sub.Unsubscribe() // one that was told has ended
+		}
+	}
+	for name, info := range found {
+		js, _ := m.find(name)
+		for _, subject := range info.Config.Subjects {
+			sub, err := js.Conn().Subscribe(subject, func(*nats.Msg) {
+				select {
+				case told <- struct{}{}:
+				default:
+				}
+			})
+			if err == nil {
+				heard = append(heard, sub)
+				err = sub.AutoUnsubscribe(1) // however much is written, one message is enough
+			}
+			if err != nil {
+				stop()
+				return nil, nil, fmt.Errorf("data directory: listening to %s: %w", name, err)
+			}
+		}
+	}
+	return told, stop, nil
 }
 
 // Take looks how far every stream has come and writes it down, if there is anything new.

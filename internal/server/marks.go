@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	// marksEvery is how old marks are at most when the process is killed. A look costs the server a millisecond, and what was
-	// written since the last one the replacing of a small file: half a percent of what the disk does under load.
-	marksEvery = time.Second
+	// marksSoon is how long what is written waits to be marked, together with what comes at the same time; marksHold is the
+	// least time between two marks of what is written on and on. A mark is the replacing of a small file: half a percent of what
+	// the disk does under load.
+	marksSoon = 20 * time.Millisecond
+	marksHold = 2 * time.Second
 
-	// marksEveryOutside is the same on a cluster, which asks all of its servers for a look.
-	marksEveryOutside = 10 * time.Second
+	// marksEvery is how often the streams are looked at if nobody was heard to write.
+	marksEvery = 10 * time.Second
 
 	// marksPatience is how long an orderly end waits for the last marks: those before stay, which are not wrong.
 	marksPatience = 2 * time.Second
@@ -45,14 +47,11 @@ func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
 	return nil
 }
 
-// keepMarks takes marks until the context ends.
+// keepMarks takes marks until the context ends: soon after something was written.
 func (l *instance) keepMarks(ctx context.Context) error {
-	every := marksEvery
-	if l.config.Outside != nil {
-		every = marksEveryOutside
-	}
-	for failing := false; pause.For(ctx, every); {
-		err := l.marks.Tend(ctx)
+	failing := false
+	for ctx.Err() == nil {
+		err := l.markOnce(ctx)
 		switch {
 		case errors.Is(err, datadir.ErrEpoch):
 			return err
@@ -62,8 +61,31 @@ func (l *instance) keepMarks(ctx context.Context) error {
 			failing = true
 			l.config.Logger.Warn("how far the streams have come could not be written down; trying again", "error", err)
 		}
+		pause.For(ctx, marksHold)
 	}
 	return nil
+}
+
+// markOnce marks what was written by now, and what is written next.
+func (l *instance) markOnce(ctx context.Context) error {
+	written, stop, err := l.marks.Written(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := l.marks.Tend(ctx); err != nil {
+		return err
+	}
+	wait := time.NewTimer(marksEvery)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-wait.C:
+	case <-written:
+		pause.For(ctx, marksSoon)
+	}
+	return l.marks.Tend(ctx)
 }
 
 // serverName is what records and marks call the NATS server.

@@ -338,3 +338,26 @@ func TestARecordThatIsNotWhatWasWrittenIsNamed(t *testing.T) {
 		t.Errorf("made anew: %q, %v; want %q", text, err, whole)
 	}
 }
+
+// TestWhatIsWrittenIsMarkedSoon looks at a directory as a kill would leave it, a moment after something was written.
+func TestWhatIsWrittenIsMarkedSoon(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	live(t, dir, func(c *client, s *Server) { stir(t, c, s, 1) })
+	older := copyOf(t, dir)
+	live(t, dir, func(c *client, _ *Server) {
+		c.must(http.MethodPost, "/v1/tokens", `{"role":"reader","account":"acme","name":"reader"}`, nil)
+		before, err := os.ReadFile(filepath.Join(older, datadir.MarksFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it is marked", func() bool {
+			now, err := os.ReadFile(filepath.Join(dir, datadir.MarksFile))
+			return err == nil && !bytes.Equal(now, before)
+		})
+		killed := copyOf(t, dir)
+		putBack(t, older, killed, "KV_SUNDIAL_TOKENS")
+		if damage := refused(t, killed); damage.Findings[0].Where != "nats/KV_SUNDIAL_TOKENS" {
+			t.Errorf("found %+v", damage.Findings)
+		}
+	})
+}

@@ -26,11 +26,12 @@ func Restored(ctx context.Context, config Config, progress func(done, total uint
 		return eventstore.Epoch{}, err
 	}
 	defer dir.Close()
-	if known, err := datadir.ReadRecord(dir.file(IdentityFile)); err != nil {
-		return eventstore.Epoch{}, err
-	} else if known.Restoring {
+	known, err := datadir.ReadRecord(dir.file(IdentityFile))
+	switch {
+	case err != nil:
+	case known.Restoring:
 		err = dir.putSettingsBack()
-	} else {
+	default:
 		err = dir.keepSettings()
 	}
 	if err != nil {
