@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// marksSoon is how long what is written waits to be marked, together with what comes at the same time; marksHold is the
-	// least time between two marks of what is written on and on. A mark is the replacing of a small file: half a percent of what
+	// marksSoon is how long what is written waits to be marked, together with what comes at the same time; between two marks of
+	// what is written on and on there is ever more time, up to marksHold. A mark is the replacing of a small file: half a percent of what
 	// the disk does under load.
 	marksSoon = 20 * time.Millisecond
 	marksHold = 2 * time.Second
@@ -49,9 +49,14 @@ func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
 
 // keepMarks takes marks until the context ends: soon after something was written.
 func (l *instance) keepMarks(ctx context.Context) error {
-	failing := false
+	failing, hold := false, marksSoon
 	for ctx.Err() == nil {
+		began := time.Now() //nolint:forbidigo // measures a duration
 		err := l.markOnce(ctx)
+		hold = min(2*hold, marksHold)
+		if time.Since(began) > marksHold { //nolint:forbidigo // measures a duration
+			hold = marksSoon
+		}
 		switch {
 		case errors.Is(err, datadir.ErrEpoch):
 			return err
@@ -61,7 +66,7 @@ func (l *instance) keepMarks(ctx context.Context) error {
 			failing = true
 			l.config.Logger.Warn("how far the streams have come could not be written down; trying again", "error", err)
 		}
-		pause.For(ctx, marksHold)
+		pause.For(ctx, hold)
 	}
 	return nil
 }
