@@ -158,6 +158,16 @@ func (a *abused) reads() []string {
 	}
 }
 
+// mostMemory is what the process may take of the system with both customers in it.
+const mostMemory = 1500 << 20
+
+// taken is what the process has taken of the system, the clients of the test included.
+func taken() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Sys - m.HeapReleased
+}
+
 // TestAbuseOverHTTP: one customer sends as fast as it can by every route that its roles have, and otherwise; what another waits for
 // its answers stays within the larger of twice what it waits alone and 50 ms.
 func TestAbuseOverHTTP(t *testing.T) {
@@ -225,7 +235,11 @@ func TestAbuseOverHTTP(t *testing.T) {
 			p99, median, count := a.p99(client, trial, 12)
 			cancel()
 			working.Wait()
-			t.Logf("beside %s on %d connections: p99 %s, median %s of %d; the log grew by %d kB", abuse.name, connections, p99, median, count, (a.logged.Load()-logged)>>10)
+			t.Logf("beside %s on %d connections: p99 %s, median %s of %d; the log grew by %d kB; the process has %d MB",
+				abuse.name, connections, p99, median, count, (a.logged.Load()-logged)>>10, taken()>>20)
+			if now := taken(); now > mostMemory {
+				t.Errorf("beside %s: the process has %d MB", abuse.name, now>>20)
+			}
 			if p99 > limit {
 				t.Errorf("beside %s: p99 %s, alone %s; want %s at the most", abuse.name, p99, before, limit)
 			}
