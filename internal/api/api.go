@@ -108,8 +108,8 @@ func New(config Config) (*API, error) {
 		mux:            http.NewServeMux(),
 		metrics:        newMetrics(config.Metrics),
 		limits:         limits{rate: config.Rate},
-		reads:          turns.New(reads, max(reads/2, 1)),
-		long:           turns.New(longReads, longReads/2),
+		reads:          turns.New(reads, mostOfReads),
+		long:           turns.New(longReads, min(longReads/2, mostOfReads)),
 		streamPatience: streamPatience, streamHeartbeat: streamHeartbeat,
 		process: strings.ReplaceAll(uuid.NewString(), "-", "")[:12],
 	}

@@ -45,8 +45,12 @@ const (
 )
 
 // reads is how many reads are worked on at once, those that look up one thing aside: two for each processor, so that they are
-// busy. One account has as many as there are processors, so that another's are never behind all of its own.
-var reads = 2 * runtime.GOMAXPROCS(0)
+// busy. One account has one less than there are processors, its long reads apart: where all are kept busy, each step of
+// another's request waits until the runtime takes one away, 10 ms.
+var (
+	reads       = 2 * runtime.GOMAXPROCS(0)
+	mostOfReads = max(runtime.GOMAXPROCS(0)-1, 1)
+)
 
 // limits keeps one client from taking everything, and all together from taking more than there is.
 type limits struct {
