@@ -35,22 +35,37 @@ type Sandbox struct {
 // ErrClockDamaged says that a sandbox's clock is not what was written: every transition that is due would go by it.
 var ErrClockDamaged = errors.New("the sandbox's clock is damaged")
 
-// OpenSandbox reads the clock's file; where there is none the clock stands at start. ErrClockDamaged if it is not whole. A
-// time alone, without a checksum, is what earlier programs wrote, and what people write.
+// copySuffix names the second copy of a clock's file.
+const copySuffix = ".copy"
+
+// OpenSandbox reads the clock's file; where there is none the clock stands at start. The time is kept twice: of two files
+// that are whole the later time counts, since the clock moves forward only, so that one that was lost, damaged or put back
+// is made anew from the other. ErrClockDamaged if neither is whole. A time alone, without a checksum, is what earlier programs
+// wrote, and what people write: it counts before the copy.
 func OpenSandbox(path string, start time.Time) (*Sandbox, error) {
 	s := &Sandbox{path: path, now: domain.InstantOf(start)}
 	kept, summed, err := readSandbox(path)
+	if err == nil && !summed {
+		s.now = kept
+		return s, s.keep(s.now)
+	}
+	copied, copySummed, wrong := readSandbox(path + copySuffix)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return s, s.keep(s.now)
-	case err != nil:
+	case err == nil && wrong == nil:
+		s.now = max(kept, copied)
+		if kept == copied && copySummed {
+			return s, nil
+		}
+	case err == nil:
+		s.now = kept
+	case wrong == nil:
+		s.now = copied
+	case !errors.Is(err, os.ErrNotExist):
 		return nil, err
+	case !errors.Is(wrong, os.ErrNotExist):
+		return nil, wrong
 	}
-	s.now = kept
-	if !summed {
-		return s, s.keep(s.now)
-	}
-	return s, nil
+	return s, s.keep(s.now)
 }
 
 // readSandbox reads the time in a clock's file, and tells whether it has a checksum. ErrClockDamaged if it is not whole.
@@ -99,10 +114,13 @@ func (s *Sandbox) set(to domain.Instant) error {
 	return nil
 }
 
-// keep replaces the clock's file whole, so that a crash or a power cut leaves the old one or the new one.
+// keep replaces the clock's files, each whole, so that a crash or a power cut leaves the old one or the new one.
 func (s *Sandbox) keep(now domain.Instant) error {
-	if err := wholefile.Replace(s.path, []byte(now.String()+" "+sumOf(now.String())+"\n")); err != nil {
-		return fmt.Errorf("keeping the sandbox's clock: %w", err)
+	text := []byte(now.String() + " " + sumOf(now.String()) + "\n")
+	for _, name := range []string{s.path, s.path + copySuffix} {
+		if err := wholefile.Replace(name, text); err != nil {
+			return fmt.Errorf("keeping the sandbox's clock: %w", err)
+		}
 	}
 	return nil
 }

@@ -295,7 +295,8 @@ func TestSandbox(t *testing.T) {
 	}
 }
 
-// TestTheSandboxsClockIsWhole flips each bit of the clock's file: no other time comes of it. A time alone is taken as well.
+// TestTheSandboxsClockIsWhole flips each bit of either of the clock's files, cuts them, takes them away and brings them back from an
+// older copy: no other time comes of it. A time alone is taken as well.
 func TestTheSandboxsClockIsWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sandbox.clock")
 	if err := os.WriteFile(path, []byte("2021-03-04T05:06:07.000Z"), 0o600); err != nil {
@@ -311,25 +312,59 @@ func TestTheSandboxsClockIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bit := range 8 * len(whole) {
+	older := path + ".older"
+	if _, err := scheduler.OpenSandbox(older, enginetest.Began); err != nil {
+		t.Fatal(err)
+	}
+	earlier, err := os.ReadFile(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoiled := [][]byte{nil, earlier} // gone, and brought back from an older copy
+	for bit := 0; bit < 8*len(whole); bit += 11 {
 		flipped := slices.Clone(whole)
 		flipped[bit/8] ^= 1 << (bit % 8)
-		if err := os.WriteFile(path, flipped, 0o600); err != nil {
-			t.Fatal(err)
+		spoiled = append(spoiled, flipped)
+	}
+	for length := 0; length < len(whole); length += 6 {
+		spoiled = append(spoiled, whole[:length])
+	}
+	copied := path + ".copy"
+	put := func(name string, text []byte) {
+		t.Helper()
+		err := os.WriteFile(name, text, 0o600)
+		if text == nil {
+			err = os.Remove(name)
 		}
-		clock, err := scheduler.OpenSandbox(path, enginetest.Began)
-		if !errors.Is(err, scheduler.ErrClockDamaged) && (err != nil || !clock.Now().Equal(want)) {
-			t.Errorf("%q: %v, %v", flipped, clock, err)
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	for length := range len(whole) {
-		if err := os.WriteFile(path, whole[:length], 0o600); err != nil {
-			t.Fatal(err)
-		}
+	for i, text := range spoiled {
+		name := []string{path, copied}[i/2%2] // either; each of the first two once
+		put(name, text)
 		clock, err := scheduler.OpenSandbox(path, enginetest.Began)
-		if !errors.Is(err, scheduler.ErrClockDamaged) && (err != nil || !clock.Now().Equal(want)) {
-			t.Errorf("%q: %v, %v", whole[:length], clock, err)
+		if err != nil || !clock.Now().Equal(want) {
+			t.Fatalf("%s holds %q: %v, %v", name, text, clock, err)
 		}
+		if mended, err := os.ReadFile(name); err != nil || !slices.Equal(mended, whole) {
+			t.Fatalf("%s is not mended: %q, %v", name, mended, err)
+		}
+	}
+	for _, name := range []string{path, copied} {
+		put(name, earlier)
+		if clock, err := scheduler.OpenSandbox(path, enginetest.Began); err != nil || !clock.Now().Equal(want) {
+			t.Errorf("%s from before: %v, %v", name, clock, err)
+		}
+		put(name, nil)
+		if clock, err := scheduler.OpenSandbox(path, enginetest.Began); err != nil || !clock.Now().Equal(want) {
+			t.Errorf("without %s: %v, %v", name, clock, err)
+		}
+	}
+	put(path, whole[:30])
+	put(copied, whole[:30])
+	if clock, err := scheduler.OpenSandbox(path, enginetest.Began); !errors.Is(err, scheduler.ErrClockDamaged) {
+		t.Errorf("both damaged: %v, %v", clock, err)
 	}
 }
 
