@@ -20,6 +20,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
+
+	"sundial/internal/pause"
 )
 
 const (
@@ -202,12 +204,7 @@ func (f *front) accept() {
 		case err != nil:
 			// Out of files, say: what others give back is waited for.
 			f.log.Warn("NATS: a client could not be taken", "error", err)
-			rest := time.NewTimer(100 * time.Millisecond)
-			select {
-			case <-f.ctx.Done():
-			case <-rest.C:
-			}
-			rest.Stop()
+			pause.For(f.ctx, 100*time.Millisecond)
 			continue
 		}
 		v := f.visit(conn)
@@ -545,7 +542,7 @@ func (v *visit) introduce(s shown) (why string) {
 	if why := f.admit(v, permissions); why != "" {
 		return why
 	}
-	if !v.pause(connectOperations) {
+	if !v.turn() {
 		return refusedLate
 	}
 	// Once more: a token that was revoked a moment ago was not among those whose connections were ended then.
@@ -653,21 +650,23 @@ func (v *visit) release(bytes int64) {
 	_ = v.conn.SetReadDeadline(time.Time{}) // likewise
 }
 
+// turn waits until the token may connect once more; false if that takes longer than a client waits, or the visit ends.
+func (v *visit) turn() bool {
+	reserved := v.guest.rate.ReserveN(time.Now(), min(connectOperations, v.guest.rate.Burst()))
+	if reserved.Delay() > authTimeout {
+		reserved.Cancel()
+		return false
+	}
+	return pause.For(v.ctx, reserved.Delay())
+}
+
 // pause waits until the token may send so many operations; false if the visit ends before.
 func (v *visit) pause(operations int) bool {
 	for operations > 0 {
 		n := min(operations, v.guest.rate.Burst())
 		operations -= n
-		wait := v.guest.rate.ReserveN(time.Now(), n).Delay()
-		if wait <= 0 {
-			continue
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-v.ctx.Done():
-			t.Stop()
+		if !pause.For(v.ctx, v.guest.rate.ReserveN(time.Now(), n).Delay()) {
 			return false
-		case <-t.C:
 		}
 	}
 	return true

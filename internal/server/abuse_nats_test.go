@@ -24,7 +24,7 @@ func TestAbuseOverNATS(t *testing.T) {
 	if os.Getenv("SUNDIAL_ABUSE") != "" {
 		trial, alone, least, connections = 20*time.Second, 2000, 50*time.Millisecond, 64
 	}
-	s := start(t)
+	s := start(t, func(c *Config) { c.ConnectionsPerAddress, c.ConnectionsPerToken = 256, 64 })
 	operator := operatorOf(t, s)
 	token := func(role, account string) string {
 		var made struct {

@@ -18,14 +18,18 @@ import (
 	"sundial/internal/auth"
 )
 
-// start starts a whole server on free ports, in a sandbox that stands at 2021.
-func start(t testing.TB) *Server {
+// start starts a whole server on free ports, in a sandbox that stands at 2021, but for what is given.
+func start(t testing.TB, but ...func(*Config)) *Server {
 	t.Helper()
-	s := New(Config{
+	config := Config{
 		Dir: t.TempDir(), Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0",
 		Sandbox: true, SandboxStart: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC),
 		Policy: domain.DefaultPolicy(), Replicas: 1, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, change := range but {
+		change(&config)
+	}
+	s := New(config)
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
