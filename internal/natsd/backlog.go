@@ -94,9 +94,9 @@ func (b *backlog) take() (taken []*[blockSize]byte, last int) {
 	return taken, last
 }
 
-// send writes to a client whatever comes until the backlog has ended or the client does not read, and tells by how much
-// the memory that is held shrinks.
-func (b *backlog) send(to net.Conn, shrunk func(int64)) {
+// send writes to a client whatever comes until the backlog has ended or the client does not read. It waits until so many
+// bytes may be sent, and tells by how much the memory that is held shrinks.
+func (b *backlog) send(to net.Conn, wait func(bytes int), shrunk func(int64)) {
 	var failed error
 	for {
 		taken, last := b.take()
@@ -109,6 +109,7 @@ func (b *backlog) send(to net.Conn, shrunk func(int64)) {
 				buffers[i] = block[:]
 			}
 			buffers[len(taken)-1] = buffers[len(taken)-1][:last]
+			wait((len(taken)-1)*blockSize + last)
 			if failed = to.SetWriteDeadline(time.Now().Add(writePatience)); failed == nil {
 				_, failed = buffers.WriteTo(to)
 			}

@@ -44,6 +44,9 @@ const (
 	maxRefusals     = 32
 	refusalPatience = 500 * time.Millisecond
 
+	// refusalDelay is how long a connection waits to be told that its token is not let in.
+	refusalDelay = 200 * time.Millisecond
+
 	// connectOperations is as how many operations it counts to connect, so that nobody keeps the server busy with that.
 	connectOperations = 5
 
@@ -68,6 +71,10 @@ const (
 	// systemBuffer is what the system may hold for a connection, each way, before the program reads or after it wrote; by
 	// itself it would take megabytes. It is enough for some megabytes a second to the other end of the world.
 	systemBuffer = 256 << 10
+
+	// bytesForOperation is how much a token may be told for each operation that it may send: events of its own account
+	// are fewer than its commands, and what goes beyond is the same told many times over. It waits, and counts as unread.
+	bytesForOperation = 40 << 10
 
 	// bytesAnOperation is how large a message may be to count as one operation; a larger one counts as several.
 	bytesAnOperation = 4 << 10
@@ -127,6 +134,7 @@ type guest struct {
 	backlog atomic.Int64
 
 	messages *semaphore.Weighted
+	told     *rate.Limiter // bytes
 }
 
 // visit is one connection.
@@ -326,6 +334,7 @@ func (f *front) admit(v *visit, p Permissions) (why string) {
 			token: p.User, visits: map[*visit]struct{}{},
 			rate:     rate.NewLimiter(rate.Limit(perSecond), perSecond),
 			messages: semaphore.NewWeighted(maxTokenMessages),
+			told:     rate.NewLimiter(rate.Limit(perSecond*bytesForOperation), max(perSecond*bytesForOperation, blocksAtOnce*blockSize)),
 		}
 		f.guests[p.User] = g
 	}
@@ -458,7 +467,10 @@ func (v *visit) serve() {
 		return
 	}
 	if why := v.introduce(shown); why != "" {
-		v.say(why)
+		// Not at once, so that who only comes again and again does so less often.
+		if pause.For(v.ctx, refusalDelay) {
+			v.say(why)
+		}
 		return
 	}
 	defer func() { v.room.leave(time.Now()) }()
@@ -565,7 +577,9 @@ func (v *visit) introduce(s shown) (why string) {
 func (v *visit) carry(input *bufio.Reader) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		v.backlog.send(v.conn, func(n int64) { v.front.shrink(v, n) })
+		v.backlog.send(v.conn, func(n int) {
+			pause.For(v.ctx, v.guest.told.ReserveN(time.Now(), n).Delay())
+		}, func(n int64) { v.front.shrink(v, n) })
 		v.end()
 	})
 	both.Go(v.outward)
@@ -665,7 +679,9 @@ func (v *visit) pause(operations int) bool {
 	for operations > 0 {
 		n := min(operations, v.guest.rate.Burst())
 		operations -= n
-		if !pause.For(v.ctx, v.guest.rate.ReserveN(time.Now(), n).Delay()) {
+		reserved := v.guest.rate.ReserveN(time.Now(), n)
+		if !pause.For(v.ctx, reserved.Delay()) {
+			reserved.Cancel()
 			return false
 		}
 	}

@@ -56,6 +56,7 @@ func TestAbuseOverNATS(t *testing.T) {
 		{"commands of 1 MB", loud.large},
 	} {
 		t.Run(abuse.name, func(t *testing.T) {
+			loud.owner = token("owner", "loud") // one that has not sent too much before
 			stop := make(chan struct{})
 			said := make(chan string, 1)
 			go func() { said <- abuse.do(stop) }()
