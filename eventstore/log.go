@@ -180,7 +180,13 @@ func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: asking for stream %s: %w", l.config.Stream, err)
 	}
-	return stream.CachedInfo(), nil
+	info := stream.CachedInfo()
+	if info.State.NumDeleted > 0 { // then it is to be said which are missing
+		if info, err = stream.Info(ctx, jetstream.WithDeletedDetails(true)); err != nil {
+			return nil, fmt.Errorf("eventstore: asking for stream %s: %w", l.config.Stream, err)
+		}
+	}
+	return info, nil
 }
 
 // check judges what the server says of the stream.
@@ -210,6 +216,10 @@ func (l *Log) check(info *jetstream.StreamInfo) error {
 		return corrupt(adviceConfig, "it takes messages from elsewhere or changes their subjects")
 	case s.LastSeq > 0 && s.FirstSeq != 1:
 		return corrupt(adviceRestore, "it begins at sequence %d, not 1", s.FirstSeq)
+	case len(s.Deleted) > 0:
+		return &CorruptError{
+			Sequence: s.Deleted[0], Problem: fmt.Sprintf("the commit is missing; it holds %d commits, %d are expected", s.Msgs, s.LastSeq), Advice: adviceRestore,
+		}
 	case s.NumDeleted > 0 || s.Msgs != s.LastSeq:
 		return corrupt(adviceRestore, "it holds %d commits, %d are expected", s.Msgs, s.LastSeq)
 	}

@@ -50,6 +50,9 @@ func orNothing(s string) string {
 	return s
 }
 
+// File is the name of the file that serves, in the directory of the projections.
+func File() string { return fileName }
+
 // MaxDifferences is how many a check names before it ends: whoever reads a thousand rebuilds.
 const MaxDifferences = 1000
 

@@ -23,7 +23,7 @@ func (c *canary) verb(want int, in string, reveals bool, line ...string) {
 	if !slices.Contains(notAsked, args[0]) {
 		args = append(args, "--data", c.program.Config.Dir)
 	}
-	if !slices.Contains([]string{"rebuild", "whatif", "vault"}, args[0]) && !slices.Contains(notAsked, args[0]) {
+	if !slices.Contains([]string{"rebuild", "verify", "whatif", "vault"}, args[0]) && !slices.Contains(notAsked, args[0]) {
 		args = append(args, "--server", c.program.HTTPURL())
 	}
 	if code := run(c.t.Context(), args, &console{in: strings.NewReader(in), out: out, err: &c.answers}); code != want {
@@ -37,7 +37,7 @@ func (c *canary) verbs(app string) {
 	for _, line := range []string{
 		"app show " + app, "app list --account acme", "account show acme", "account list", "why " + app, "transitions", "token list", "parked list",
 		"clock show", "key show " + app, "admin list " + app, "certificate list " + app, "certificate expiring", "deletion list",
-		"statement acme", "forecast", "rebuild --check", "rebuild", "whatif --grace 24h", "vault status", "version",
+		"statement acme", "forecast", "rebuild --check", "rebuild", "verify", "whatif --grace 24h", "vault status", "version",
 	} {
 		for _, format := range []string{"", " --json"} {
 			if line == "rebuild" && format != "" {

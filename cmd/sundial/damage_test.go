@@ -425,7 +425,7 @@ func withoutHead(said string) string {
 
 // damageTrial is one trial.
 type damageTrial struct {
-	damage
+	harm
 	t         *testing.T
 	base      *damageBase
 	dir       string
@@ -618,7 +618,7 @@ func fresh(a *pastdata.Asked) string {
 // run's draws, and SUNDIAL_DAMAGE_ONLY does one damage, as it was printed.
 func TestDamage(t *testing.T) {
 	bases, questions, tokens := makeDamageBases(t, os.Getenv("SUNDIAL_DAMAGE") != "")
-	var damages []damage
+	var damages []harm
 	if only := os.Getenv("SUNDIAL_DAMAGE_ONLY"); only != "" {
 		for text := range strings.SplitSeq(only, ";") {
 			d, err := parseDamage(strings.TrimSpace(text))
@@ -630,6 +630,7 @@ func TestDamage(t *testing.T) {
 	} else {
 		damages = drawDamages(t, bases)
 	}
+	t.Run("codes", func(t *testing.T) { verifyDamages(t, bases) })
 	var mu sync.Mutex
 	found := map[string]map[string]int{}
 	t.Run("trials", func(t *testing.T) {
@@ -663,7 +664,7 @@ var soundKinds = regexp.MustCompile(`^(clean|killed) (flip|cut|delete|old) (arch
 // damagesInPassing is how many damages every run of the tests tries.
 const damagesInPassing = 3
 
-func drawDamages(t *testing.T, bases map[string]*damageBase) (all []damage) {
+func drawDamages(t *testing.T, bases map[string]*damageBase) (all []harm) {
 	t.Helper()
 	count, kinds := damagesInPassing, soundKinds
 	if s := os.Getenv("SUNDIAL_DAMAGE"); s != "" {
@@ -696,7 +697,7 @@ func drawDamages(t *testing.T, bases map[string]*damageBase) (all []damage) {
 
 // tryDamage does a damage to a copy, and looks at what comes of it. Half of what is named is then mended as it was said, in another
 // copy, which must be whole by that.
-func tryDamage(t *testing.T, d damage, base *damageBase, questions []damageQuestion, tokens map[string]pastdata.Token, mended bool) fate {
+func tryDamage(t *testing.T, d harm, base *damageBase, questions []damageQuestion, tokens map[string]pastdata.Token, mended bool) fate {
 	t.Helper()
 	trial := newDamageTrial(t, d, base, questions, tokens)
 	o := trial.run()
@@ -743,14 +744,14 @@ func mendsOf(said string, base *damageBase) (paths []string) {
 }
 
 // newDamageTrial copies the directory and damages the copy.
-func newDamageTrial(t *testing.T, d damage, base *damageBase, questions []damageQuestion, tokens map[string]pastdata.Token) *damageTrial {
+func newDamageTrial(t *testing.T, d harm, base *damageBase, questions []damageQuestion, tokens map[string]pastdata.Token) *damageTrial {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
 	mustCopy(t, base.dir, dir)
 	if err := d.do(dir, base.old); err != nil {
 		t.Fatal(err)
 	}
-	trial := &damageTrial{damage: d, t: t, base: base, dir: dir, questions: questions, tokens: tokens, used: map[string]bool{}}
+	trial := &damageTrial{harm: d, t: t, base: base, dir: dir, questions: questions, tokens: tokens, used: map[string]bool{}}
 	for i := range base.answers { // what there was before
 		if questions[i].want != sameAnswer {
 			continue

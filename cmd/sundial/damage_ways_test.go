@@ -29,16 +29,16 @@ const (
 	endKill  = "killed"
 )
 
-// damage is one damage to a directory. Its text says it whole, so that it can be done again: "killed flip PATH 17.3" flips bit 3 of
+// harm is one damage to a directory. Its text says it whole, so that it can be done again: "killed flip PATH 17.3" flips bit 3 of
 // byte 17, "clean cut PATH 17" leaves 17 bytes, "clean swap PATH PATH".
-type damage struct {
+type harm struct {
 	end, way, path string
 	other          string // the other file of a swap
 	byte           int64  // of a flip; of a cut, how many stay
 	bit            int
 }
 
-func (d damage) String() string {
+func (d harm) String() string {
 	text := d.end + " " + d.way + " " + d.path
 	switch d.way {
 	case wayFlip:
@@ -52,15 +52,15 @@ func (d damage) String() string {
 }
 
 // kind is the end, the way and the kind of file, for a summary.
-func (d damage) kind() string { return d.end + " " + d.way + " " + kindOf(d.path) }
+func (d harm) kind() string { return d.end + " " + d.way + " " + kindOf(d.path) }
 
-func parseDamage(text string) (damage, error) {
+func parseDamage(text string) (harm, error) {
 	wrong := fmt.Errorf("not a damage: %q", text)
 	words := strings.Fields(text)
 	if len(words) < 3 || len(words) > 4 {
-		return damage{}, wrong
+		return harm{}, wrong
 	}
-	d := damage{end: words[0], way: words[1], path: words[2]}
+	d := harm{end: words[0], way: words[1], path: words[2]}
 	if len(words) == 4 {
 		var err error
 		switch d.way {
@@ -74,11 +74,11 @@ func parseDamage(text string) (damage, error) {
 			err = wrong
 		}
 		if err != nil {
-			return damage{}, wrong
+			return harm{}, wrong
 		}
 	}
 	if d.String() != text || d.end != endClean && d.end != endKill {
-		return damage{}, wrong
+		return harm{}, wrong
 	}
 	return d, nil
 }
@@ -128,16 +128,16 @@ func damageable(dir string) (kinds []string, paths map[string][]string, err erro
 }
 
 // drawDamage draws a damage to a directory: of all kinds of file alike, however many there are of a kind and however large.
-func drawDamage(random *rand.Rand, bases map[string]*damageBase) (damage, error) {
+func drawDamage(random *rand.Rand, bases map[string]*damageBase) (harm, error) {
 	end := []string{endClean, endKill}[random.IntN(2)]
 	base := bases[end]
 	for range 1000 {
 		kind := base.kinds[random.IntN(len(base.kinds))]
 		of := base.paths[kind]
-		d := damage{end: end, path: of[random.IntN(len(of))]}
+		d := harm{end: end, path: of[random.IntN(len(of))]}
 		info, err := os.Stat(filepath.Join(base.dir, d.path))
 		if err != nil {
-			return damage{}, err
+			return harm{}, err
 		}
 		ways := []string{wayFlip, wayFlip, wayFlip, wayCut, wayCut, wayDelete, waySwap, wayOld}
 		if info.IsDir() {
@@ -173,7 +173,7 @@ func drawDamage(random *rand.Rand, bases map[string]*damageBase) (damage, error)
 		}
 		return d, nil
 	}
-	return damage{}, errors.New("nothing was found to damage")
+	return harm{}, errors.New("nothing was found to damage")
 }
 
 // changed tells whether a file or folder is another one than in the older copy, which must have it.
@@ -209,7 +209,7 @@ func sameFile(a, b string) (bool, error) {
 }
 
 // do damages a directory, of which there is an older copy.
-func (d damage) do(dir, old string) error {
+func (d harm) do(dir, old string) error {
 	name := filepath.Join(dir, d.path)
 	switch d.way {
 	case wayFlip:
@@ -278,7 +278,7 @@ func copyInto(from, to string) error {
 
 // TestADamageIsItsText: what is printed of a damage does it again.
 func TestADamageIsItsText(t *testing.T) {
-	for _, d := range []damage{
+	for _, d := range []harm{
 		{end: endClean, way: wayFlip, path: "nats/jetstream/$G/streams/PARKED/msgs/1.blk", byte: 17, bit: 3},
 		{end: endKill, way: wayCut, path: "log.identity", byte: 0},
 		{end: endKill, way: wayDelete, path: "nats/jetstream/$G/streams/PARKED"},

@@ -81,6 +81,7 @@ type commandLine struct {
 	Vault       vaultCmd       `cmd:"" help:"Look after the root key that opens secrets." group:"Maintenance"`
 	Rebuild     rebuildCmd     `cmd:"" help:"Rebuild what is kept beside the log, or check it against the log." group:"Maintenance"`
 	Restored    restoredCmd    `cmd:"" help:"Begin a new epoch after a restore from a backup." group:"Maintenance"`
+	Verify      verifyCmd      `cmd:"" help:"Go through everything that is kept, and say what of it is damaged." group:"Maintenance"`
 	Bench       benchCmd       `cmd:"" help:"Measure the engine on this machine." group:"Maintenance"`
 	ClusterKeys clusterKeysCmd `cmd:"" help:"Make the keys of a NATS cluster for several nodes." group:"Maintenance"`
 	Version     versionCmd     `cmd:"" help:"Print the version." group:"Maintenance"`

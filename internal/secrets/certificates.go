@@ -65,8 +65,8 @@ func (c *Keeper) sealNew(
 	}
 	// An id that no commit has is nobody's: what was made for it goes, and it is never given out again.
 	undo := func(ctx context.Context) {
-		if err := c.config.Vault.Forget(ctx, holder(app.ID, cmd.Certificate)); err != nil {
-			c.config.Logger.Warn("keys that seal nothing are left", "of", holder(app.ID, cmd.Certificate).String(), "error", err)
+		if err := c.config.Vault.Forget(ctx, Holder(app.ID, cmd.Certificate)); err != nil {
+			c.config.Logger.Warn("keys that seal nothing are left", "of", Holder(app.ID, cmd.Certificate).String(), "error", err)
 		}
 	}
 	cmd.Content, err = c.sealCertificate(ctx, app.ID, cmd.Certificate, domain.CertificateAdded{}.Type(), parsed, nil)
@@ -183,7 +183,7 @@ func (c *Keeper) sealSecrets(
 ) (map[string][]byte, error) {
 	all := make(map[string][]byte, len(p.Secrets))
 	for name, value := range p.Secrets {
-		sealed, err := c.config.Vault.Seal(ctx, holder(app, id), vault.Place{Event: event, Field: name}, vault.NewSecret(value))
+		sealed, err := c.config.Vault.Seal(ctx, Holder(app, id), vault.Place{Event: event, Field: name}, vault.NewSecret(value))
 		if err != nil {
 			return nil, err
 		}

@@ -145,7 +145,7 @@ func gone(err error) error {
 }
 
 // holder is what has the keys of a certificate.
-func holder(app domain.AppID, certificate domain.CertificateID) vault.Holder {
+func Holder(app domain.AppID, certificate domain.CertificateID) vault.Holder {
 	return vault.Holder{App: uint64(app), Item: certificateItem + strconv.FormatUint(uint64(certificate), 10)}
 }
 
@@ -165,7 +165,7 @@ func (c *Keeper) forget(ctx context.Context, events []domain.Event) {
 		case domain.AppDeleted:
 			of = vault.Holder{App: uint64(e.App)}
 		case domain.CertificateDeleted:
-			of = holder(e.App, e.Certificate)
+			of = Holder(e.App, e.Certificate)
 		default:
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sundial/internal/auth"
+	"sundial/internal/damage"
 	"sundial/internal/timetravel"
 	"sundial/projections"
 )
@@ -49,6 +50,7 @@ func (s *Server) openMaintenance() *maintenance {
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /rebuild", m.rebuild)
 	routes.HandleFunc("POST /check", m.check)
+	routes.HandleFunc("POST /verify", m.verify)
 	routes.HandleFunc("POST /whatif", m.whatIf)
 	routes.HandleFunc("POST /operator", m.operator)
 	routes.HandleFunc("POST /vault/rotate", m.rotateRoot)
@@ -104,6 +106,7 @@ type told struct {
 // outcome is what comes of an order.
 type outcome struct {
 	Differences []projections.Difference `json:"differences,omitzero"`
+	Findings    []damage.Finding         `json:"findings,omitzero"`
 	WhatIf      *timetravel.Report       `json:"what_if,omitzero"`
 }
 
@@ -117,6 +120,13 @@ func (m *maintenance) check(w http.ResponseWriter, r *http.Request) {
 	m.work(w, r, func(ctx context.Context, l *instance, progress func(done, total uint64)) (outcome, error) {
 		differences, err := l.check(ctx, progress)
 		return outcome{Differences: differences}, err
+	})
+}
+
+func (m *maintenance) verify(w http.ResponseWriter, r *http.Request) {
+	m.work(w, r, func(ctx context.Context, l *instance, progress func(done, total uint64)) (outcome, error) {
+		found, err := l.verify(ctx, true, progress)
+		return outcome{Findings: found}, err
 	})
 }
 

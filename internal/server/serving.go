@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sundial/domain"
+	"sundial/internal/damage"
 	"sundial/internal/timetravel"
 	"sundial/internal/vault"
 	"sundial/projections"
@@ -45,6 +46,12 @@ func (s Serving) Rebuild(ctx context.Context, progress func(done, total uint64))
 func (s Serving) Check(ctx context.Context, progress func(done, total uint64)) ([]projections.Difference, error) {
 	result, err := s.order(ctx, "check", nil, progress)
 	return result.Differences, err
+}
+
+// Verify has everything that is kept gone through, beside what is served.
+func (s Serving) Verify(ctx context.Context, progress func(done, total uint64)) ([]damage.Finding, error) {
+	result, err := s.order(ctx, "verify", nil, progress)
+	return result.Findings, err
 }
 
 // WhatIf asks what another policy would have led to.

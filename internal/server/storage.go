@@ -58,7 +58,37 @@ func openStorage(ctx context.Context, config *Config, dir *directory) (*storage,
 }
 
 // openStorageAs is openStorage; restoring takes the streams as they are.
-func openStorageAs(ctx context.Context, config *Config, dir *directory, restoring bool) (_ *storage, err error) {
+func openStorageAs(ctx context.Context, config *Config, dir *directory, restoring bool) (*storage, error) {
+	s, err := connect(ctx, config, dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.log, err = dir.openLog(ctx, s, restoring); err == nil {
+		err = s.heldToMarks(ctx, restoring)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// heldToMarks holds every stream against its mark, and keeps the log until the storage is closed. The last marks are taken when that is.
+func (s *storage) heldToMarks(ctx context.Context, restoring bool) error {
+	err := s.openMarks(ctx, restoring)
+	s.js = datadir.Stamping{JetStream: s.js, Epochs: s.log.Epochs()}
+	s.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		defer cancel()
+		if err := s.log.Close(ctx); err != nil {
+			s.config.Logger.Error("closing the log", "error", err)
+		}
+	})
+	return err
+}
+
+// connect starts or reaches the NATS server.
+func connect(ctx context.Context, config *Config, dir *directory) (_ *storage, err error) {
 	s := &storage{
 		config: config, dir: dir, known: make(chan struct{}),
 		logConfig: eventstore.Config{Replicas: config.Replicas},
@@ -80,20 +110,6 @@ func openStorageAs(ctx context.Context, config *Config, dir *directory, restorin
 	if s.js, err = jetstream.New(s.nc); err != nil {
 		return nil, fmt.Errorf("JetStream: %w", err)
 	}
-	if s.log, err = dir.openLog(ctx, s, restoring); err != nil {
-		return nil, err
-	}
-	if err := s.openMarks(ctx, restoring); err != nil {
-		return nil, errors.Join(err, s.log.Close(ctx))
-	}
-	s.js = datadir.Stamping{JetStream: s.js, Epochs: s.log.Epochs()}
-	s.onClose(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
-		defer cancel()
-		if err := s.log.Close(ctx); err != nil {
-			config.Logger.Error("closing the log", "error", err)
-		}
-	})
 	return s, nil
 }
 
