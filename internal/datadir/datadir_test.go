@@ -3,12 +3,14 @@ package datadir
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sundial/eventstore"
@@ -153,6 +155,31 @@ func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// An engine that was killed has its marks for whatever it answered for.
+func TestWhatWasAnsweredForIsMarked(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"PARKED", "LIFECYCLE"} {
+		_, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{name + ".>"}})
+		w.must(err)
+	}
+	marking := Marking{JetStream: w.js, Marks: w.open(), Server: Embedded, Streams: []string{"PARKED"}, Logger: slog.New(slog.DiscardHandler)}
+	for range 2 {
+		_, err := marking.Publish(t.Context(), "PARKED.a", nil)
+		w.must(err)
+		_, err = marking.PublishMsg(t.Context(), &nats.Msg{Subject: "PARKED.b"})
+		w.must(err)
+		_, err = marking.Publish(t.Context(), "LIFECYCLE.a", nil)
+		w.must(err)
+	}
+	w.must(w.js.DeleteStream(t.Context(), "PARKED"))
+	w.must(w.js.DeleteStream(t.Context(), "LIFECYCLE"))
+	var damage *DamageError
+	if err := w.open().Check(t.Context()); !errors.As(err, &damage) || len(damage.Findings) != 1 || damage.Findings[0].Code != StreamMissing ||
+		!strings.Contains(damage.Findings[0].Problem, "had come to 4") {
+		t.Errorf("checked: %v; want what was marked to be missed, and nothing else", err)
 	}
 }
 

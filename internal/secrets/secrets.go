@@ -144,7 +144,7 @@ func gone(err error) error {
 	return err
 }
 
-// holder is what has the keys of a certificate.
+// Holder is what has the keys of a certificate.
 func Holder(app domain.AppID, certificate domain.CertificateID) vault.Holder {
 	return vault.Holder{App: uint64(app), Item: certificateItem + strconv.FormatUint(uint64(certificate), 10)}
 }

@@ -24,6 +24,11 @@ const (
 	marksPatience = 2 * time.Second
 )
 
+// nowhereElse are the streams of which nothing else in the directory knows what was in them: what an older copy lacks would be
+// missing without a word. (Tokens have a ledger, and what is told downstream comes from the log.) Bills are acknowledged by the NATS
+// server itself, and are marked soon after.
+var nowhereElse = []string{"PARKED", "SUNDIAL_KEYS"}
+
 // openMarks reads the marks of the streams and holds the streams against them.
 func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
 	s.marks, err = datadir.OpenMarks(datadir.MarksConfig{

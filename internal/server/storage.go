@@ -76,7 +76,10 @@ func openStorageAs(ctx context.Context, config *Config, dir *directory, restorin
 // heldToMarks holds every stream against its mark, and keeps the log until the storage is closed. The last marks are taken when that is.
 func (s *storage) heldToMarks(ctx context.Context, restoring bool) error {
 	err := s.openMarks(ctx, restoring)
-	s.js = datadir.Stamping{JetStream: s.js, Epochs: s.log.Epochs()}
+	s.js = datadir.Marking{
+		JetStream: datadir.Stamping{JetStream: s.js, Epochs: s.log.Epochs()},
+		Marks:     s.marks, Server: s.serverName(), Streams: nowhereElse, Logger: s.config.Logger,
+	}
 	s.onClose(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
