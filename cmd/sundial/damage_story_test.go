@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"sundial/internal/datadir"
 	"sundial/internal/testing/pastdata"
 )
 
@@ -295,6 +299,9 @@ func (s *damageStory) publish() {
 	}
 }
 
+// billsMark is how far the bills have come, in the marks of the streams.
+var billsMark = regexp.MustCompile(`"nats/BILLING","last":(\d+)`)
+
 func lateBill(i int) string { return fmt.Sprintf("late-%03d", i) }
 
 // questions are what is asked of a directory: first what is read, then commands, old and new.
@@ -396,7 +403,17 @@ func makeDamageBases(t *testing.T, twice bool) (bases map[string]*damageBase, qu
 	mustCopy(t, lived, old)
 	p = begin(lived)
 	s.second()
-	// The files of a process that stands still are those that a kill leaves, so one telling has both ends.
+	// The files of a process that stands still are those that a kill leaves, so one telling has both ends. The bills were
+	// acknowledged by the NATS server a moment ago: before the intake has come to the first of them nothing else knows of any.
+	for marked := 0; marked < damageBills; {
+		text, err := os.ReadFile(filepath.Join(lived, datadir.MarksFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mark := billsMark.FindSubmatch(text); mark != nil {
+			marked, _ = strconv.Atoi(string(mark[1])) // digits
+		}
+	}
 	p.standStill(t)
 	mustCopy(t, lived, killed)
 	p.mustStop(t)

@@ -26,6 +26,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sundial/internal/pause"
 	"sundial/internal/testing/pastdata"
 )
 
@@ -475,9 +476,7 @@ func (d *damageTrial) life(p *suspect) fate {
 	all := fate{class: healed}
 	for i := range d.questions {
 		q, want := &d.questions[i], &d.base.answers[i]
-		asking, cancel := context.WithTimeout(ctx, damageAnswer)
-		got, err := p.asked().Ask(asking, tokens, q.Asked)
-		cancel()
+		got, err := p.insist(ctx, tokens, q.Asked)
 		if err != nil {
 			return worse(all, d.failed(p, fmt.Errorf("%s: %w", q.Name(), err)))
 		}
@@ -511,6 +510,21 @@ func (d *damageTrial) life(p *suspect) fate {
 		return worse(all, fate{class, why})
 	}
 	return all
+}
+
+// insist asks, and asks again as long as the answer is that nothing was done and to do so: a projection is made anew.
+func (p *suspect) insist(ctx context.Context, tokens map[string]pastdata.Token, asked pastdata.Asked) (got pastdata.Asked, err error) {
+	ctx, cancel := context.WithTimeout(ctx, damageAnswer)
+	defer cancel()
+	for {
+		answer, err := p.asked().Ask(ctx, tokens, asked)
+		if err != nil && got.Status != 0 {
+			return got, nil // it went on to say so
+		}
+		if got = answer; err != nil || got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Said, `"code":"unavailable"`) || !pause.For(ctx, 50*time.Millisecond) {
+			return got, err
+		}
+	}
 }
 
 // secondLife are the questions of the second start, which has other answers to most: new apps and certificates, and whom it knows.

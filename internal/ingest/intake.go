@@ -48,7 +48,10 @@ type Config struct {
 	// Alone says that no other node shares the streams, so that what waits for an app is known here at once.
 	Alone bool
 	// Lanes is how many accounts' bills are taken in at once; 0: DefaultLanes. More make larger group commits.
-	Lanes      int
+	Lanes int
+	// Reached is told how far a stream has come of which messages wait: so that an older copy, or one that has lost its end, is
+	// noticed. May be nil.
+	Reached    func(ctx context.Context, stream string, sequence uint64) error
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 

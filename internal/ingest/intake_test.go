@@ -374,6 +374,36 @@ func TestWhatIsSupersededIsClosedAfterACrash(t *testing.T) {
 	}
 }
 
+// What waits is marked before the first of it is taken in, in one go.
+func TestBillsThatWaitAreMarked(t *testing.T) {
+	w := newWorld(t)
+	var marks []uint64
+	committed := uint64(0)
+	var n *node
+	n = w.node(func(c *Config) {
+		c.Reached = func(_ context.Context, stream string, sequence uint64) error {
+			if stream != billingStream || n.engine.Store.Position() != committed {
+				t.Errorf("%s is marked at %d, behind %d commits", stream, sequence, n.engine.Store.Position())
+			}
+			marks = append(marks, sequence)
+			return nil
+		}
+	})
+	n.app("acme", shop)
+	committed = n.engine.Store.Position()
+	var events []string
+	for k := range 40 {
+		events = append(events, overdue(fmt.Sprint("e-", k), "acme", shop, fmt.Sprint("inv-", k)))
+	}
+	w.publish("billing.acme", events...)
+	n.run()
+	n.drained()
+	n.halt()
+	if len(marks) != 1 || marks[0] != 40 {
+		t.Errorf("marked %v, want 40 alone", marks)
+	}
+}
+
 // A message that a publisher could not have parked is refused to it.
 func TestMoreThanFitsIsRefusedToThePublisher(t *testing.T) {
 	w := newWorld(t)

@@ -157,6 +157,7 @@ func (t *session) fetchOnce() error {
 	defer messages.Stop()
 	stop := context.AfterFunc(fetching, messages.Stop)
 	defer stop()
+	marked := uint64(0)
 	for {
 		m, err := messages.Next()
 		if err != nil {
@@ -169,9 +170,24 @@ func (t *session) fetchOnce() error {
 		if next := t.window.reached() + 1; meta.Sequence.Stream > next && t.intake.config.Alone {
 			t.gap(next, meta.Sequence.Stream-1)
 		}
+		if meta.NumPending > 0 && meta.Sequence.Stream > marked {
+			// Until it is taken in, what waits behind this one is nowhere else.
+			marked = meta.Sequence.Stream + meta.NumPending
+			t.intake.mark(t.ctx, marked)
+		}
 		if !t.window.add(m.Subject(), meta.Sequence.Stream, m.Data()) {
 			return nil
 		}
+	}
+}
+
+// mark notes how far the stream of bills has come; where that cannot be done now it is done with the other streams' marks.
+func (i *Intake) mark(ctx context.Context, sequence uint64) {
+	if i.config.Reached == nil {
+		return
+	}
+	if err := i.config.Reached(ctx, billingStream, sequence); err != nil && ctx.Err() == nil {
+		i.log.Warn("how far the bills have come could not be written down; it is tried again", "error", err)
 	}
 }
 

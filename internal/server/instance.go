@@ -171,7 +171,8 @@ func (l *instance) openWriters(ctx context.Context) (err error) {
 	}
 	l.intake, err = ingest.Open(ctx, ingest.Config{
 		JetStream: l.js, Engine: l.engine, Replicas: config.Replicas, Alone: config.Outside == nil,
-		Logger: config.Logger, Registerer: l.metrics,
+		Reached: l.reached,
+		Logger:  config.Logger, Registerer: l.metrics,
 	})
 	if err != nil {
 		return err

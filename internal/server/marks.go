@@ -26,7 +26,7 @@ const (
 
 // nowhereElse are the streams of which nothing else in the directory knows what was in them: what an older copy lacks would be
 // missing without a word. (Tokens have a ledger, and what is told downstream comes from the log.) Bills are acknowledged by the NATS
-// server itself, and are marked soon after.
+// server itself: the intake marks those that wait when it comes to the first of them.
 var nowhereElse = []string{"PARKED", "SUNDIAL_KEYS"}
 
 // openMarks reads the marks of the streams and holds the streams against them.
@@ -50,6 +50,11 @@ func (s *storage) openMarks(ctx context.Context, restoring bool) (err error) {
 		}
 	})
 	return nil
+}
+
+// reached makes durable how far a stream has come.
+func (s *storage) reached(ctx context.Context, stream string, sequence uint64) error {
+	return s.marks.Reach(ctx, s.serverName(), stream, sequence)
 }
 
 // keepMarks takes marks until the context ends: soon after something was written.
