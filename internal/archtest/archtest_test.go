@@ -60,7 +60,7 @@ var rooms = map[string][]string{
 	},
 	"internal/verify": {
 		"domain", "eventstore", "projections", "scheduler", "internal/codec",
-		"internal/engine", "internal/ingest", "internal/publish", "internal/archive", "internal/secrets", "internal/vault", "internal/auth",
+		"internal/engine", "internal/ingest", "internal/publish", "internal/archive", "internal/secrets", "internal/vault", "internal/auth", "internal/lease",
 	}, // asks all owners
 	"internal/testing/oracle": {},                          // the rules once more: it shares nothing with what it judges
 	"internal/testing/people": {"internal/testing/oracle"}, // likewise, for what people ask for

@@ -49,15 +49,15 @@ type ledgerLine struct {
 	Record jsontext.Value `json:"record"` // as the bucket has it
 }
 
-// openLedger reads a ledger; damaged counts the lines that cannot be believed.
-func openLedger(path string) (l *ledger, damaged int, err error) {
+// openLedger reads a ledger; damaged are the lines that cannot be believed, counted from 1.
+func openLedger(path string) (l *ledger, damaged []int, err error) {
 	l = &ledger{path: path, known: map[string]*entry{}}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return l, 0, nil
+		return l, nil, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("auth: reading the ledger of tokens: %w", err)
+		return nil, nil, fmt.Errorf("auth: reading the ledger of tokens: %w", err)
 	}
 	l.found = true
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -66,13 +66,13 @@ func openLedger(path string) (l *ledger, damaged int, err error) {
 		l.lines++
 		e, sum := parseLine(l.last, lines.Bytes())
 		if l.last = sum; e == nil {
-			damaged++
+			damaged = append(damaged, l.lines)
 			continue
 		}
 		l.known[e.ID] = e
 	}
 	if lines.Err() != nil { // a line that is longer than any: the rest is not read
-		damaged++
+		damaged = append(damaged, l.lines+1)
 	}
 	return l, damaged, nil
 }

@@ -209,8 +209,8 @@ func FuzzLedger(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, damaged, err := openLedger(path)
-		if err != nil || damaged != 0 || len(again.known) != len(l.known) {
-			t.Fatalf("rewritten: %v, %d damaged, %d of %d tokens", err, damaged, len(again.known), len(l.known))
+		if err != nil || len(damaged) != 0 || len(again.known) != len(l.known) {
+			t.Fatalf("rewritten: %v, damaged lines %v, %d of %d tokens", err, damaged, len(again.known), len(l.known))
 		}
 	})
 }

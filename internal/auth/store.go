@@ -89,7 +89,7 @@ func Open(ctx context.Context, js jetstream.JetStream, config Config) (*Store, e
 		kv: kv, config: config, done: make(chan struct{}),
 		byID: map[string]*entry{}, byHash: map[digest]*entry{},
 	}
-	damaged := 0
+	var damaged []int
 	if config.Ledger != "" {
 		if s.ledger, damaged, err = openLedger(config.Ledger); err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func Open(ctx context.Context, js jetstream.JetStream, config Config) (*Store, e
 		}
 	}
 	if err == nil {
-		if err = s.settle(ctx, damaged); err != nil {
+		if err = s.settle(ctx, len(damaged)); err != nil {
 			f.close()
 		}
 	}

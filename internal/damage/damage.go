@@ -11,7 +11,8 @@ type Finding struct {
 	// Where is what is damaged: a file by its path in the data directory, or a stream behind the server that has it, as
 	// nats/SUNDIAL_KEYS.
 	Where string `json:"where"`
-	// Position is the sequence of the damaged message in its stream, that of a commit in the log; 0 where it is the whole, or a file.
+	// Position is the sequence of the damaged message in its stream, that of a commit in the log, and the line
+	// in tokens.ledger; 0 where it is the whole, or another file.
 	Position uint64 `json:"position,omitzero"`
 	// Problem says what is wrong with it, without secrets and without what somebody sent.
 	Problem string `json:"problem"`

@@ -11,6 +11,9 @@ const (
 	StreamOlder       = "stream_older"       // a stream ends before what it had reached
 	StreamMissing     = "stream_missing"     // a stream is gone
 	StreamForeign     = "stream_foreign"     // a stream is of another epoch, or holds other messages, than the directory knows
+	MarksUnreadable   = "marks_unreadable"   // the file of marks cannot be read
+	MarksDamaged      = "marks_damaged"      // it is not what was written
+	MarksForeign      = "marks_foreign"      // it is of another log
 )
 
 // Finding is one thing that is wrong.

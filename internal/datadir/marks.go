@@ -93,19 +93,16 @@ type Marks struct {
 }
 
 // OpenMarks reads the marks. A file that is damaged is told and made anew: what it guarded against would have to
-// happen at the same time to be missed.
+// happen at the same time to be missed. *DamageError says that it cannot be read at all.
 func OpenMarks(config MarksConfig) (*Marks, error) {
 	m := &Marks{config: config, log: config.Logger, marks: map[string]Mark{}}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	m.epoch = config.Log.Epochs().String()
-	text, err := readFile(config.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("data directory: reading marks: %w", err)
+	text, err := readMarks(config.Path)
+	if err != nil || text == nil {
+		return m, err
 	}
 	form, err := parseMarks(text)
 	switch {
@@ -123,6 +120,39 @@ func OpenMarks(config MarksConfig) (*Marks, error) {
 		}
 	}
 	return m, nil
+}
+
+const fixMarks = "mend what else is named; a start makes the file anew, and an engine that serves does with what is written next. " +
+	"Whether a stream is an older copy cannot be told until then: if anything was restored, compare it with the backup"
+
+// VerifyMarks judges the file of marks as it is on disk: *DamageError if it cannot be read, is not what was written, or is of
+// another log than the one with this identity; "" for a log that is not known. None is as good as a new one.
+func VerifyMarks(path, identity string) error {
+	text, err := readMarks(path)
+	if err != nil || text == nil {
+		return err
+	}
+	form, err := parseMarks(text)
+	switch {
+	case err != nil:
+		return damage(MarksDamaged, MarksFile, fmt.Sprintf("%s, how far the streams had come, is damaged: %v", MarksFile, err), fixMarks)
+	case identity != "" && form.Log != identity:
+		return damage(MarksForeign, MarksFile, MarksFile+", how far the streams had come, is of another log", fixMarks)
+	}
+	return nil
+}
+
+// readMarks reads the file, nil where there is none.
+func readMarks(path string) ([]byte, error) {
+	text, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, damage(MarksUnreadable, MarksFile, fmt.Sprintf("%s, how far the streams had come, cannot be read: %v", MarksFile, err),
+			"let the engine's user read it, or move it out of the directory: a start makes it anew, and cannot tell that one time whether a stream is an older copy")
+	}
+	return text, nil
 }
 
 func parseMarks(text []byte) (form marksForm, err error) {

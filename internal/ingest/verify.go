@@ -70,8 +70,12 @@ func verifyParked(m *streams.Message) (code, problem string) {
 	if err != nil {
 		return parkedUnreadable, "what is known of it cannot be read"
 	}
-	if p.State != StateOpen {
+	switch p.State {
+	case StateOpen:
+	case StateDiscarded, StateReplayed, StateSuperseded:
 		return "", ""
+	default:
+		return parkedUnreadable, "what is known of it cannot be read"
 	}
 	p.Event = m.Data
 	if p.Size != len(p.Event) {

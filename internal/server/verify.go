@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sundial/eventstore"
+	"sundial/internal/auth"
 	"sundial/internal/damage"
 	"sundial/internal/datadir"
 	"sundial/internal/natsd"
@@ -57,7 +58,9 @@ func Verify(ctx context.Context, config Config, progress func(done, total uint64
 	case Damaged(err):
 		found = append(found, verify.OfLog(err))
 	case err == nil:
-		err = s.heldToMarks(ctx, true)
+		if err = s.heldToMarks(ctx, true); errors.As(err, new(*datadir.DamageError)) {
+			err = nil // of the marks, which are looked at below
+		}
 		fallthrough
 	default:
 		if err != nil {
@@ -91,10 +94,16 @@ func findingsOf(e *datadir.DamageError) (found []damage.Finding) {
 // verify goes through everything; beside says that it does so beside what is served.
 func (s *storage) verify(ctx context.Context, beside bool, progress func(done, total uint64)) (found []damage.Finding, err error) {
 	config := verify.Config{
-		JetStream: s.js, Log: s.log, ArchiveDir: s.dir.file(archiveDir), SandboxFile: s.dir.file(SandboxFile), Beside: beside,
+		JetStream: s.js, Log: s.log, ArchiveDir: s.dir.file(archiveDir), SandboxFile: s.dir.file(SandboxFile),
+		Ledger: s.dir.file(auth.LedgerFile), TokenFile: s.dir.file(auth.TokenFile), Leases: leases, Beside: beside,
 	}
+	identity := ""
 	if s.log != nil {
 		config.Projections = s.projections()
+		identity = s.log.Identity()
+	}
+	if of := new(datadir.DamageError); errors.As(datadir.VerifyMarks(s.dir.file(datadir.MarksFile), identity), &of) {
+		found = append(found, findingsOf(of)...)
 	}
 	if s.marks != nil {
 		err := s.marks.Check(ctx)

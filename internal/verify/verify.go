@@ -16,6 +16,7 @@ import (
 	"sundial/internal/damage"
 	"sundial/internal/engine"
 	"sundial/internal/ingest"
+	"sundial/internal/lease"
 	"sundial/internal/pause"
 	"sundial/internal/publish"
 	"sundial/internal/vault"
@@ -56,6 +57,9 @@ type Config struct {
 	Projections projections.Config // of this node
 	ArchiveDir  string
 	SandboxFile string       // "" for none
+	Ledger      string       // of the tokens
+	TokenFile   string       // an operator's
+	Leases      string       // the bucket of the nodes' leases
 	Roots       []vault.Root // those that are known; without the one in force it is not looked whether keys open
 	// Beside says that an engine serves meanwhile: the work pauses for as long as it lasts, batch by batch.
 	Beside bool
@@ -72,7 +76,11 @@ func All(ctx context.Context, config Config, progress func(done, total uint64)) 
 	v.ask("the keys", func() ([]damage.Finding, error) {
 		return vault.Verify(ctx, config.JetStream, config.Roots, known.holders())
 	})
-	v.ask("the tokens", func() ([]damage.Finding, error) { return auth.Verify(ctx, config.JetStream) })
+	v.ask("the tokens", func() ([]damage.Finding, error) {
+		return auth.Verify(ctx, config.JetStream, config.Ledger, time.Now()) //nolint:forbidigo // tokens are made and used in real time
+	})
+	v.ask("the operator's token", func() ([]damage.Finding, error) { return auth.VerifyOperator(config.TokenFile), nil })
+	v.ask("the leases", func() ([]damage.Finding, error) { return lease.Verify(ctx, config.JetStream, config.Leases) })
 	v.ask("bills", func() ([]damage.Finding, error) { return ingest.Verify(ctx, config.JetStream) })
 	v.ask("the clock", func() ([]damage.Finding, error) { return scheduler.Verify(ctx, config.JetStream, config.SandboxFile) })
 	if known != nil {
