@@ -23,7 +23,7 @@ type verifyCmd struct {
 
 // Help shows how.
 func (*verifyCmd) Help() string {
-	return `Reads everything that is kept: the log with its chain and every event in it, numbers, tokens, keys, bills that wait, what is parked, what was published, the archive, the clock, and what is served. Each damage is told with a stable code, the file or stream, the position in it, and what to do. Nothing is changed, but that a directory which no engine serves from is opened as at a start. Exit code 4 if anything is damaged, or could not be looked at.
+	return `Reads everything that is kept: the log with its chain and every event in it, numbers, tokens, keys, bills that wait, what is parked, what was published, the archive, the clock, what is served, and the files and leases of the nodes. Each damage is told with a stable code, the file or stream, the position in it, and what to do. Nothing is changed, but that a directory which no engine serves from is opened as at a start. Exit code 4 if anything is damaged, or could not be looked at.
 
 An engine that serves from the directory does it itself, with the root key that it has, and serves on; it pauses for as long as it works.
 

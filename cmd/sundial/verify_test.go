@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,6 +64,10 @@ func verifyDamages(t *testing.T, bases map[string]*damageBase) {
 	remove := func(path string) func(dir string) error {
 		return func(dir string) error { return os.RemoveAll(filepath.Join(dir, path)) }
 	}
+	folder := func(path string) func(dir string) error {
+		return func(dir string) error { return errors.Join(remove(path)(dir), os.Mkdir(filepath.Join(dir, path), 0o700)) }
+	}
+	inMessage := []string{"parked_lost", "bill_lost", "token_lost", "key_lost", "published_lost", "ledger_damaged"}
 	for _, row := range []struct {
 		name, end string
 		do        func(dir string) error
@@ -93,6 +98,13 @@ func verifyDamages(t *testing.T, bases map[string]*damageBase) {
 			return err
 		}, []string{"root_wrong"}},
 		{"the sandbox's clock", endClean, in("sandbox.clock", "T"), []string{"sandbox_unreadable"}},
+		{"the marks", endClean, in("stream.marks", `"last"`), []string{"marks_damaged"}},
+		{"the marks are no file", endClean, folder("stream.marks"), []string{"marks_unreadable"}},
+		{"the ledger of tokens", endClean, in("tokens.ledger", `"auditor"`), []string{"ledger_damaged"}},
+		{"the ledger is no file", endClean, folder("tokens.ledger"), []string{"ledger_unreadable"}},
+		{"tokens are gone", endClean, remove(stream("KV_SUNDIAL_TOKENS")), []string{"stream_missing", "token_missing"}},
+		{"the operator's token", endKill, in("operator.token", "dial_"), []string{"operator_token_damaged"}},
+		{"the operator's token is kept elsewhere", endClean, remove("operator.token"), nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
@@ -108,6 +120,9 @@ func verifyDamages(t *testing.T, bases map[string]*damageBase) {
 				}
 				if f.Where == "" || f.Problem == "" || f.Fix == "" {
 					t.Errorf("not all is said: %+v", f)
+				}
+				if f.Position == 0 && slices.Contains(inMessage, f.Code) {
+					t.Errorf("its place is not said: %+v", f)
 				}
 				if row.end == endKill && f.Code == "stream_older" {
 					continue // whether a mark was taken before the kill is a matter of a second
