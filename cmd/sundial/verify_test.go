@@ -65,7 +65,9 @@ func verifyDamages(t *testing.T, bases map[string]*damageBase) {
 		return func(dir string) error { return os.RemoveAll(filepath.Join(dir, path)) }
 	}
 	folder := func(path string) func(dir string) error {
-		return func(dir string) error { return errors.Join(remove(path)(dir), os.Mkdir(filepath.Join(dir, path), 0o700)) }
+		return func(dir string) error {
+			return errors.Join(remove(path)(dir), os.Mkdir(filepath.Join(dir, path), 0o700))
+		}
 	}
 	inMessage := []string{"parked_lost", "bill_lost", "token_lost", "key_lost", "published_lost", "ledger_damaged"}
 	for _, row := range []struct {

@@ -271,3 +271,32 @@ func TestMarksThatCannotBeWrittenStayAndAreToldOf(t *testing.T) {
 		t.Errorf("%q, %v", after, err)
 	}
 }
+
+func TestMarksAreJudgedAsTheyAreOnDisk(t *testing.T) {
+	w := newWorld(t)
+	w.must(VerifyMarks(w.path, w.log.Identity())) // none yet
+	w.put("a")
+	w.must(w.open().Take(t.Context()))
+	w.must(VerifyMarks(w.path, w.log.Identity()))
+	w.must(VerifyMarks(w.path, "")) // of a log that cannot be opened
+	expect := func(err error, code string) {
+		t.Helper()
+		var damage *DamageError
+		if !errors.As(err, &damage) || len(damage.Findings) != 1 || damage.Findings[0].Code != code || damage.Findings[0].Where != MarksFile || damage.Fix == "" {
+			t.Errorf("judged %v, want %s", err, code)
+		}
+	}
+	expect(VerifyMarks(w.path, "another"), MarksForeign)
+	text, err := os.ReadFile(w.path)
+	w.must(err)
+	for i := range text {
+		flipped := bytes.Clone(text)
+		flipped[i] ^= 4
+		w.must(os.WriteFile(w.path, flipped, 0o600))
+		expect(VerifyMarks(w.path, w.log.Identity()), MarksDamaged)
+	}
+	w.must(errors.Join(os.Remove(w.path), os.Mkdir(w.path, 0o700)))
+	expect(VerifyMarks(w.path, w.log.Identity()), MarksUnreadable)
+	_, err = OpenMarks(MarksConfig{Path: w.path, Log: w.log, Now: time.Now})
+	expect(err, MarksUnreadable)
+}

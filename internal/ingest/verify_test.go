@@ -3,9 +3,9 @@ package ingest
 import (
 	"testing"
 
-	"sundial/internal/streams"
-
 	"github.com/nats-io/nats.go"
+
+	"sundial/internal/streams"
 )
 
 func TestWhatIsParkedIsJudgedByItsKey(t *testing.T) {
