@@ -14,12 +14,10 @@ import (
 // what was and what might have been: once for both, as it takes long.
 func TestTheExampleFeed(t *testing.T) {
 	then := map[string]string{} // what was answered, by the question
-	turn := 0
 	j, end := taken(t, week, func(j *job, i *instant) {
-		for _, path := range j.questions(turn) {
+		for _, path := range j.questions() {
 			then[path+" "+i.at.String()] = j.ask(t, path, nil)
 		}
-		turn++
 	})
 	t.Run("the past is answered as it was", func(t *testing.T) { thePastIsAnsweredAsItWas(t, j, then) })
 	was := left(t, j, end)
@@ -30,15 +28,13 @@ func TestTheExampleFeed(t *testing.T) {
 // every state that the feed expects is among them.
 func thePastIsAnsweredAsItWas(t *testing.T, j *job, then map[string]string) {
 	t.Helper()
-	past, compared, turn := comparison{}, 0, 0
+	past, compared := comparison{}, 0
 	for _, i := range j.feed.instants() {
 		if len(i.expected) == 0 {
 			continue
 		}
 		q := url.Values{"as_of": {i.at.String()}, "known_at": {i.at.String()}}
-		paths := j.questions(turn)
-		turn++
-		for _, path := range paths {
+		for _, path := range j.questions() {
 			compared++
 			if got, want := j.ask(t, path, q), then[path+" "+i.at.String()]; got != want {
 				t.Fatalf("%s as of %s:\n got  %s\n want %s", path, i.at, got, want)
@@ -57,7 +53,7 @@ func thePastIsAnsweredAsItWas(t *testing.T, j *job, then map[string]string) {
 	if past.compared != 3720 || past.same != past.compared {
 		t.Errorf("%d of %d states as expected, want 3720 of 3720: %v", past.same, past.compared, past.differing)
 	}
-	if want := 31 * (2*24 + 120/appsByTurns); compared != want {
+	if want := 31 * (2*24 + 120); compared != want {
 		t.Errorf("%d answers compared, want %d", compared, want)
 	}
 }
@@ -71,16 +67,13 @@ func (j *job) accounts() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// questions lists what can be asked about another time: each account, its apps, and each app, or those of them whose turn
-// it is. The lists have them all every time.
-func (j *job) questions(turn int) (paths []string) {
+// questions lists what can be asked about another time: each account, its apps, and each app.
+func (j *job) questions() (paths []string) {
 	for _, account := range j.accounts() {
 		paths = append(paths, "/v1/accounts/"+account, "/v1/accounts/"+account+"/apps")
 	}
-	for n, app := range slices.Sorted(maps.Keys(j.feed.names)) {
-		if (n+turn)%appsByTurns == 0 {
-			paths = append(paths, "/v1/apps/"+strconv.FormatUint(app, 10))
-		}
+	for _, app := range slices.Sorted(maps.Keys(j.feed.names)) {
+		paths = append(paths, "/v1/apps/"+strconv.FormatUint(app, 10))
 	}
 	return paths
 }

@@ -3,5 +3,3 @@
 package main
 
 const raceEnabled = false
-
-const appsByTurns = 1
