@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -143,23 +142,4 @@ func files(t *testing.T, dir string, without ...string) map[string][]byte {
 		t.Fatal(err)
 	}
 	return all
-}
-
-// heap gathers what is written from several goroutines.
-type heap struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends.
-func (h *heap) Write(text []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text.Write(text)
-}
-
-func (h *heap) bytes() []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return bytes.Clone(h.text.Bytes())
 }

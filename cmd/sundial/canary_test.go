@@ -25,6 +25,7 @@ import (
 	"sundial/internal/auth"
 	"sundial/internal/pushcert"
 	"sundial/internal/server"
+	"sundial/internal/testing/spoken"
 )
 
 // appName is no secret: the control finds it wherever secrets are looked for.
@@ -36,9 +37,9 @@ type canary struct {
 	program *server.Server
 	token   string
 	nc      *nats.Conn
-	logs    heap
-	answers heap // all that came back, but for what is meant to reveal
-	heard   heap // all that was published downstream
+	logs    spoken.Text
+	answers spoken.Text // all that came back, but for what is meant to reveal
+	heard   spoken.Text // all that was published downstream
 	secrets needles
 	asked   map[string]bool // METHOD and route
 	count   int
@@ -78,10 +79,10 @@ func TestCanary(t *testing.T) {
 	// Deleted, so that what is destroyed is looked for as well.
 	c.must(200, "POST", fmt.Sprintf("/v1/apps/%d/stop", shops[2]), `{"reason":"tested"}`)
 	c.must(200, "DELETE", fmt.Sprintf("/v1/apps/%d?confirm=%s", shops[2], appName), "")
-	c.until("downstream", func() bool { return bytes.Contains(c.heard.bytes(), []byte("app.deleted")) })
+	c.until("downstream", func() bool { return bytes.Contains(c.heard.Bytes(), []byte("app.deleted")) })
 
 	places := map[string][]byte{
-		"answers": c.answers.bytes(), "downstream": c.heard.bytes(), "logs": c.logs.bytes(),
+		"answers": c.answers.Bytes(), "downstream": c.heard.Bytes(), "logs": c.logs.Bytes(),
 	}
 	for _, rule := range auth.Table() {
 		if !c.asked[rule.Method+" "+rule.Route] {
@@ -92,7 +93,7 @@ func TestCanary(t *testing.T) {
 	if err := c.program.Close(); err != nil {
 		t.Fatal(err)
 	}
-	places["logs"] = c.logs.bytes()
+	places["logs"] = c.logs.Bytes()
 	stopped := files(t, dir, server.RootFile, auth.TokenFile)
 	for kind, held := range map[string]map[string][]byte{"backup/": backup, "data/": stopped} {
 		for name, text := range held {

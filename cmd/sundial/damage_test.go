@@ -28,6 +28,7 @@ import (
 
 	"sundial/internal/pause"
 	"sundial/internal/testing/pastdata"
+	"sundial/internal/testing/spoken"
 )
 
 // What became of a damage.
@@ -62,33 +63,15 @@ type suspect struct {
 	dir   string
 	http  string
 	nats  string
-	logs  *heard
+	logs  *spoken.Text
 	line  chan string // the ready line
 	ended chan struct{}
 	fat   atomic.Bool
 }
 
-// heard is what a process says, readable while it speaks.
-type heard struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (h *heard) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text.Write(p)
-}
-
-func (h *heard) String() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text.String()
-}
-
 func suspectOn(t testing.TB, dir string, flags ...string) *suspect {
 	t.Helper()
-	p := &suspect{dir: dir, logs: &heard{}, line: make(chan string, 1), ended: make(chan struct{})}
+	p := &suspect{dir: dir, logs: &spoken.Text{}, line: make(chan string, 1), ended: make(chan struct{})}
 	p.cmd = sundial(t, append([]string{"serve", "--sandbox", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0"}, flags...)...)
 	p.cmd.Stderr = p.logs
 	out, err := p.cmd.StdoutPipe()

@@ -7,37 +7,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 
 	"sundial/internal/server"
 	"sundial/internal/testing/pastdata"
+	"sundial/internal/testing/spoken"
 )
 
-// logged is a log that is read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) has(part string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.text.String(), part)
-}
-
 // pastServer starts the program on a directory, and keeps what it logs.
-func pastServer(t *testing.T, dir string) (*server.Server, *logged) {
+func pastServer(t *testing.T, dir string) (*server.Server, *spoken.Text) {
 	t.Helper()
-	log := &logged{}
+	log := &spoken.Text{}
 	config := testConfig(dir)
 	config.Logger = slog.New(slog.NewTextHandler(log, nil))
 	s := server.New(config)
@@ -88,9 +70,11 @@ func TestWhatAnEarlierVersionJudgedIsReportedAndRejudged(t *testing.T) {
 	if err := past.Settled(t.Context(), &pastdata.Process{HTTP: s.HTTPURL()}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the start tells of what was parked", func() bool { return log.has("sundial parked replay --all --code effective_too_far_ahead") })
+	until(t, "the start tells of what was parked", func() bool {
+		return strings.Contains(log.String(), "sundial parked replay --all --code effective_too_far_ahead")
+	})
 	for _, told := range []string{"sundial rejudge --all", "today's rules judge an app otherwise"} {
-		if !log.has(told) {
+		if !strings.Contains(log.String(), told) {
 			t.Errorf("the log does not say %q", told)
 		}
 	}
@@ -136,7 +120,7 @@ func TestWhatAnEarlierVersionJudgedIsReportedAndRejudged(t *testing.T) {
 
 	s, log = pastServer(t, dir)
 	defer s.Close()
-	if log.has("judge an app otherwise") || log.has("there are no projections") {
+	if strings.Contains(log.String(), "judge an app otherwise") || strings.Contains(log.String(), "there are no projections") {
 		t.Error("the second start reports again")
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sundial/internal/testing/spoken"
 )
 
 func TestWhatEndsAVerbEndsItInOrder(t *testing.T) {
@@ -47,8 +48,8 @@ func TestAnEngineGoesOn(t *testing.T) {
 	p := spawnSaying(t, writer, &bytes.Buffer{}, dir)
 	unix.Umask(before)
 	writer.Close()
-	var said record
-	go io.Copy(&said, reader) // ends when the reader is closed
+	var lines spoken.Text
+	go io.Copy(&lines, reader) // ends when the reader is closed
 	c := p.client(t)
 
 	sent := 0
@@ -58,16 +59,16 @@ func TestAnEngineGoesOn(t *testing.T) {
 			continue // cannot be caught, or ends it
 		}
 		if err := p.cmd.Process.Signal(s); err != nil {
-			t.Fatalf("signal %d: %v: it ended with one of those before\n%s", n, err, said.text())
+			t.Fatalf("signal %d: %v: it ended with one of those before\n%s", n, err, lines.String())
 		}
 		sent++
 	}
 	if sent < 40 {
 		t.Errorf("only %d signals were sent", sent)
 	}
-	until(t, "it is said what SIGHUP does", func() bool { return strings.Contains(said.text(), "signal=SIGHUP") })
-	if !strings.Contains(said.text(), "others could look into the data directory") {
-		t.Errorf("nothing is said of the directory that all could read: %s", said.text())
+	until(t, "it is said what SIGHUP does", func() bool { return strings.Contains(lines.String(), "signal=SIGHUP") })
+	if !strings.Contains(lines.String(), "others could look into the data directory") {
+		t.Errorf("nothing is said of the directory that all could read: %s", lines.String())
 	}
 	c.create(t, "acme", "after all signals")
 
@@ -89,24 +90,6 @@ func TestAnEngineGoesOn(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	onlyTheOwners(t, dir)
-}
-
-// record is what was said up to now.
-type record struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (r *record) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.all.Write(p)
-}
-
-func (r *record) text() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.all.String()
 }
 
 // onlyTheOwners checks that files have mode 0600, the socket too, and folders 0700; and that the usual ones were looked at,

@@ -6,37 +6,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"sundial/domain"
+	"sundial/internal/testing/spoken"
 )
-
-// lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // TestALostBillIsNamedAndKeepsNoOtherFromComing: a bit of it is flipped while it waits to be taken in, in an orderly stop.
 func TestALostBillIsNamedAndKeepsNoOtherFromComing(t *testing.T) {
 	w := newWorld(t)
-	said := &lines{}
+	said := &spoken.Text{}
 	n := w.node(func(c *Config) {
 		c.Alone, c.lookForLost = true, 100*time.Millisecond
 		c.Logger = slog.New(slog.NewTextHandler(said, nil))

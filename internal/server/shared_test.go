@@ -1,12 +1,10 @@
 package server
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -14,25 +12,8 @@ import (
 	"sundial/domain"
 	"sundial/eventstore"
 	"sundial/internal/codec"
+	"sundial/internal/testing/spoken"
 )
-
-// lines collects what a server logs.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // TestALogWithANumberTwiceIsServed: the number means the earlier app, the start names the other, and that gets another.
 func TestALogWithANumberTwiceIsServed(t *testing.T) {
@@ -65,7 +46,7 @@ func TestALogWithANumberTwiceIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	logged := &lines{}
+	logged := &spoken.Text{}
 	s.Config.Logger = slog.New(slog.NewTextHandler(logged, nil))
 	s = New(s.Config)
 	if err := s.Start(t.Context()); err != nil {
