@@ -32,25 +32,17 @@ func Verify(ctx context.Context, js jetstream.JetStream, sandbox string) (found 
 		problem, _, _ := strings.Cut(err.Error(), "\n")
 		found = append(found, damage.Finding{Code: sandboxUnreadable, Where: filepath.Base(sandbox), Problem: problem, Fix: fixSandbox})
 	}
-	stream, err := js.Stream(ctx, "KV_"+stateBucket)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return found, nil
-	}
-	if err != nil {
-		return found, err
-	}
-	for m, err := range streams.Walk(ctx, stream) {
-		var lost *streams.LostError
+	const where = "nats/KV_" + stateBucket
+	_, err = streams.Visit(ctx, js, "KV_"+stateBucket, func(m *streams.Message) {
 		var hold ClockHold
-		switch {
-		case errors.As(err, &lost):
-			found = append(found, damage.Finding{Code: clockHoldUnreadable, Where: "nats/KV_" + stateBucket, Position: lost.Sequence, Problem: "the message cannot be read", Fix: fixHold})
-		case err != nil:
-			return found, err
-		case m.Header.Get("KV-Operation") != "": // the hold was lifted
-		case json.Unmarshal(m.Data, &hold) != nil:
-			found = append(found, damage.Finding{Code: clockHoldUnreadable, Where: "nats/KV_" + stateBucket, Position: m.Sequence, Problem: "the hold cannot be read", Fix: fixHold})
+		if m.Header.Get("KV-Operation") != "" {
+			return // the hold was lifted
 		}
-	}
-	return found, nil
+		if json.Unmarshal(m.Data, &hold) != nil {
+			found = append(found, damage.Finding{Code: clockHoldUnreadable, Where: where, Position: m.Sequence, Problem: "the hold cannot be read", Fix: fixHold})
+		}
+	}, func(sequence uint64) {
+		found = append(found, damage.Lost(clockHoldUnreadable, where, sequence, fixHold))
+	})
+	return found, err
 }

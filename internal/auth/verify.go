@@ -32,7 +32,7 @@ const (
 // whereTokens is the bucket in findings.
 const whereTokens = "nats/KV_" + bucket
 
-const fixTokens = "revoke nothing is lost with: make the tokens anew that are missing (sundial token list, sundial token create), " +
+const fixTokens = "make the tokens anew that are missing (sundial token list, sundial token create), " +
 	"or restore the bucket of tokens from the latest backup and revoke again what was revoked since"
 
 const (
@@ -48,37 +48,32 @@ const (
 // damage: it is written first, by other nodes too. An error says that it could not be looked.
 func Verify(ctx context.Context, js jetstream.JetStream, file string, now time.Time) (found []damage.Finding, err error) {
 	l, found := verifyLedger(file) // before the bucket, which then is no older
-	stream, err := js.Stream(ctx, "KV_"+bucket)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return append(found, l.missing(now, nil)...), nil
-	}
-	if err != nil {
-		return found, err
-	}
 	add := func(code string, sequence uint64, problem, fix string) {
 		found = append(found, damage.Finding{Code: code, Where: whereTokens, Position: sequence, Problem: problem, Fix: fix})
 	}
 	prefix := "$KV." + bucket + "."
 	deleted := map[string]bool{}
-	for m, err := range streams.Walk(ctx, stream) {
+	there, err := streams.Visit(ctx, js, "KV_"+bucket, func(m *streams.Message) {
 		id := strings.TrimPrefix(m.Subject, prefix)
-		var lost *streams.LostError
-		switch {
-		case errors.As(err, &lost):
-			add(tokenLost, lost.Sequence, "the message cannot be read", fixTokens)
-		case err != nil:
-			return found, err
-		case m.Header.Get("KV-Operation") != "":
+		if m.Header.Get("KV-Operation") != "" {
 			deleted[id] = true
-		default:
-			if e, err := decode(id, m.Sequence, m.Data); err != nil {
-				add(tokenUnreadable, m.Sequence, err.Error(), fixTokens)
-			} else if known := l.known[id]; known != nil && !known.says(e) && e.RevokedAt.IsZero() {
-				add(tokenDiffers, m.Sequence, differs(known), fixDiffers)
-			}
+		} else if e, err := decode(id, m.Sequence, m.Data); err != nil {
+			add(tokenUnreadable, m.Sequence, err.Error(), fixTokens)
+		} else if known := l.known[id]; known != nil && !known.says(e) && e.RevokedAt.IsZero() {
+			add(tokenDiffers, m.Sequence, differs(known), fixDiffers)
 		}
+	}, func(sequence uint64) { found = append(found, damage.Lost(tokenLost, whereTokens, sequence, fixTokens)) })
+	if err != nil {
+		return found, err
+	}
+	if !there {
+		return append(found, l.missing(now, nil)...), nil
 	}
 	// What the server counts and cannot give is told above.
+	stream, err := js.Stream(ctx, "KV_"+bucket)
+	if err != nil {
+		return found, err
+	}
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
 	if err != nil {
 		return found, err

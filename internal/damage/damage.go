@@ -20,6 +20,11 @@ type Finding struct {
 	Fix string `json:"fix"`
 }
 
+// Lost is the finding of a message that its stream counts among those it has and cannot give.
+func Lost(code, where string, sequence uint64, fix string) Finding {
+	return Finding{Code: code, Where: where, Position: sequence, Problem: "the message cannot be read", Fix: fix}
+}
+
 // String is the finding on two lines.
 func (f Finding) String() string {
 	where := f.Where

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -27,36 +26,25 @@ const fixNumbers = "nothing is lost: every number is held against the log before
 // VerifyNumbers goes through the stream of numbers. highestApp and highestCertificate are the highest numbers that the log has of
 // those that new apps and certificates get, 0 for none. An error says that it could not be looked.
 func VerifyNumbers(ctx context.Context, js jetstream.JetStream, highestApp domain.AppID, highestCertificate domain.CertificateID) (found []damage.Finding, err error) {
+	const where = "nats/" + numbersStream
 	add := func(code string, sequence uint64, problem string) {
-		found = append(found, damage.Finding{Code: code, Where: "nats/" + numbersStream, Position: sequence, Problem: problem, Fix: fixNumbers})
+		found = append(found, damage.Finding{Code: code, Where: where, Position: sequence, Problem: problem, Fix: fixNumbers})
 	}
 	leased := map[string]uint64{} // up to which number, by the series' prefix
-	stream, err := js.Stream(ctx, numbersStream)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-	case err != nil:
-		return nil, err
-	default:
-		for m, err := range streams.Walk(ctx, stream) {
-			var lost *streams.LostError
-			switch {
-			case errors.As(err, &lost):
-				add(numbersLost, lost.Sequence, "the message cannot be read")
-				continue
-			case err != nil:
-				return nil, err
-			}
-			prefix, is := strings.CutSuffix(m.Subject, blockSubject)
-			if !is {
-				continue // a claim
-			}
-			var b block
-			if err := json.Unmarshal(m.Data, &b); err != nil {
-				add(numbersUnreadable, m.Sequence, "the lease cannot be read")
-				continue
-			}
-			leased[prefix] = max(leased[prefix], b.To)
+	_, err = streams.Visit(ctx, js, numbersStream, func(m *streams.Message) {
+		prefix, is := strings.CutSuffix(m.Subject, blockSubject)
+		if !is {
+			return // a claim
 		}
+		var b block
+		if err := json.Unmarshal(m.Data, &b); err != nil {
+			add(numbersUnreadable, m.Sequence, "the lease cannot be read")
+			return
+		}
+		leased[prefix] = max(leased[prefix], b.To)
+	}, func(sequence uint64) { found = append(found, damage.Lost(numbersLost, where, sequence, fixNumbers)) })
+	if err != nil {
+		return nil, err
 	}
 	for _, s := range []struct {
 		prefix, what string

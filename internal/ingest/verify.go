@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,28 +32,13 @@ func Verify(ctx context.Context, js jetstream.JetStream) (found []damage.Finding
 		{billingStream, billLost, fixBills, func(*streams.Message) (code, problem string) { return "", "" }},
 		{parkedStream, parkedLost, fixParked, verifyParked},
 	} {
-		stream, err := js.Stream(ctx, s.name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		add := func(code string, sequence uint64, problem string) {
-			found = append(found, damage.Finding{Code: code, Where: "nats/" + s.name, Position: sequence, Problem: problem, Fix: s.fix})
-		}
-		for m, err := range streams.Walk(ctx, stream) {
-			var lost *streams.LostError
-			switch {
-			case errors.As(err, &lost):
-				add(s.lost, lost.Sequence, "the message cannot be read")
-			case err != nil:
-				return nil, err
-			default:
-				if code, problem := s.look(&m); code != "" {
-					add(code, m.Sequence, problem)
-				}
+		where := "nats/" + s.name
+		if _, err := streams.Visit(ctx, js, s.name, func(m *streams.Message) {
+			if code, problem := s.look(m); code != "" {
+				found = append(found, damage.Finding{Code: code, Where: where, Position: m.Sequence, Problem: problem, Fix: s.fix})
 			}
+		}, func(sequence uint64) { found = append(found, damage.Lost(s.lost, where, sequence, s.fix)) }); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil

@@ -3,7 +3,6 @@ package lease
 import (
 	"bytes"
 	"context"
-	"errors"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,32 +20,19 @@ const (
 
 // Verify goes through the leases in a bucket, which is there only where several nodes are. An error says that it could not be looked.
 func Verify(ctx context.Context, js jetstream.JetStream, bucket string) (found []damage.Finding, err error) {
-	stream, err := js.Stream(ctx, "KV_"+bucket)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	add := func(code string, sequence uint64, problem string) {
-		found = append(found, damage.Finding{
-			Code: code, Where: "nats/KV_" + bucket, Position: sequence, Problem: problem,
-			Fix: "verify again in a minute: a lease that nobody renews is gone by then; if it stays, delete the bucket " + bucket + ", which the nodes make anew",
-		})
-	}
-	for m, err := range streams.Walk(ctx, stream) {
-		var lost *streams.LostError
-		switch {
-		case errors.As(err, &lost):
-			add(leaseLost, lost.Sequence, "the message cannot be read")
-		case err != nil:
-			return found, err
-		case m.Header.Get("KV-Operation") != "" || m.Header.Get("Nats-Marker-Reason") != "": // it was given back, or ran out
-		case !names(m.Data):
-			add(leaseUnreadable, m.Sequence, "it does not name the node that has it")
+	where := "nats/KV_" + bucket
+	fix := "verify again in a minute: a lease that nobody renews is gone by then; if it stays, delete the bucket " + bucket + ", which the nodes make anew"
+	_, err = streams.Visit(ctx, js, "KV_"+bucket, func(m *streams.Message) {
+		if m.Header.Get("KV-Operation") != "" || m.Header.Get("Nats-Marker-Reason") != "" {
+			return // it was given back, or ran out
 		}
-	}
-	return found, nil
+		if !names(m.Data) {
+			found = append(found, damage.Finding{
+				Code: leaseUnreadable, Where: where, Position: m.Sequence, Problem: "it does not name the node that has it", Fix: fix,
+			})
+		}
+	}, func(sequence uint64) { found = append(found, damage.Lost(leaseLost, where, sequence, fix)) })
+	return found, err
 }
 
 // names tells whether a record can be a node's name.

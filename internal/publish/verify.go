@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -25,33 +24,20 @@ const fixPublished = "consumers that have not read so far read what they lack wi
 
 // Verify goes through what was published of a log whose latest commit is at head. An error says that it could not be looked.
 func Verify(ctx context.Context, js jetstream.JetStream, log string, head uint64) (found []damage.Finding, err error) {
-	stream, err := js.Stream(ctx, streamName)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil // it is published anew
-	}
-	if err != nil {
-		return nil, err
-	}
+	const where = "nats/" + streamName
 	add := func(code string, sequence uint64, problem string) {
-		found = append(found, damage.Finding{Code: code, Where: "nats/" + streamName, Position: sequence, Problem: problem, Fix: fixPublished})
+		found = append(found, damage.Finding{Code: code, Where: where, Position: sequence, Problem: problem, Fix: fixPublished})
 	}
 	var before place
 	var after uint64 // the sequence of the message before; 0: there is none to go on from
-	for m, err := range streams.Walk(ctx, stream) {
-		var lost *streams.LostError
-		switch {
-		case errors.As(err, &lost):
-			add(publishedLost, lost.Sequence, "the message cannot be read")
-			continue
-		case err != nil:
-			return nil, err
-		}
-		at, is := placeOf(&m, log)
+	// Where there is no stream it is published anew.
+	_, err = streams.Visit(ctx, js, streamName, func(m *streams.Message) {
+		at, is := placeOf(m, log)
 		switch {
 		case !is:
 			add(publishedUnreadable, m.Sequence, "the message does not say which event of the log it is")
 			after = 0
-			continue
+			return
 		case at.position > head:
 			add(publishedAhead, m.Sequence, fmt.Sprintf("it is of the commit %d, and the log ends at %d", at.position, head))
 		case after == m.Sequence-1 && after > 0 && !at.follows(before):
@@ -59,6 +45,11 @@ func Verify(ctx context.Context, js jetstream.JetStream, log string, head uint64
 				at.index, at.position, before.index, before.position))
 		}
 		before, after = at, m.Sequence
+	}, func(sequence uint64) {
+		found = append(found, damage.Lost(publishedLost, where, sequence, fixPublished))
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }

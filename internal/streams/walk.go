@@ -51,6 +51,30 @@ func Walk(ctx context.Context, stream jetstream.Stream) iter.Seq2[Message, error
 	}
 }
 
+// Visit has each message of the stream of a name looked at, as Walk goes through them, and tells of those that are lost. there says
+// whether there is such a stream.
+func Visit(ctx context.Context, js jetstream.JetStream, name string, look func(*Message), lost func(sequence uint64)) (there bool, err error) {
+	stream, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for m, err := range Walk(ctx, stream) {
+		var gone *LostError
+		switch {
+		case errors.As(err, &gone):
+			lost(gone.Sequence)
+		case err != nil:
+			return true, err
+		default:
+			look(&m)
+		}
+	}
+	return true, nil
+}
+
 var errEnough = errors.New("enough")
 
 type walk struct {

@@ -37,28 +37,19 @@ func Verify(ctx context.Context, js jetstream.JetStream, roots []Root, needed it
 	add := func(code string, sequence uint64, problem, fix string) {
 		found = append(found, damage.Finding{Code: code, Where: where, Position: sequence, Problem: problem, Fix: fix})
 	}
-	stream, err := js.Stream(ctx, streamName)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	v := verification{add: add, latest: map[string]streams.Message{}}
+	there, err := streams.Visit(ctx, js, streamName, func(m *streams.Message) {
+		v.latest[m.Subject] = *m // an older one that a crash left is overwritten at the next start
+	}, func(sequence uint64) { found = append(found, damage.Lost(keyLost, where, sequence, fixKeys)) })
+	if err != nil {
+		return nil, unavailable("verifying the keys", err)
+	}
+	if !there {
 		for h := range needed {
 			add(keyMissing, 0, fmt.Sprintf("the stream of keys is gone, and %s and others have secrets", h), fixKeys)
 			break
 		}
 		return found, nil
-	}
-	if err != nil {
-		return nil, unavailable("verifying the keys", err)
-	}
-	v := verification{add: add, latest: map[string]streams.Message{}}
-	for m, err := range streams.Walk(ctx, stream) {
-		var lost *streams.LostError
-		switch {
-		case errors.As(err, &lost):
-			add(keyLost, lost.Sequence, "the message cannot be read", fixKeys)
-		case err != nil:
-			return nil, unavailable("verifying the keys", err)
-		default:
-			v.latest[m.Subject] = m // an older one that a crash left is overwritten at the next start
-		}
 	}
 	v.roots(roots)
 	v.records()
