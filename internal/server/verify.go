@@ -55,17 +55,15 @@ func Verify(ctx context.Context, config Config, progress func(done, total uint64
 		s.log, err = eventstore.Open(ctx, s.nc, s.logConfig)
 	}
 	switch {
-	case Damaged(err):
-		found = append(found, verify.OfLog(err))
 	case err == nil:
 		if err = s.heldToMarks(ctx, true); errors.As(err, new(*datadir.DamageError)) {
 			err = nil // of the marks, which are looked at below
 		}
-		fallthrough
-	default:
-		if err != nil {
-			return nil, err
-		}
+	case Damaged(err):
+		found, err = append(found, verify.OfLog(err)), nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	more, err := s.verify(ctx, false, progress)
 	return append(found, more...), err

@@ -16,7 +16,14 @@ import (
 
 func connect(t *testing.T) jetstream.JetStream {
 	t.Helper()
-	s, err := natsd.Start(natsd.Config{Dir: t.TempDir()})
+	_, js := serve(t, t.TempDir())
+	return js
+}
+
+// serve starts a server on a directory; it ends with the test.
+func serve(t *testing.T, dir string) (*natsd.Server, jetstream.JetStream) {
+	t.Helper()
+	s, err := natsd.Start(natsd.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +37,7 @@ func connect(t *testing.T) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return js
+	return s, js
 }
 
 // each opens at the same time what eight nodes would make, each in its own way, and gives how each says that it is.

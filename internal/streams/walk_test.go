@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sundial/internal/natsd"
 	"sundial/internal/streams"
 )
 
@@ -47,24 +46,7 @@ func walk(t *testing.T, js jetstream.JetStream, name string) (came, lost []uint6
 func TestWalkNamesWhatIsLost(t *testing.T) {
 	const name, all = "NUMBERS", 200
 	dir := t.TempDir()
-	start := func() (*natsd.Server, jetstream.JetStream) {
-		s, err := natsd.Start(natsd.Config{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Shutdown)
-		nc, err := s.Connect()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s, js
-	}
-	s, js := start()
+	s, js := serve(t, dir)
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{"numbers.*"}})
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +91,7 @@ func TestWalkNamesWhatIsLost(t *testing.T) {
 	if err := os.WriteFile(files[0], content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, js = start()
+	_, js = serve(t, dir)
 	if came, lost := walk(t, js, name); !slices.Equal(came, want) || !slices.Equal(lost, damaged) {
 		t.Errorf("came %v, lost are %v; want %v, and %v", came, lost, want, damaged)
 	}
