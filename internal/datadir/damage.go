@@ -41,6 +41,7 @@ func (e *DamageError) Error() string {
 	return b.String() + "\n  fix: " + e.Fix
 }
 
-func damage(code, where, problem, fix string) error {
+// Damage is a DamageError with one finding.
+func Damage(code, where, problem, fix string) error {
 	return &DamageError{[]Finding{{code, where, problem}}, fix}
 }

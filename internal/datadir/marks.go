@@ -135,9 +135,9 @@ func VerifyMarks(path, identity string) error {
 	form, err := parseMarks(text)
 	switch {
 	case err != nil:
-		return damage(MarksDamaged, MarksFile, fmt.Sprintf("%s, how far the streams had come, is damaged: %v", MarksFile, err), fixMarks)
+		return Damage(MarksDamaged, MarksFile, fmt.Sprintf("%s, how far the streams had come, is damaged: %v", MarksFile, err), fixMarks)
 	case identity != "" && form.Log != identity:
-		return damage(MarksForeign, MarksFile, MarksFile+", how far the streams had come, is of another log", fixMarks)
+		return Damage(MarksForeign, MarksFile, MarksFile+", how far the streams had come, is of another log", fixMarks)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func readMarks(path string) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, damage(MarksUnreadable, MarksFile, fmt.Sprintf("%s, how far the streams had come, cannot be read: %v", MarksFile, err),
+		return nil, Damage(MarksUnreadable, MarksFile, fmt.Sprintf("%s, how far the streams had come, cannot be read: %v", MarksFile, err),
 			"let the engine's user read it, or move it out of the directory: a start makes it anew, and cannot tell that one time whether a stream is an older copy")
 	}
 	return text, nil

@@ -63,7 +63,7 @@ func parseRecord(text []byte, where, fix string) (Record, error) {
 		return Record{Format: 1, Log: string(text[:26])}, nil
 	}
 	damaged := func(err error) (Record, error) {
-		return Record{}, damage(RecordDamaged, where, fmt.Sprintf("%s, the record of the data directory, is damaged: %v", where, err), fix)
+		return Record{}, Damage(RecordDamaged, where, fmt.Sprintf("%s, the record of the data directory, is damaged: %v", where, err), fix)
 	}
 	body, err := unseal(text)
 	if err != nil {
@@ -77,7 +77,7 @@ func parseRecord(text []byte, where, fix string) (Record, error) {
 		return damaged(err)
 	}
 	if form.Format > Format {
-		return Record{}, damage(DirectoryNewer, where,
+		return Record{}, Damage(DirectoryNewer, where,
 			fmt.Sprintf("%s says that the data directory has format %d, written by sundial %s: this program knows formats up to %d", where, form.Format, form.Writer, Format),
 			"start it with that version or a later one; for this version, restore a directory that it has written")
 	}

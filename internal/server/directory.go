@@ -185,14 +185,14 @@ func (d *directory) reconcile(ctx context.Context, s *storage, log *eventstore.L
 		case r.Log == "":
 			return nil
 		case r.Log != log.Identity():
-			return damaged(datadir.LogForeign, where, d.path+" belongs to another log than the one that was found",
+			return datadir.Damage(datadir.LogForeign, where, d.path+" belongs to another log than the one that was found",
 				"check --data and --nats; if the log was replaced on purpose, start with an empty directory")
 		case restoring:
 			return nil
 		case r.Restoring:
 			return cutShort(where)
 		case r.Epochs.Number() > log.Epochs().Number(), r.Epochs.Number() == log.Epochs().Number() && r.Epochs.String() != log.Epochs().String():
-			return damaged(datadir.StreamForeign, where,
+			return datadir.Damage(datadir.StreamForeign, where,
 				fmt.Sprintf("the log is of the epochs %s, and %s says %s: it is a copy from before a restore", log.Epochs(), where, r.Epochs),
 				"stop, keep a copy, and put the newest copy of the log back; if there is nothing newer, sundial restored goes on with this one, in a new epoch")
 		}
@@ -228,9 +228,5 @@ func (d *directory) reconcile(ctx context.Context, s *storage, log *eventstore.L
 }
 
 func cutShort(where string) error {
-	return damaged(datadir.RestoreUnfinished, where, where+" says that sundial restored was begun and cut short", "give sundial restored again")
-}
-
-func damaged(code, where, problem, fix string) error {
-	return &datadir.DamageError{Findings: []datadir.Finding{{Code: code, Where: where, Problem: problem}}, Fix: fix}
+	return datadir.Damage(datadir.RestoreUnfinished, where, where+" says that sundial restored was begun and cut short", "give sundial restored again")
 }
